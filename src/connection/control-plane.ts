@@ -1,0 +1,116 @@
+import type { AuthorizationFacts } from './authorization.ts'
+
+// The one interface between the data path and the side that holds keys and the store. Every argument and answer survives
+// structured clone; the in-process form passes everything through it too.
+
+export interface AuthorizeInput {
+  readonly protocol: 'ssh'
+  readonly loginSessionId: string
+  /** From the certificate's principal `sallyport-user-<id>` */
+  readonly userId: string
+  /** Of the key whose signature was verified */
+  readonly keyFingerprint: string
+  readonly certificateSerial: string
+  readonly node: string
+  /** null: none named */
+  readonly login: string | null
+  /** Peer address, without port */
+  readonly address: string
+}
+
+export type AuthorizeAnswer =
+  | { readonly ok: true; readonly facts: AuthorizationFacts }
+  | {
+      readonly ok: false
+      readonly code: string
+      /** At most ten, no control characters */ readonly lines: readonly string[]
+    }
+
+/** OpenSSH certificate for the key that the worker made for this one connection. */
+export interface MintInput {
+  readonly authorizationId: string
+  /** SSH public key blob (RFC 4253 section 6.6) */
+  readonly publicKey: Uint8Array
+  /** Local address of the socket to the target: becomes source-address */
+  readonly sourceAddress: string | null
+}
+
+export type SessionRecordEvent =
+  | { readonly type: 'exec'; readonly channel: number; readonly command: string }
+  | { readonly type: 'shell'; readonly channel: number }
+  | { readonly type: 'sftp'; readonly channel: number }
+  | { readonly type: 'scp'; readonly channel: number; readonly command: string }
+  | {
+      readonly type: 'port_forward'
+      readonly channel: number
+      readonly direction: 'local' | 'remote'
+      readonly target: string
+      readonly allowed: boolean
+    }
+  | { readonly type: 'agent_forward'; readonly channel: number; readonly allowed: boolean }
+
+export interface RecordingHead {
+  readonly chunks: number
+  readonly bytes: number
+  /** Hex SHA-256 of the last chunk */
+  readonly digest: string
+}
+
+export interface SessionEnd {
+  readonly reason: string
+  readonly head: RecordingHead | null
+  /** False: the recording misses something and says what */
+  readonly complete: boolean
+  readonly contents: readonly string[]
+}
+
+export interface EndNotice {
+  readonly sessionId: string
+  /** end: close now. move: the end moved (extension, other grant). */
+  readonly kind: 'end' | 'move'
+  readonly text: string
+  readonly endsAt: number | null
+  readonly budgetMs: number | null
+}
+
+export interface ControlPlane {
+  /** Decides, and on yes stores session.start (which names the recording file) before it answers. On no stores session.reject. */
+  authorize(input: AuthorizeInput): Promise<AuthorizeAnswer>
+  /** Once per authorization, within 30 s. */
+  mint(input: MintInput): Promise<{ readonly certificate: Uint8Array }>
+  /** After the target let us in, before the first byte: checks against everything that changed since authorize. */
+  startUse(sessionId: string): Promise<{ readonly ok: true } | { readonly ok: false; readonly text: string }>
+  /** Calls back until the session is ended or `stop` is called. */
+  watchEnd(sessionId: string, onNotice: (notice: EndNotice) => void): { stop(): void }
+  /** Stores what the session does before it does it. Rejects = it must not happen. */
+  append(sessionId: string, event: SessionRecordEvent): Promise<void>
+  /** Heads of open recordings, for the next checkpoint. */
+  reportHeads(heads: ReadonlyMap<string, RecordingHead>): void
+  endSession(sessionId: string, end: SessionEnd): Promise<void>
+  /** Wrong certificates and signatures, aggregated on the other side. */
+  reportAuthFailure(failure: { readonly address: string; readonly code: string }): void
+  /** Milliseconds (monotonic) since the control side was last heard of. */
+  silentFor(): number
+}
+
+/** What a worker is told at start and whenever it changes. No authority in it: public keys, and the proxy's own leaf keys. */
+export interface WorkerSettings {
+  readonly installation: string
+  readonly proxyName: string
+  /** Public key blobs of user-SSH authorities that are trusted now */
+  readonly userAuthorities: readonly Uint8Array[]
+  readonly hostKey: { readonly privatePem: string; readonly certificate: Uint8Array; readonly publicBlob: Uint8Array }
+  readonly tls: { readonly keyPem: string; readonly certificatePem: string }
+  /** Unix socket of the API */
+  readonly apiSocket: string
+  readonly limits: ListenerLimits
+}
+
+export interface ListenerLimits {
+  readonly loginGraceMs: number
+  readonly connections: number
+  /** Not yet signed in, per address */
+  readonly unauthenticatedPerAddress: number
+  readonly unauthenticated: number
+  readonly channelsPerConnection: number
+}

@@ -1,0 +1,37 @@
+import { z } from 'zod'
+
+/** Names of users, roles and resources. The server lowercases and NFC-normalises once, before this is checked. */
+export const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/
+export const Name = z
+  .string()
+  .regex(NAME_PATTERN, 'a name is 1 to 63 of a-z 0-9 . _ - and starts with a letter or digit')
+
+/** A login on a target: never contains `+ % @ ,`, blanks or control characters, and is no option (`-x`). */
+export const LOGIN_PATTERN = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/
+export const Login = z.string().regex(LOGIN_PATTERN, 'a login is 1 to 64 of A-Z a-z 0-9 _ . -')
+
+/** Milliseconds since the epoch. */
+export const Instant = z.int().min(0)
+/** Milliseconds. */
+export const DurationMs = z.int().min(0)
+
+export const Labels = z.record(z.string().min(1).max(128), z.string().max(256))
+
+/** `{"details": ..., "code": ...}`: every answer that is not 2xx. */
+export const ErrorBody = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    hint: z.string().optional(),
+    details: z.record(z.string(), z.unknown()).optional(),
+    /** Finds the line in the daemon's log. */
+    id: z.string().optional(),
+  }),
+})
+export type ErrorBody = z.infer<typeof ErrorBody>
+
+/** Cursor paging: give `next` back as `cursor`. */
+export const PageQuery = z.object({
+  cursor: z.string().max(500).optional(),
+  limit: z.coerce.number().int().min(1).max(500).optional(),
+})

@@ -1,0 +1,128 @@
+import { z } from 'zod'
+import { DurationMs, Instant, Name, PageQuery } from './common.ts'
+
+export const REQUEST_STATES = ['pending', 'approved', 'denied', 'cancelled', 'expired'] as const
+export const RequestState = z.enum(REQUEST_STATES)
+export type RequestState = z.infer<typeof RequestState>
+
+export const GRANT_STATES = ['scheduled', 'active', 'ended'] as const
+export const GRANT_END_REASONS = [
+  'expired',
+  'revoked',
+  'returned',
+  'lapsed',
+  'user_removed',
+  'role_deleted',
+  'locked',
+] as const
+
+export const Grant = z.object({
+  id: z.string(),
+  requestId: z.string(),
+  user: Name,
+  roles: z.array(Name),
+  state: z.enum(GRANT_STATES),
+  startsAt: Instant,
+  endsAt: Instant,
+  endedAt: Instant.nullable(),
+  endReason: z.enum(GRANT_END_REASONS).nullable(),
+  endedBy: z.string().nullable(),
+  endComment: z.string().nullable(),
+})
+export type Grant = z.infer<typeof Grant>
+
+export const Review = z.object({
+  id: z.string(),
+  reviewer: Name,
+  decision: z.enum(['approve', 'deny']),
+  reason: z.string(),
+  roles: z.array(Name),
+  duration: DurationMs.nullable(),
+  at: Instant,
+  /** False: replaced by a later vote, facts changed since, or the reviewer lost the right; `why` says which. */
+  counts: z.boolean(),
+  why: z.string().nullable(),
+})
+export type Review = z.infer<typeof Review>
+
+/** Progress of one threshold set, for showing "1 of 2". */
+export const ThresholdProgress = z.object({
+  role: Name,
+  name: z.string(),
+  approvals: z.int(),
+  approve: z.int(),
+  denials: z.int(),
+  deny: z.int(),
+  met: z.boolean(),
+})
+
+export const AccessRequest = z.object({
+  id: z.string(),
+  user: Name,
+  roles: z.array(Name),
+  reason: z.string(),
+  duration: DurationMs,
+  /** The duration that approvals so far would give. */
+  grantedDuration: DurationMs,
+  state: RequestState,
+  createdAt: Instant,
+  pendingUntil: Instant,
+  decidedAt: Instant.nullable(),
+  /** Who or what ended it and why, in one line. */
+  resolution: z.string().nullable(),
+  requestDigest: z.string(),
+  factsDigest: z.string(),
+  suggestedReviewers: z.array(Name),
+  annotations: z.record(z.string(), z.array(z.string())),
+  reviews: z.array(Review),
+  progress: z.array(ThresholdProgress),
+  /** Users who could still vote towards a decision, at most 50 names. */
+  reviewers: z.array(Name),
+  warnings: z.array(z.enum(['nobody_can_approve', 'earlier_denial'])),
+  grant: Grant.nullable(),
+  /** What the viewer may do now: buttons and hints come from here. */
+  can: z.array(z.enum(['review', 'cancel', 'return', 'revoke'])),
+  /** Grows with each change; for waiting. */
+  version: z.int(),
+})
+export type AccessRequest = z.infer<typeof AccessRequest>
+
+export const AskBody = z.strictObject({
+  roles: z.array(z.string().min(1).max(63)).min(1).max(50),
+  reason: z.string().max(4096).default(''),
+  duration: DurationMs.optional(),
+  pendingFor: DurationMs.optional(),
+  reviewers: z.array(Name).max(50).default([]),
+  dryRun: z.boolean().default(false),
+})
+export type AskBody = z.input<typeof AskBody>
+
+/** What a request would be; also the answer of a dry run. */
+export const AskPreview = z.object({
+  roles: z.array(Name),
+  duration: DurationMs,
+  longest: DurationMs,
+  reviewers: z.array(Name),
+  approvalsNeeded: z.array(z.object({ role: Name, name: z.string(), approve: z.int() })),
+  warnings: z.array(z.enum(['nobody_can_approve', 'earlier_denial'])),
+})
+export type AskPreview = z.infer<typeof AskPreview>
+
+export const ReviewBody = z.strictObject({
+  decision: z.enum(['approve', 'deny']),
+  reason: z.string().max(4096).default(''),
+  /** Shortens what is granted; never lengthens. */
+  duration: DurationMs.optional(),
+  /** Both digests of what the reviewer was shown; the vote is refused when they are not the current ones. */
+  requestDigest: z.string(),
+  factsDigest: z.string(),
+})
+export type ReviewBody = z.input<typeof ReviewBody>
+
+export const RequestListQuery = PageQuery.extend({
+  /** mine: asked by me; reviewable: waiting for my vote; all: everything I may see. */
+  scope: z.enum(['mine', 'reviewable', 'all']).default('all'),
+  state: RequestState.optional(),
+  user: Name.optional(),
+  role: Name.optional(),
+})

@@ -1,0 +1,119 @@
+import { z } from 'zod'
+import { Labels, Login, Name } from './common.ts'
+import { parseDuration } from './duration.ts'
+
+/** `1h30m`, kept as written; at most 14 days unless a narrower limit is named. */
+export const DurationText = z.string().superRefine((text, context) => {
+  const parsed = parseDuration(text)
+  if (!parsed.ok) context.addIssue({ code: 'custom', message: parsed.message })
+})
+
+/** A label selector: each key must carry one of the values; `*` stands for any value, `{'*': '*'}` for any resource. */
+export const LabelSelector = z.record(z.string().min(1).max(128), z.union([z.string(), z.array(z.string()).min(1)]))
+export type LabelSelector = z.infer<typeof LabelSelector>
+
+/** Exact, glob with `*`, or `^regex$` (RE2, always anchored). */
+export const RolePattern = z.string().min(1).max(256)
+
+export const Threshold = z.strictObject({
+  name: z.string().min(1).max(100).optional(),
+  /** CEL over `reviewer`, `request`, `review`. Absent: every reviewer counts. */
+  filter: z.string().max(4096).optional(),
+  approve: z.int().min(0).max(100).default(0),
+  deny: z.int().min(0).max(100).default(0),
+  /** With `true` a reviewer counted here counts in no other threshold of the same set. */
+  distinct: z.boolean().default(false),
+})
+export type Threshold = z.infer<typeof Threshold>
+
+export const RequestBlock = z.strictObject({
+  roles: z.array(RolePattern).max(200).default([]),
+  search_as_roles: z.array(RolePattern).max(200).default([]),
+  claims_to_roles: z
+    .array(
+      z.strictObject({ claim: z.string().min(1), value: z.string().min(1), roles: z.array(z.string().min(1)).min(1) }),
+    )
+    .default([]),
+  escalating: z.boolean().default(false),
+  max_duration: DurationText.optional(),
+  reason: z
+    .strictObject({
+      mode: z.enum(['required', 'optional']).default('optional'),
+      prompt: z.string().max(500).optional(),
+    })
+    .default({ mode: 'optional' }),
+  thresholds: z.array(Threshold).max(20).default([]),
+  suggested_reviewers: z.array(Name).max(50).default([]),
+  annotations: z.record(z.string(), z.array(z.string())).default({}),
+})
+export type RequestBlock = z.infer<typeof RequestBlock>
+
+export const ReviewBlock = z.strictObject({
+  roles: z.array(RolePattern).max(200).default([]),
+  where: z.string().max(4096).optional(),
+})
+
+export const RULE_RESOURCES = [
+  'role',
+  'user',
+  'node',
+  'lock',
+  'request',
+  'session',
+  'recording',
+  'audit',
+  'authority',
+  'token',
+  'integration',
+  '*',
+] as const
+export const RULE_VERBS = ['list', 'read', 'create', 'update', 'delete', '*'] as const
+export const Rule = z.strictObject({
+  resources: z.array(z.enum(RULE_RESOURCES)).min(1),
+  verbs: z.array(z.enum(RULE_VERBS)).min(1),
+})
+
+export const RoleAllow = z.strictObject({
+  logins: z.array(Login).max(200).default([]),
+  default_login: Login.optional(),
+  node_labels: LabelSelector.default({}),
+  request: RequestBlock.optional(),
+  review_requests: ReviewBlock.optional(),
+  rules: z.array(Rule).default([]),
+})
+
+export const RoleDeny = z.strictObject({
+  logins: z.array(Login).max(200).default([]),
+  node_labels: LabelSelector.default({}),
+  request: z.strictObject({ roles: z.array(RolePattern).default([]) }).optional(),
+  review_requests: ReviewBlock.optional(),
+  rules: z.array(Rule).default([]),
+})
+
+export const RoleOptions = z.strictObject({
+  max_session_ttl: DurationText.optional(),
+  client_idle_timeout: DurationText.optional(),
+  record_session: z.enum(['strict', 'strict_sync', 'best_effort']).default('strict'),
+  record_input: z.boolean().default(false),
+  port_forwarding: z.boolean().default(false),
+  agent_forwarding: z.boolean().default(false),
+  /** How long a live session may outlive the store's silence. */
+  offline_grace: DurationText.optional(),
+  bind: z.enum(['user', 'login']).default('user'),
+})
+export type RoleOptions = z.infer<typeof RoleOptions>
+
+/** What `sallyctl create -f` takes and `sallyctl get role/NAME` prints. */
+export const RoleDocument = z.strictObject({
+  kind: z.literal('role'),
+  version: z.literal('v1').default('v1'),
+  metadata: z.strictObject({ name: Name, description: z.string().max(500).optional() }),
+  spec: z.strictObject({
+    options: RoleOptions.prefault({}),
+    allow: RoleAllow.prefault({}),
+    deny: RoleDeny.prefault({}),
+  }),
+})
+export type RoleDocument = z.infer<typeof RoleDocument>
+export type RoleSpec = RoleDocument['spec']
+export { Labels }

@@ -1,0 +1,320 @@
+import { z } from 'zod'
+import { Name } from './common.ts'
+import { AuditEvent, AuditQuery, Verification } from './audit.ts'
+import { AddLockBody, Lock } from './lock.ts'
+import { AcceptInvitationBody, LoginSession, Ping, SignedIn, SignInBody } from './login.ts'
+import { NodeDocument, VisibleNode } from './node.ts'
+import { AccessRequest, AskBody, AskPreview, Grant, RequestListQuery, ReviewBody } from './request.ts'
+import { RoleDocument } from './role.ts'
+import { Session, SessionListQuery } from './session.ts'
+import { Invitation, User, UserDocument } from './user.ts'
+
+/** Sent by both sides as `sallyport-contract`; one apart must work. */
+export const CONTRACT_VERSION = 1
+
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+/**
+ * Who may call: `anyone`; `signed-in` (a login session); `operator`: a signed-in user whose own roles' rules allow the
+ * verb on the resource, or the local admin. `local` refuses everything but the admin socket.
+ */
+export type Access =
+  | { who: 'anyone' }
+  | { who: 'signed-in' }
+  | { who: 'operator'; resource: string; verb: string }
+  | { who: 'local' }
+
+export interface Route<
+  B extends z.ZodType = z.ZodType,
+  Q extends z.ZodType = z.ZodType,
+  R extends z.ZodType = z.ZodType,
+> {
+  readonly method: Method
+  /** `/v1/requests/:id` */
+  readonly path: string
+  readonly access: Access
+  readonly body?: B
+  readonly query?: Q
+  readonly answer: R
+  /** Needs a second factor not older than five minutes, bound to this very call (see `stepUp`). */
+  readonly fresh?: true
+}
+
+const route = <B extends z.ZodType, Q extends z.ZodType, R extends z.ZodType>(r: Route<B, Q, R>): Route<B, Q, R> => r
+const anyone: Access = { who: 'anyone' }
+const signedIn: Access = { who: 'signed-in' }
+const operator = (resource: string, verb: string): Access => ({ who: 'operator', resource, verb })
+const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), next: z.string().nullable() })
+const Done = z.object({})
+
+export const routes = {
+  ping: route({ method: 'GET', path: '/v1/ping', access: anyone, answer: Ping }),
+
+  signIn: route({ method: 'POST', path: '/v1/logins', access: anyone, body: SignInBody, answer: SignedIn }),
+  acceptInvitation: route({
+    method: 'POST',
+    path: '/v1/invitations/accept',
+    access: anyone,
+    body: AcceptInvitationBody,
+    answer: SignedIn,
+  }),
+  listLogins: route({
+    method: 'GET',
+    path: '/v1/logins',
+    access: signedIn,
+    answer: z.object({ items: z.array(LoginSession) }),
+  }),
+  endLogin: route({ method: 'DELETE', path: '/v1/logins/:id', access: signedIn, answer: Done }),
+  me: route({
+    method: 'GET',
+    path: '/v1/me',
+    access: signedIn,
+    answer: z.object({
+      user: User,
+      login: LoginSession,
+      grants: z.array(Grant),
+      canReview: z.boolean(),
+      operator: z.boolean(),
+    }),
+  }),
+  /** Starts adding an authenticator app; nothing counts until `confirmTotp`. Fresh unless it is the first one. */
+  addTotp: route({
+    method: 'POST',
+    path: '/v1/factors/totp',
+    access: signedIn,
+    body: z.strictObject({ name: z.string().min(1).max(50) }),
+    answer: z.object({ id: z.string(), secret: z.string(), uri: z.string() }),
+  }),
+  confirmTotp: route({
+    method: 'POST',
+    path: '/v1/factors/:id/confirm',
+    access: signedIn,
+    body: z.strictObject({ code: z.string().max(10) }),
+    answer: Done,
+  }),
+  listFactors: route({
+    method: 'GET',
+    path: '/v1/factors',
+    access: signedIn,
+    answer: z.object({
+      items: z.array(
+        z.object({
+          id: z.string(),
+          kind: z.literal('totp'),
+          name: z.string(),
+          createdAt: z.int(),
+          confirmed: z.boolean(),
+        }),
+      ),
+    }),
+  }),
+  removeFactor: route({ method: 'DELETE', path: '/v1/factors/:id', access: signedIn, fresh: true, answer: Done }),
+  /** `action` = hex SHA-256 of `METHOD path\n` and the exact body bytes; the token is sent as `sallyport-step-up`, once. */
+  stepUp: route({
+    method: 'POST',
+    path: '/v1/step-up',
+    access: signedIn,
+    body: z.strictObject({ action: z.string().regex(/^[0-9a-f]{64}$/), code: z.string().max(10) }),
+    answer: z.object({ token: z.string() }),
+  }),
+
+  listNodes: route({
+    method: 'GET',
+    path: '/v1/nodes',
+    access: signedIn,
+    answer: z.object({ items: z.array(VisibleNode) }),
+  }),
+
+  ask: route({
+    method: 'POST',
+    path: '/v1/requests',
+    access: signedIn,
+    body: AskBody,
+    answer: z.object({ request: AccessRequest.nullable(), preview: AskPreview, existing: z.boolean() }),
+  }),
+  listRequests: route({
+    method: 'GET',
+    path: '/v1/requests',
+    access: signedIn,
+    query: RequestListQuery,
+    answer: page(AccessRequest),
+  }),
+  showRequest: route({ method: 'GET', path: '/v1/requests/:id', access: signedIn, answer: AccessRequest }),
+  /** Answers as soon as the request's version differs from `version`, or after 25 s with what it is then. */
+  watchRequest: route({
+    method: 'GET',
+    path: '/v1/requests/:id/watch',
+    access: signedIn,
+    query: z.object({ version: z.coerce.number().int() }),
+    answer: AccessRequest,
+  }),
+  review: route({
+    method: 'POST',
+    path: '/v1/requests/:id/reviews',
+    access: signedIn,
+    body: ReviewBody,
+    answer: AccessRequest,
+  }),
+  cancelRequest: route({ method: 'POST', path: '/v1/requests/:id/cancel', access: signedIn, answer: AccessRequest }),
+  returnGrant: route({ method: 'POST', path: '/v1/requests/:id/return', access: signedIn, answer: AccessRequest }),
+  /** Whoever may review it now, and operators with request/delete. */
+  revokeGrant: route({
+    method: 'POST',
+    path: '/v1/requests/:id/revoke',
+    access: signedIn,
+    body: z.strictObject({ reason: z.string().max(4096).default('') }),
+    answer: AccessRequest,
+  }),
+
+  listSessions: route({
+    method: 'GET',
+    path: '/v1/sessions',
+    access: signedIn,
+    query: SessionListQuery,
+    answer: page(Session),
+  }),
+  showSession: route({ method: 'GET', path: '/v1/sessions/:id', access: signedIn, answer: Session }),
+  /** Streams the recording as JSON lines (see recording.ts); the event is stored before the first line. */
+  playSession: route({ method: 'GET', path: '/v1/sessions/:id/recording', access: signedIn, answer: z.any() }),
+  terminateSession: route({
+    method: 'POST',
+    path: '/v1/sessions/:id/terminate',
+    access: operator('session', 'delete'),
+    body: z.strictObject({ message: z.string().max(500).default('') }),
+    answer: Done,
+  }),
+
+  createDocument: route({
+    method: 'POST',
+    path: '/v1/documents',
+    access: signedIn,
+    fresh: true,
+    body: z.strictObject({ document: z.unknown(), replace: z.boolean().default(false) }),
+    answer: z.object({ kind: z.string(), name: z.string(), created: z.boolean() }),
+  }),
+  listRoles: route({
+    method: 'GET',
+    path: '/v1/roles',
+    access: operator('role', 'list'),
+    answer: z.object({ items: z.array(RoleDocument) }),
+  }),
+  removeRole: route({
+    method: 'DELETE',
+    path: '/v1/roles/:name',
+    access: operator('role', 'delete'),
+    fresh: true,
+    answer: Done,
+  }),
+  listNodeDocuments: route({
+    method: 'GET',
+    path: '/v1/node-documents',
+    access: operator('node', 'list'),
+    answer: z.object({ items: z.array(NodeDocument) }),
+  }),
+  removeNode: route({
+    method: 'DELETE',
+    path: '/v1/nodes/:name',
+    access: operator('node', 'delete'),
+    fresh: true,
+    answer: Done,
+  }),
+  listUsers: route({
+    method: 'GET',
+    path: '/v1/users',
+    access: operator('user', 'list'),
+    answer: z.object({ items: z.array(User) }),
+  }),
+  addUser: route({
+    method: 'POST',
+    path: '/v1/users',
+    access: operator('user', 'create'),
+    fresh: true,
+    body: z.strictObject({
+      name: Name,
+      email: z.string().max(320).optional(),
+      roles: z.array(Name).max(50),
+      traits: UserDocument.shape.spec.shape.traits,
+    }),
+    answer: Invitation,
+  }),
+  removeUser: route({
+    method: 'DELETE',
+    path: '/v1/users/:name',
+    access: operator('user', 'delete'),
+    fresh: true,
+    answer: Done,
+  }),
+  resetUser: route({
+    method: 'POST',
+    path: '/v1/users/:name/reset',
+    access: operator('user', 'update'),
+    fresh: true,
+    answer: Invitation,
+  }),
+  endUserLogins: route({
+    method: 'POST',
+    path: '/v1/users/:name/end-logins',
+    access: operator('user', 'update'),
+    answer: z.object({ ended: z.int() }),
+  }),
+
+  listLocks: route({
+    method: 'GET',
+    path: '/v1/locks',
+    access: operator('lock', 'list'),
+    answer: z.object({ items: z.array(Lock) }),
+  }),
+  addLock: route({
+    method: 'POST',
+    path: '/v1/locks',
+    access: operator('lock', 'create'),
+    body: AddLockBody,
+    answer: Lock,
+  }),
+  removeLock: route({
+    method: 'DELETE',
+    path: '/v1/locks/:id',
+    access: operator('lock', 'delete'),
+    fresh: true,
+    answer: Done,
+  }),
+
+  searchAudit: route({
+    method: 'GET',
+    path: '/v1/audit/events',
+    access: operator('audit', 'list'),
+    query: AuditQuery,
+    answer: page(AuditEvent),
+  }),
+  verifyAudit: route({
+    method: 'POST',
+    path: '/v1/audit/verify',
+    access: operator('audit', 'read'),
+    answer: Verification,
+  }),
+  acceptRollback: route({
+    method: 'POST',
+    path: '/v1/audit/accept-rollback',
+    access: { who: 'local' },
+    body: z.strictObject({ reason: z.string().min(1).max(500) }),
+    answer: Done,
+  }),
+
+  listAuthorities: route({
+    method: 'GET',
+    path: '/v1/authorities',
+    access: anyone,
+    answer: z.object({
+      items: z.array(
+        z.object({ id: z.string(), kind: z.string(), state: z.string(), public: z.string(), createdAt: z.int() }),
+      ),
+    }),
+  }),
+  status: route({
+    method: 'GET',
+    path: '/v1/status',
+    access: { who: 'local' },
+    answer: z.record(z.string(), z.unknown()),
+  }),
+} as const satisfies Record<string, Route>
+
+export type RouteName = keyof typeof routes

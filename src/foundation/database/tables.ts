@@ -1,0 +1,320 @@
+// The store's tables, one type each. Conventions: instants are integers (ms); `*_json` is canonical JSON text; digests are
+// lowercase hex; sealed columns hold what identity/sealing.ts makes. `event_id` names the audit event that last changed the
+// row and holds the row's hash: only commitDeed writes it.
+
+/** Rows that give or withhold power. Each is bound to the event that last changed it. */
+export interface PowerRow {
+  id: string
+  event_id: string
+}
+
+export interface UsersTable extends PowerRow {
+  name: string
+  email: string | null
+  /** JSON list of role ids */
+  role_ids_json: string
+  traits_json: string
+  /** argon2id in PHC form; null until an invitation is accepted */
+  password_hash: string | null
+  disabled: 0 | 1
+  deleted_at: number | null
+  created_at: number
+  /** After an admin's reset, votes do not count before this instant. */
+  votes_count_from: number | null
+}
+
+export interface FactorsTable extends PowerRow {
+  user_id: string
+  kind: 'totp'
+  name: string
+  secret_sealed: string
+  confirmed_at: number | null
+  created_at: number
+}
+
+/** Last accepted TOTP step of each factor: not a power row, so that each code does not bind anew. */
+export interface FactorUsesTable {
+  factor_id: string
+  last_step: number
+}
+
+export interface InvitationsTable extends PowerRow {
+  user_id: string
+  code_hash: string
+  expires_at: number
+  used_at: number | null
+}
+
+export interface LoginSessionsTable extends PowerRow {
+  user_id: string
+  token_hash: string
+  device: string
+  /** JSON list of password | totp | invitation */
+  factors_json: string
+  /** When a second factor was last proven on it; null = never */
+  second_factor_at: number | null
+  /** `SHA256:...` of the device's SSH key */
+  key_fingerprint: string
+  address: string
+  created_at: number
+  expires_at: number
+  ended_at: number | null
+  end_reason: string | null
+}
+
+/** Not a power row: refreshed at most once a minute, without an event. */
+export interface LoginSeenTable {
+  login_id: string
+  last_seen_at: number
+}
+
+/** Single-use proofs of a fresh second factor for one action. */
+export interface StepUpsTable {
+  token_hash: string
+  login_id: string
+  action: string
+  expires_at: number
+  used_at: number | null
+}
+
+export interface RolesTable extends PowerRow {
+  name: string
+  revision: number
+  /** SHA-256 of the canonical spec */
+  content_hash: string
+  deleted_at: number | null
+}
+
+/** Never changed once written. id = `<role id>/<revision>`. */
+export interface RoleRevisionsTable extends PowerRow {
+  role_id: string
+  revision: number
+  spec_json: string
+  content_hash: string
+  created_at: number
+}
+
+export interface NodesTable extends PowerRow {
+  name: string
+  address: string
+  labels_json: string
+  host_key: string | null
+  host_authority: string | null
+  host_principal: string | null
+  created_at: number
+  deleted_at: number | null
+}
+
+export interface LocksTable extends PowerRow {
+  target_kind: 'user' | 'role' | 'request' | 'login' | 'node'
+  target_id: string
+  target_name: string
+  message: string
+  created_by: string
+  created_at: number
+  expires_at: number | null
+  removed_at: number | null
+}
+
+export interface AuthoritiesTable extends PowerRow {
+  kind: AuthorityKind
+  state: 'next' | 'active' | 'trusted' | 'dropped'
+  algorithm: 'ed25519' | 'p256'
+  /** SPKI PEM */
+  public_key: string
+  /** X.509 authorities: their certificate, PEM */
+  certificate: string | null
+  private_sealed: string
+  created_at: number
+}
+export type AuthorityKind = 'user-ssh' | 'onward-ssh' | 'host-ssh' | 'server-tls' | 'checkpoint'
+
+export interface AccessRequestsTable extends PowerRow {
+  kind: 'role'
+  user_id: string
+  /** JSON list of {id, name, revision, contentHash}, sorted by id */
+  roles_json: string
+  reason: string
+  duration_ms: number
+  created_at: number
+  pending_until: number
+  state: 'pending' | 'approved' | 'denied' | 'cancelled' | 'expired'
+  decided_at: number | null
+  resolution: string | null
+  login_id: string | null
+  /** What the rule saw when it was asked: the facts document */
+  facts_json: string
+  facts_digest: string
+  request_digest: string
+  annotations_json: string
+  suggested_json: string
+  /** Hash that finds an identical pending request */
+  identity_hash: string
+  /** Grows with each change of the request, its votes or its grant */
+  version: number
+}
+
+export interface ReviewsTable extends PowerRow {
+  request_id: string
+  reviewer_id: string
+  /** `user`; later `rule` */
+  reviewer_kind: 'user'
+  decision: 'approve' | 'deny'
+  reason: string
+  roles_json: string
+  duration_ms: number | null
+  request_digest: string
+  facts_digest: string
+  created_at: number
+  /** Order in which the store committed the votes of this request: 1, 2, 3 ... */
+  ordinal: number
+  superseded_at: number | null
+}
+
+export interface GrantsTable extends PowerRow {
+  request_id: string
+  user_id: string
+  kind: 'role'
+  /** JSON list of {id, name, revision, contentHash}: the pinned revisions */
+  roles_json: string
+  state: 'scheduled' | 'active' | 'ended'
+  starts_at: number
+  ends_at: number
+  ended_at: number | null
+  end_reason: string | null
+  ended_by: string | null
+  end_comment: string | null
+  /** The login session that asked, for roles with `bind: login` */
+  login_id: string | null
+}
+
+/** Proxied connections. Bound, because a missing row would hide a recording. */
+export interface SessionsTable extends PowerRow {
+  user_id: string
+  login_id: string
+  protocol: 'ssh'
+  node_id: string
+  node_name: string
+  login: string
+  address: string
+  /** JSON lists of ids */
+  request_ids_json: string
+  grant_ids_json: string
+  started_at: number
+  ended_at: number | null
+  end_reason: string | null
+  /** File name inside the recordings folder */
+  recording_file: string
+  recording_key_sealed: string
+  recording_key_id: string
+  recording_mode: 'strict' | 'strict_sync' | 'best_effort'
+  recording_state: 'open' | 'complete' | 'cut_short' | 'missing'
+  recording_bytes: number
+  recording_head: string | null
+  recording_chunks: number
+  contents_json: string
+}
+
+export interface AuditEventsTable {
+  seq: number
+  id: string
+  time: number
+  type: string
+  actor_json: string
+  /** Columns for search; the leaf is made of the same values */
+  user_id: string | null
+  login_id: string | null
+  request_id: string | null
+  grant_ids_json: string
+  session_id: string | null
+  resource_json: string | null
+  outcome: string
+  /** JSON list of {table, id, hash}: hash null = the row was removed */
+  rows_json: string
+  salt: string
+  /** null = pruned */
+  details_json: string | null
+  details_hash: string
+  leaf: string
+  /** Chain hash up to and with this event */
+  hash: string
+}
+
+/** One row, id 1: the chain's head, taken as the last lock of every deed. */
+export interface ChainHeadTable {
+  id: number
+  seq: number
+  hash: string
+  time: number
+}
+
+/** What changed at which seq; feeds the snapshot and, later, other instances. */
+export interface ChangeLogTable {
+  seq: number
+  position: number
+  table_name: string
+  row_id: string
+}
+
+export interface CheckpointsTable {
+  size: number
+  note: string
+  created_at: number
+}
+
+/** Messages to be told to people; claimed by deliverers. */
+export interface OutboxTable {
+  id: string
+  topic: string
+  body_json: string
+  created_at: number
+  delivered_at: number | null
+}
+
+export interface InstallationTable {
+  id: string
+  name: string
+  created_at: number
+}
+
+export interface Tables {
+  installation: InstallationTable
+  users: UsersTable
+  factors: FactorsTable
+  factor_uses: FactorUsesTable
+  invitations: InvitationsTable
+  login_sessions: LoginSessionsTable
+  login_seen: LoginSeenTable
+  step_ups: StepUpsTable
+  roles: RolesTable
+  role_revisions: RoleRevisionsTable
+  nodes: NodesTable
+  locks: LocksTable
+  authorities: AuthoritiesTable
+  access_requests: AccessRequestsTable
+  reviews: ReviewsTable
+  grants: GrantsTable
+  sessions: SessionsTable
+  audit_events: AuditEventsTable
+  chain_head: ChainHeadTable
+  change_log: ChangeLogTable
+  checkpoints: CheckpointsTable
+  outbox: OutboxTable
+}
+
+export const POWER_TABLES = [
+  'users',
+  'factors',
+  'invitations',
+  'login_sessions',
+  'roles',
+  'role_revisions',
+  'nodes',
+  'locks',
+  'authorities',
+  'access_requests',
+  'reviews',
+  'grants',
+  'sessions',
+] as const satisfies readonly (keyof Tables)[]
+export type PowerTable = (typeof POWER_TABLES)[number]

@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto'
+
+/** One prefix per kind, so that an id of one kind is never mistaken for another. */
+export const ID_PREFIX = {
+  installation: 'ins',
+  user: 'usr',
+  factor: 'fac',
+  invitation: 'inv',
+  login: 'lgn',
+  role: 'rol',
+  node: 'nod',
+  lock: 'lck',
+  authority: 'aut',
+  request: 'req',
+  review: 'rvw',
+  grant: 'grt',
+  authorization: 'azn',
+  session: 'ses',
+  event: 'evt',
+  delivery: 'dlv',
+} as const
+
+export type IdKind = keyof typeof ID_PREFIX
+export type Id<K extends IdKind> = `${(typeof ID_PREFIX)[K]}_${string}`
+
+/** `req_019aa3c4-....`: the kind's prefix and a UUIDv7 (RFC 9562 section 5.7) of the given instant. */
+export function newId<K extends IdKind>(kind: K, now: number): Id<K> {
+  const b = randomBytes(16)
+  b.writeUIntBE(now, 0, 6)
+  b[6] = (b[6]! & 0x0f) | 0x70
+  b[8] = (b[8]! & 0x3f) | 0x80
+  const h = b.toString('hex')
+  return `${ID_PREFIX[kind]}_${h.slice(0, 8)}-${h.slice(8, 12)}-${h.slice(12, 16)}-${h.slice(16, 20)}-${h.slice(20)}` as Id<K>
+}
+
+export function isId<K extends IdKind>(kind: K, text: string): text is Id<K> {
+  return (
+    text.startsWith(`${ID_PREFIX[kind]}_`) &&
+    /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(text.slice(ID_PREFIX[kind].length + 1))
+  )
+}
