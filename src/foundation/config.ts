@@ -1,0 +1,187 @@
+import { readFileSync } from 'node:fs'
+import { isAbsolute, resolve, dirname } from 'node:path'
+import { parseDocument } from 'yaml'
+import { z } from 'zod'
+import { parseDuration } from '../contract/duration.ts'
+import { nearest } from '../formats/nearest.ts'
+
+/** A configuration that must not be used; `problems` has a line for each fault. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly string[]
+  constructor(file: string, problems: readonly string[]) {
+    super(`${file}:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+    this.problems = problems
+  }
+}
+
+const Duration = z.string().transform((text, context) => {
+  const parsed = parseDuration(text)
+  if (parsed.ok) return parsed.ms
+  context.addIssue({ code: 'custom', message: parsed.message })
+  return z.NEVER
+})
+
+const HOST_PORT = /^(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/
+const HostPort = z.string().transform((text, context) => {
+  const match = HOST_PORT.exec(text)
+  const port = Number(match?.[3])
+  if (!match || port > 65535) {
+    context.addIssue({ code: 'custom', message: `"${text.slice(0, 60)}" is not HOST:PORT` })
+    return z.NEVER
+  }
+  return { host: match[1] ?? match[2] ?? '', port }
+})
+
+const KeyEncryption = z
+  .string()
+  .regex(/^(file:.+|credential:[A-Za-z0-9._-]+|passphrase)$/, 'write file:PATH, credential:NAME or passphrase')
+
+// Each key's description is its documentation: docs/configuration.md is made from it.
+const shape = z.strictObject({
+  data_dir: z
+    .string()
+    .min(1)
+    .describe('Folder of the database, the admin socket and, by default, the recordings. Made with mode 0700.'),
+  listen: HostPort.default({ host: '127.0.0.1', port: 3022 }).describe('Address of the one port: HTTPS and SSH.'),
+  public_address: z
+    .string()
+    .regex(HOST_PORT, 'write HOST:PORT')
+    .optional()
+    .describe('HOST:PORT that clients reach. Default: the listening address.'),
+  proxy_name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{0,252}$/)
+    .default('sallyport')
+    .describe('Name in the host and TLS certificates; ssh_config uses it as HostKeyAlias.'),
+  workers: z.int().min(1).max(64).default(1).describe('Relay worker processes.'),
+  key_encryption: KeyEncryption.optional().describe(
+    'Where the key that seals secrets comes from: file:PATH (default: a file beside the data folder), credential:NAME (systemd), passphrase.',
+  ),
+  checkpoint_file: z
+    .string()
+    .optional()
+    .describe(
+      'File outside the database that gets each signed checkpoint. Default: DATA_DIR-checkpoints beside the data folder.',
+    ),
+  recordings_dir: z.string().optional().describe('Folder of the session recordings. Default: DATA_DIR/recordings.'),
+  login_ttl: Duration.default(12 * 3_600_000).describe('Life of a login session.'),
+  offline_grace: Duration.default(60_000).describe(
+    'How long live sessions outlive a control process or store that does not answer.',
+  ),
+  login_grace: Duration.default(30_000).describe('How long an SSH connection may take to sign in.'),
+  shutdown_grace: Duration.default(10_000).describe('How long live sessions get after SIGTERM once they were told.'),
+  limits: z
+    .strictObject({
+      connections: z.int().min(1).max(100_000).default(4096).describe('Connections per worker.'),
+      unauthenticated: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(256)
+        .describe('Connections that have not signed in, per worker.'),
+      unauthenticated_per_address: z.int().min(1).max(100_000).default(64).describe('The same, per address.'),
+      channels_per_connection: z.int().min(1).max(1000).default(100).describe('Open SSH channels on one connection.'),
+    })
+    .prefault({})
+    .describe('Caps that keep one client from starving the others.'),
+  log: z
+    .strictObject({
+      level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least level that is logged.'),
+    })
+    .prefault({})
+    .describe('JSON lines on stderr.'),
+})
+
+export type ConfigFile = z.input<typeof shape>
+export const configShape = shape
+
+export interface Config {
+  readonly dataDir: string
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly publicAddress: string | null
+  readonly proxyName: string
+  readonly workers: number
+  readonly keyEncryption: string
+  readonly checkpointFile: string
+  readonly recordingsDir: string
+  readonly loginTtlMs: number
+  readonly offlineGraceMs: number
+  readonly loginGraceMs: number
+  readonly shutdownGraceMs: number
+  readonly limits: {
+    readonly connections: number
+    readonly unauthenticated: number
+    readonly unauthenticatedPerAddress: number
+    readonly channelsPerConnection: number
+  }
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+}
+
+/** Reads and checks the file. Relative paths are relative to the file. Throws ConfigError with every fault at once. */
+export function readConfig(file: string): Config {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new ConfigError(file, [`cannot be read: ${(error as Error).message}`])
+  }
+  return parseConfig(text, file)
+}
+
+export function parseConfig(text: string, file: string): Config {
+  const document = parseDocument(text, { uniqueKeys: true })
+  if (document.errors.length > 0)
+    throw new ConfigError(
+      file,
+      document.errors.map((error) => error.message.split('\n')[0] ?? ''),
+    )
+  const checked = shape.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
+  if (!checked.success) throw new ConfigError(file, checked.error.issues.flatMap(describeIssue))
+  return freeze(checked.data, dirname(resolve(file)))
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string[] {
+  const where = issue.path.join('.')
+  if (issue.code !== 'unrecognized_keys') return [`${where === '' ? 'the file' : where}: ${issue.message}`]
+  const known =
+    issue.path[0] === 'limits'
+      ? ['connections', 'unauthenticated', 'unauthenticated_per_address', 'channels_per_connection']
+      : issue.path[0] === 'log'
+        ? ['level']
+        : Object.keys(shape.shape)
+  return issue.keys.map((key) => {
+    const suggestion = nearest(key, known)
+    const name = where === '' ? key : `${where}.${key}`
+    return suggestion
+      ? `unknown key ${name}; did you mean ${suggestion}?`
+      : `unknown key ${name}; known are ${known.join(', ')}`
+  })
+}
+
+function freeze(given: z.output<typeof shape>, base: string): Config {
+  const path = (text: string): string => (isAbsolute(text) ? text : resolve(base, text))
+  const dataDir = path(given.data_dir)
+  const keyEncryption = given.key_encryption ?? `file:${dataDir}-key`
+  return Object.freeze({
+    dataDir,
+    listen: given.listen,
+    publicAddress: given.public_address ?? null,
+    proxyName: given.proxy_name,
+    workers: given.workers,
+    keyEncryption: keyEncryption.startsWith('file:') ? `file:${path(keyEncryption.slice(5))}` : keyEncryption,
+    checkpointFile: path(given.checkpoint_file ?? `${dataDir}-checkpoints`),
+    recordingsDir: path(given.recordings_dir ?? `${dataDir}/recordings`),
+    loginTtlMs: given.login_ttl,
+    offlineGraceMs: given.offline_grace,
+    loginGraceMs: given.login_grace,
+    shutdownGraceMs: given.shutdown_grace,
+    limits: Object.freeze({
+      connections: given.limits.connections,
+      unauthenticated: given.limits.unauthenticated,
+      unauthenticatedPerAddress: given.limits.unauthenticated_per_address,
+      channelsPerConnection: given.limits.channels_per_connection,
+    }),
+    logLevel: given.log.level,
+  })
+}
