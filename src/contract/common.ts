@@ -1,9 +1,14 @@
 import { z } from 'zod'
 
-/** Names of users, roles and resources. The server lowercases and NFC-normalises once, before this is checked. */
+/**
+ * Names of users, roles and resources, lowercased here, once. Anything outside ASCII is refused before that, because some
+ * look-alikes (the Kelvin sign, for one) lowercase to plain letters.
+ */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/
 export const Name = z
   .string()
+  .regex(/^[\x20-\x7e]*$/, 'a name has only ASCII characters')
+  .toLowerCase()
   .regex(NAME_PATTERN, 'a name is 1 to 63 of a-z 0-9 . _ - and starts with a letter or digit')
 
 /** A login on a target: never contains `+ % @ ,`, blanks or control characters, and is no option (`-x`). */

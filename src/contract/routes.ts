@@ -14,12 +14,12 @@ export const CONTRACT_VERSION = 1
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 /**
- * Who may call: `anyone`; `signed-in` (a login session); `operator`: a signed-in user whose own roles' rules allow the
+ * Who may call: `anyone`; `signed-in` (a login session; with `local` the admin socket too); `operator`: a signed-in user whose own roles' rules allow the
  * verb on the resource, or the local admin. `local` refuses everything but the admin socket.
  */
 export type Access =
   | { who: 'anyone' }
-  | { who: 'signed-in' }
+  | { who: 'signed-in'; local?: true }
   | { who: 'operator'; resource: string; verb: string }
   | { who: 'local' }
 
@@ -42,6 +42,8 @@ export interface Route<
 const route = <B extends z.ZodType, Q extends z.ZodType, R extends z.ZodType>(r: Route<B, Q, R>): Route<B, Q, R> => r
 const anyone: Access = { who: 'anyone' }
 const signedIn: Access = { who: 'signed-in' }
+/** The local admin may as well: what it never may is review, play, ask or prove factors. */
+const signedInOrLocal: Access = { who: 'signed-in', local: true }
 const operator = (resource: string, verb: string): Access => ({ who: 'operator', resource, verb })
 const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), next: z.string().nullable() })
 const Done = z.object({})
@@ -63,7 +65,7 @@ export const routes = {
     access: signedIn,
     answer: z.object({ items: z.array(LoginSession) }),
   }),
-  endLogin: route({ method: 'DELETE', path: '/v1/logins/:id', access: signedIn, answer: Done }),
+  endLogin: route({ method: 'DELETE', path: '/v1/logins/:id', access: signedInOrLocal, answer: Done }),
   me: route({
     method: 'GET',
     path: '/v1/me',
@@ -134,16 +136,16 @@ export const routes = {
   listRequests: route({
     method: 'GET',
     path: '/v1/requests',
-    access: signedIn,
+    access: signedInOrLocal,
     query: RequestListQuery,
     answer: page(AccessRequest),
   }),
-  showRequest: route({ method: 'GET', path: '/v1/requests/:id', access: signedIn, answer: AccessRequest }),
+  showRequest: route({ method: 'GET', path: '/v1/requests/:id', access: signedInOrLocal, answer: AccessRequest }),
   /** Answers as soon as the request's version differs from `version`, or after 25 s with what it is then. */
   watchRequest: route({
     method: 'GET',
     path: '/v1/requests/:id/watch',
-    access: signedIn,
+    access: signedInOrLocal,
     query: z.object({ version: z.coerce.number().int() }),
     answer: AccessRequest,
   }),
@@ -160,7 +162,7 @@ export const routes = {
   revokeGrant: route({
     method: 'POST',
     path: '/v1/requests/:id/revoke',
-    access: signedIn,
+    access: signedInOrLocal,
     body: z.strictObject({ reason: z.string().max(4096).default('') }),
     answer: AccessRequest,
   }),
@@ -168,11 +170,11 @@ export const routes = {
   listSessions: route({
     method: 'GET',
     path: '/v1/sessions',
-    access: signedIn,
+    access: signedInOrLocal,
     query: SessionListQuery,
     answer: page(Session),
   }),
-  showSession: route({ method: 'GET', path: '/v1/sessions/:id', access: signedIn, answer: Session }),
+  showSession: route({ method: 'GET', path: '/v1/sessions/:id', access: signedInOrLocal, answer: Session }),
   /** Streams the recording as JSON lines (see recording.ts); the event is stored before the first line. */
   playSession: route({ method: 'GET', path: '/v1/sessions/:id/recording', access: signedIn, answer: z.any() }),
   terminateSession: route({
@@ -186,7 +188,7 @@ export const routes = {
   createDocument: route({
     method: 'POST',
     path: '/v1/documents',
-    access: signedIn,
+    access: signedInOrLocal,
     fresh: true,
     body: z.strictObject({ document: z.unknown(), replace: z.boolean().default(false) }),
     answer: z.object({ kind: z.string(), name: z.string(), created: z.boolean() }),
@@ -308,6 +310,15 @@ export const routes = {
         z.object({ id: z.string(), kind: z.string(), state: z.string(), public: z.string(), createdAt: z.int() }),
       ),
     }),
+  }),
+  /** Four steps: init (new key, published), trust (both trusted), sign (the new one signs), drop (the old one is refused). */
+  rotateAuthority: route({
+    method: 'POST',
+    path: '/v1/authorities/:kind/rotate',
+    access: operator('authority', 'update'),
+    fresh: true,
+    body: z.strictObject({ step: z.enum(['init', 'trust', 'sign', 'drop', 'cancel']) }),
+    answer: Done,
   }),
   status: route({
     method: 'GET',

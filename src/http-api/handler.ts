@@ -19,6 +19,17 @@ export interface CallContext {
   readonly address: string
   /** Aborted when the caller hangs up or the daemon stops */
   readonly signal: AbortSignal
+  /**
+   * For routes whose right depends on what the body says (createDocument). Throws Refused('not_allowed') unless the caller's
+   * own roles' rules, or the admin socket, allow it.
+   */
+  readonly requireOperator: (resource: string, verb: string) => Promise<void>
+  /**
+   * For deeds like a review: throws Refused('step_up_required') unless a second factor was proven on this login at most five
+   * minutes ago or the call carries an unused step-up token bound to it (which is spent). Routes with `fresh` need no call:
+   * the server has demanded the bound token before the handler runs.
+   */
+  readonly requireFresh: () => Promise<void>
   readonly log: Log
 }
 
