@@ -1,0 +1,68 @@
+import { connect } from 'node:net'
+import { pipeline } from 'node:stream'
+import { createSecureContext, TLSSocket, type SecureContext } from 'node:tls'
+import type { Clock } from '../../foundation/clock.ts'
+import type { Log } from '../../foundation/log.ts'
+import type { Arrival } from './listener.ts'
+
+const HANDSHAKE_DEADLINE_MS = 10_000
+
+/**
+ * Ends TLS here and passes the clear bytes to the API's Unix socket, behind one line `PEER address port`. No tickets and no
+ * resumption: each connection proves itself anew.
+ */
+export class TlsToApi {
+  readonly #clock: Clock
+  readonly #log: Log
+  #context: SecureContext | null = null
+  #apiSocket = ''
+
+  constructor(clock: Clock, log: Log) {
+    this.#clock = clock
+    this.#log = log
+  }
+
+  configure(settings: { tls: { keyPem: string; certificatePem: string }; apiSocket: string }): void {
+    this.#context = createSecureContext({
+      key: settings.tls.keyPem,
+      cert: settings.tls.certificatePem,
+      minVersion: 'TLSv1.3',
+    })
+    this.#apiSocket = settings.apiSocket
+  }
+
+  serve(arrival: Arrival): void {
+    if (!this.#context) {
+      arrival.socket.destroy()
+      return
+    }
+    const secure = new TLSSocket(arrival.socket, {
+      isServer: true,
+      secureContext: this.#context,
+      ALPNProtocols: ['http/1.1'],
+    })
+    const deadline = this.#clock.after(HANDSHAKE_DEADLINE_MS, () => secure.destroy())
+    secure.once('close', () => deadline.cancel())
+    secure.on('error', (error) => this.#log.debug({ address: arrival.address, err: error.message }, 'TLS ended'))
+    secure.once('secure', () => {
+      deadline.cancel()
+      this.#passOn(arrival, secure)
+    })
+  }
+
+  #passOn(arrival: Arrival, secure: TLSSocket): void {
+    // The API has limits of its own for callers that have not signed in.
+    arrival.signedIn()
+    const api = connect(this.#apiSocket)
+    api.once('connect', () => {
+      api.write(`PEER ${arrival.address} ${arrival.port}\n`)
+      pipeline(secure, api, () => api.destroy())
+      pipeline(api, secure, () => secure.destroy())
+    })
+    api.on('error', (error) => {
+      this.#log.warn({ err: error.message }, 'the API does not answer')
+      secure.destroy()
+    })
+    secure.once('close', () => api.destroy())
+  }
+}

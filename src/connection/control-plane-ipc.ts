@@ -1,0 +1,112 @@
+// How the control plane's calls cross from worker to control process: structured clone over one message port.
+// call:   {id, method, input}      answer: {id, ok: true, value} | {id, ok: false, message, code}
+// notice: {notice: EndNotice}      settings: {settings}      beat: {beat: n}      stop: {stop: text}
+
+import type {
+  AuthorizeInput,
+  ControlPlane,
+  EndNotice,
+  MintInput,
+  RecordingHead,
+  SessionEnd,
+  SessionRecordEvent,
+  WorkerSettings,
+} from './control-plane.ts'
+
+export const BEAT_MS = 1000
+
+export interface CallInputs {
+  authorize: AuthorizeInput
+  mint: MintInput
+  startUse: { sessionId: string }
+  append: { sessionId: string; event: SessionRecordEvent }
+  endSession: { sessionId: string; end: SessionEnd }
+  watchEnd: { sessionId: string }
+  unwatchEnd: { sessionId: string }
+  reportHeads: { heads: ReadonlyMap<string, RecordingHead> }
+  reportAuthFailure: { address: string; code: string }
+}
+export type CallName = keyof CallInputs
+
+export type ToControl =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'listening'; readonly port: number }
+  | {
+      [K in CallName]: { readonly kind: 'call'; readonly id: number; readonly method: K; readonly input: CallInputs[K] }
+    }[CallName]
+
+export type ToWorker =
+  | {
+      readonly kind: 'settings'
+      readonly settings: WorkerSettings
+      readonly listen: { readonly host: string; readonly port: number }
+    }
+  | { readonly kind: 'answer'; readonly id: number; readonly ok: true; readonly value: unknown }
+  | { readonly kind: 'answer'; readonly id: number; readonly ok: false; readonly message: string }
+  | { readonly kind: 'notice'; readonly notice: EndNotice }
+  | { readonly kind: 'beat' }
+  /** Take no more sessions, tell the live ones, end them within the grace. */
+  | { readonly kind: 'stop'; readonly text: string; readonly graceMs: number }
+
+/** One end of a channel that clones what it carries. */
+export interface Port<Out, In> {
+  send(message: Out): void
+  onMessage(handler: (message: In) => void): void
+  onClose(handler: () => void): void
+}
+
+/** Answers a worker's calls with the real control plane. */
+export function serveControlPlane(
+  port: Port<ToWorker, ToControl>,
+  control: ControlPlane,
+): { sessions(): readonly string[] } {
+  const watches = new Map<string, { stop(): void }>()
+  const answer = async (id: number, work: () => Promise<unknown>): Promise<void> => {
+    try {
+      port.send({ kind: 'answer', id, ok: true, value: await work() })
+    } catch (error) {
+      port.send({ kind: 'answer', id, ok: false, message: error instanceof Error ? error.message : 'failed' })
+    }
+  }
+  const run = (message: Extract<ToControl, { kind: 'call' }>): Promise<unknown> => {
+    switch (message.method) {
+      case 'authorize':
+        return control.authorize(message.input)
+      case 'mint':
+        return control.mint(message.input)
+      case 'startUse':
+        return control.startUse(message.input.sessionId)
+      case 'append':
+        return control.append(message.input.sessionId, message.input.event)
+      case 'endSession':
+        return control.endSession(message.input.sessionId, message.input.end)
+      case 'watchEnd': {
+        const { sessionId } = message.input
+        watches.get(sessionId)?.stop()
+        watches.set(
+          sessionId,
+          control.watchEnd(sessionId, (notice) => port.send({ kind: 'notice', notice })),
+        )
+        return Promise.resolve(null)
+      }
+      case 'unwatchEnd':
+        watches.get(message.input.sessionId)?.stop()
+        watches.delete(message.input.sessionId)
+        return Promise.resolve(null)
+      case 'reportHeads':
+        control.reportHeads(message.input.heads)
+        return Promise.resolve(null)
+      case 'reportAuthFailure':
+        control.reportAuthFailure(message.input)
+        return Promise.resolve(null)
+    }
+  }
+  port.onMessage((message) => {
+    if (message.kind === 'call') void answer(message.id, () => run(message))
+  })
+  port.onClose(() => {
+    for (const watch of watches.values()) watch.stop()
+    watches.clear()
+  })
+  return { sessions: () => [...watches.keys()] }
+}

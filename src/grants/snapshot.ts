@@ -1,0 +1,267 @@
+import type { Kysely } from 'kysely'
+import type { Committed, RowRef } from '../audit/deed.ts'
+import type { RoleSpec } from '../contract/role.ts'
+import type { GrantsTable, LocksTable, LoginSessionsTable, NodesTable, Tables } from '../foundation/database/tables.ts'
+
+// What authorize() decides from: the rows that give or withhold power, in memory, as of one change position. It is fed by
+// every commit before that commit's promise resolves, so nobody is told "done" while the old rights still work.
+
+export interface UserFacts {
+  readonly id: string
+  readonly eventId: string
+  readonly name: string
+  readonly roleIds: readonly string[]
+  readonly traits: Readonly<Record<string, readonly string[]>>
+  readonly disabled: boolean
+}
+
+export interface RoleFacts {
+  readonly id: string
+  readonly name: string
+  readonly revision: number
+  readonly contentHash: string
+  readonly spec: RoleSpec
+}
+
+export interface PinnedRole {
+  readonly id: string
+  readonly name: string
+  readonly revision: number
+  readonly contentHash: string
+}
+
+export interface GrantFacts extends Omit<GrantsTable, 'roles_json' | 'kind'> {
+  readonly roles: readonly PinnedRole[]
+}
+
+export interface NodeFacts extends Omit<NodesTable, 'labels_json'> {
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** An end that has happened although the store could not take it yet. */
+export type TakenAway =
+  | {
+      readonly kind: 'grant'
+      readonly id: string
+      readonly reason: string
+      readonly by: string
+      readonly comment: string
+    }
+  | { readonly kind: 'login'; readonly id: string }
+  | { readonly kind: 'lock'; readonly lock: Omit<LocksTable, 'event_id'> }
+
+export class Snapshot {
+  readonly #db: Kysely<Tables>
+  readonly #users = new Map<string, UserFacts>()
+  readonly #userIdByName = new Map<string, string>()
+  readonly #roles = new Map<string, RoleFacts>()
+  readonly #roleIdByName = new Map<string, string>()
+  readonly #revisions = new Map<string, RoleSpec>()
+  readonly #nodes = new Map<string, NodeFacts>()
+  readonly #nodeIdByName = new Map<string, string>()
+  readonly #logins = new Map<string, LoginSessionsTable>()
+  readonly #grants = new Map<string, GrantFacts>()
+  readonly #grantsByUser = new Map<string, Set<string>>()
+  readonly #locks = new Map<string, Omit<LocksTable, 'event_id'>>()
+  #position = 0
+
+  private constructor(db: Kysely<Tables>) {
+    this.#db = db
+  }
+
+  static async load(db: Kysely<Tables>): Promise<Snapshot> {
+    const snapshot = new Snapshot(db)
+    const head = await db.selectFrom('chain_head').select('seq').executeTakeFirst()
+    for (const row of await db.selectFrom('users').select('id').execute()) await snapshot.#readUser(row.id)
+    // Revisions before roles: a role's current content is one of them.
+    for (const row of await db.selectFrom('role_revisions').selectAll().execute()) {
+      snapshot.#revisions.set(row.id, JSON.parse(row.spec_json) as RoleSpec)
+    }
+    for (const row of await db.selectFrom('roles').select('id').execute()) await snapshot.#readRole(row.id)
+    for (const row of await db.selectFrom('nodes').select('id').execute()) await snapshot.#readNode(row.id)
+    const logins = await db.selectFrom('login_sessions').select('id').where('ended_at', 'is', null).execute()
+    for (const row of logins) await snapshot.#readLogin(row.id)
+    const grants = await db.selectFrom('grants').select('id').where('state', '!=', 'ended').execute()
+    for (const row of grants) await snapshot.#readGrant(row.id)
+    const locks = await db.selectFrom('locks').select('id').where('removed_at', 'is', null).execute()
+    for (const row of locks) await snapshot.#readLock(row.id)
+    snapshot.#position = head?.seq ?? 0
+    return snapshot
+  }
+
+  /** Change position up to which it is complete. */
+  get position(): number {
+    return this.#position
+  }
+
+  user(id: string): UserFacts | undefined {
+    return this.#users.get(id)
+  }
+  userNamed(name: string): UserFacts | undefined {
+    return this.#users.get(this.#userIdByName.get(name) ?? '')
+  }
+  users(): Iterable<UserFacts> {
+    return this.#users.values()
+  }
+  /** Current revision; undefined once deleted. */
+  role(id: string): RoleFacts | undefined {
+    return this.#roles.get(id)
+  }
+  roleNamed(name: string): RoleFacts | undefined {
+    return this.#roles.get(this.#roleIdByName.get(name) ?? '')
+  }
+  roles(): Iterable<RoleFacts> {
+    return this.#roles.values()
+  }
+  revision(roleId: string, revision: number): RoleSpec | undefined {
+    return this.#revisions.get(`${roleId}/${revision}`)
+  }
+  node(id: string): NodeFacts | undefined {
+    return this.#nodes.get(id)
+  }
+  nodeNamed(name: string): NodeFacts | undefined {
+    return this.#nodes.get(this.#nodeIdByName.get(name) ?? '')
+  }
+  nodes(): Iterable<NodeFacts> {
+    return this.#nodes.values()
+  }
+  login(id: string): LoginSessionsTable | undefined {
+    return this.#logins.get(id)
+  }
+  grant(id: string): GrantFacts | undefined {
+    return this.#grants.get(id)
+  }
+  /** Not ended in the store; starts and ends must still be compared with the clock. */
+  *grantsOf(userId: string): Iterable<GrantFacts> {
+    for (const id of this.#grantsByUser.get(userId) ?? []) {
+      const grant = this.#grants.get(id)
+      if (grant) yield grant
+    }
+  }
+  /** The lock that is in force on a thing, if any. */
+  lockOn(kind: LocksTable['target_kind'], id: string, now: number): Omit<LocksTable, 'event_id'> | undefined {
+    for (const lock of this.#locks.values()) {
+      if (lock.target_kind === kind && lock.target_id === id && (lock.expires_at ?? Infinity) > now) return lock
+    }
+    return undefined
+  }
+  locks(): Iterable<Omit<LocksTable, 'event_id'>> {
+    return this.#locks.values()
+  }
+
+  /** Re-reads what a commit changed. */
+  async apply(committed: Pick<Committed, 'position' | 'rows'>): Promise<void> {
+    for (const row of committed.rows) await this.#read(row)
+    this.#position = Math.max(this.#position, committed.position)
+  }
+
+  /** Takes power away in memory at once; the row follows when the store can write. */
+  takeAway(taken: TakenAway, now: number): void {
+    if (taken.kind === 'lock') this.#locks.set(taken.lock.id, taken.lock)
+    if (taken.kind === 'login') {
+      const login = this.#logins.get(taken.id)
+      if (login) this.#logins.set(taken.id, { ...login, ended_at: now, end_reason: 'ended' })
+    }
+    if (taken.kind === 'grant') {
+      const grant = this.#grants.get(taken.id)
+      if (!grant) return
+      const { reason, by, comment } = taken
+      const end = { ended_at: now, end_reason: reason, ended_by: by, end_comment: comment }
+      this.#grants.set(taken.id, { ...grant, state: 'ended', ...end })
+    }
+  }
+
+  async #read(row: RowRef): Promise<void> {
+    switch (row.table) {
+      case 'users':
+        return this.#readUser(row.id)
+      case 'roles':
+        return this.#readRole(row.id)
+      case 'role_revisions':
+        return this.#readRevision(row.id)
+      case 'nodes':
+        return this.#readNode(row.id)
+      case 'login_sessions':
+        return this.#readLogin(row.id)
+      case 'grants':
+        return this.#readGrant(row.id)
+      case 'locks':
+        return this.#readLock(row.id)
+      default:
+        return
+    }
+  }
+
+  async #readUser(id: string): Promise<void> {
+    const before = this.#users.get(id)
+    if (before && this.#userIdByName.get(before.name) === id) this.#userIdByName.delete(before.name)
+    const row = await this.#db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst()
+    if (!row || row.deleted_at !== null) {
+      this.#users.delete(id)
+      return
+    }
+    this.#users.set(id, {
+      id,
+      eventId: row.event_id,
+      name: row.name,
+      roleIds: JSON.parse(row.role_ids_json) as string[],
+      traits: JSON.parse(row.traits_json) as Record<string, string[]>,
+      disabled: row.disabled === 1,
+    })
+    this.#userIdByName.set(row.name, id)
+  }
+
+  async #readRevision(id: string): Promise<void> {
+    const row = await this.#db.selectFrom('role_revisions').selectAll().where('id', '=', id).executeTakeFirst()
+    if (row) this.#revisions.set(id, JSON.parse(row.spec_json) as RoleSpec)
+  }
+
+  async #readRole(id: string): Promise<void> {
+    const before = this.#roles.get(id)
+    if (before && this.#roleIdByName.get(before.name) === id) this.#roleIdByName.delete(before.name)
+    const row = await this.#db.selectFrom('roles').selectAll().where('id', '=', id).executeTakeFirst()
+    if (!row || row.deleted_at !== null) {
+      this.#roles.delete(id)
+      return
+    }
+    if (!this.#revisions.has(`${id}/${row.revision}`)) await this.#readRevision(`${id}/${row.revision}`)
+    const spec = this.#revisions.get(`${id}/${row.revision}`)
+    if (!spec) return
+    this.#roles.set(id, { id, name: row.name, revision: row.revision, contentHash: row.content_hash, spec })
+    this.#roleIdByName.set(row.name, id)
+  }
+
+  async #readNode(id: string): Promise<void> {
+    const before = this.#nodes.get(id)
+    if (before && this.#nodeIdByName.get(before.name) === id) this.#nodeIdByName.delete(before.name)
+    const row = await this.#db.selectFrom('nodes').selectAll().where('id', '=', id).executeTakeFirst()
+    if (!row || row.deleted_at !== null) {
+      this.#nodes.delete(id)
+      return
+    }
+    const { labels_json, ...rest } = row
+    this.#nodes.set(id, { ...rest, labels: JSON.parse(labels_json) as Record<string, string> })
+    this.#nodeIdByName.set(row.name, id)
+  }
+
+  async #readLogin(id: string): Promise<void> {
+    const row = await this.#db.selectFrom('login_sessions').selectAll().where('id', '=', id).executeTakeFirst()
+    // Ended ones stay until restart: the reason of their end is shown to the sessions they close.
+    if (row) this.#logins.set(id, row)
+  }
+
+  async #readGrant(id: string): Promise<void> {
+    const row = await this.#db.selectFrom('grants').selectAll().where('id', '=', id).executeTakeFirst()
+    if (!row) return
+    const { roles_json, kind: _kind, ...rest } = row
+    this.#grants.set(id, { ...rest, roles: JSON.parse(roles_json) as PinnedRole[] })
+    const ofUser = this.#grantsByUser.get(row.user_id) ?? new Set()
+    this.#grantsByUser.set(row.user_id, ofUser.add(id))
+  }
+
+  async #readLock(id: string): Promise<void> {
+    const row = await this.#db.selectFrom('locks').selectAll().where('id', '=', id).executeTakeFirst()
+    if (!row || row.removed_at !== null) this.#locks.delete(id)
+    else this.#locks.set(id, row)
+  }
+}
