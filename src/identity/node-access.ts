@@ -1,0 +1,129 @@
+import { parseDuration } from '../contract/duration.ts'
+import type { RoleSpec } from '../contract/role.ts'
+import type { RefusalCode } from '../contract/errors.ts'
+import { selectsLabels, type Labels } from '../resources/label-matching.ts'
+import { matchesPattern } from './patterns.ts'
+
+/** Where a role comes from decides how far its denies reach. */
+export type RoleOrigin = { readonly kind: 'own' } | { readonly kind: 'granted'; readonly grantId: string }
+
+/**
+ * A role as it works now. A granted role has two specs, the pinned revision and the current one: whatever it gives must be
+ * given by every spec, so an edit can narrow a live grant and never widen it. A role without specs gives nothing.
+ */
+export interface WorkingRole {
+  readonly id: string
+  readonly name: string
+  readonly origin: RoleOrigin
+  readonly specs: readonly RoleSpec[]
+}
+
+/** The logins of one node, each with the roles that give it alone. */
+export interface NodeAccess {
+  readonly logins: ReadonlyMap<string, readonly WorkingRole[]>
+}
+
+/** Which logins each single role gives on a node with these labels, after all denies. Parts of roles never combine. */
+export function nodeAccess(roles: readonly WorkingRole[], labels: Labels): NodeAccess {
+  const logins = new Map<string, WorkingRole[]>()
+  for (const role of roles) {
+    const denying = roles.filter((other) => deniesReach(other.origin, role.origin))
+    if (denying.some((other) => other.specs.some((spec) => selects(spec.deny.node_labels, labels)))) continue
+    const deniedLogins = new Set(denying.flatMap((other) => other.specs.flatMap((spec) => spec.deny.logins)))
+    for (const login of loginsGivenAlone(role, labels)) {
+      if (!deniedLogins.has(login)) logins.set(login, [...(logins.get(login) ?? []), role])
+    }
+  }
+  return { logins: new Map([...logins].sort(([a], [b]) => (a < b ? -1 : 1))) }
+}
+
+const selects = (selector: RoleSpec['allow']['node_labels'], labels: Labels): boolean =>
+  selectsLabels(selector, labels, matchesPattern)
+
+/** Denies of own roles apply to everything; denies of a granted role only to what that very grant gives. */
+function deniesReach(denying: RoleOrigin, given: RoleOrigin): boolean {
+  if (denying.kind === 'own') return true
+  return given.kind === 'granted' && given.grantId === denying.grantId
+}
+
+function loginsGivenAlone(role: WorkingRole, labels: Labels): readonly string[] {
+  const [first, ...others] = role.specs
+  if (!first || !role.specs.every((spec) => selects(spec.allow.node_labels, labels))) return []
+  return [...new Set(first.allow.logins)].filter((login) => others.every((spec) => spec.allow.logins.includes(login)))
+}
+
+export type LoginResolution =
+  | { readonly ok: true; readonly login: string; readonly roles: readonly WorkingRole[] }
+  | {
+      readonly ok: false
+      readonly code: Extract<RefusalCode, 'access_denied' | 'login_not_allowed' | 'login_ambiguous'>
+      /** What would be allowed, sorted */
+      readonly logins: readonly string[]
+    }
+
+/**
+ * The login to use. None named (null): the default login of the roles that let the user in, else the only login, else the
+ * user's own name if allowed, else a refusal that lists the logins.
+ */
+export function resolveLogin(access: NodeAccess, wanted: string | null, userName: string): LoginResolution {
+  const logins = [...access.logins.keys()]
+  if (logins.length === 0) return { ok: false, code: 'access_denied', logins }
+  const login = wanted ?? defaultLogin(access, userName)
+  if (login === null) return { ok: false, code: 'login_ambiguous', logins }
+  const roles = access.logins.get(login)
+  return roles ? { ok: true, login, roles } : { ok: false, code: 'login_not_allowed', logins }
+}
+
+/** Null: nothing decides between several. */
+export function defaultLogin(access: NodeAccess, userName: string): string | null {
+  const named = new Set<string>()
+  for (const [login, roles] of access.logins) {
+    if (roles.some((role) => role.specs.at(-1)?.allow.default_login === login)) named.add(login)
+  }
+  const candidates = named.size > 0 ? [...named] : [...access.logins.keys()]
+  if (candidates.length === 1) return candidates[0] ?? null
+  return access.logins.has(userName) ? userName : null
+}
+
+export interface MergedOptions {
+  readonly portForwarding: boolean
+  readonly agentForwarding: boolean
+  readonly recordInput: boolean
+  readonly recordSession: 'strict' | 'strict_sync' | 'best_effort'
+  /** Milliseconds; null = no limit by a role */
+  readonly sessionTtlMs: number | null
+  readonly idleMs: number | null
+  readonly offlineGraceMs: number | null
+}
+
+const STRICTNESS = ['best_effort', 'strict', 'strict_sync'] as const
+
+/** Permissions hold if one of the giving roles allows them (in all its specs); of restrictions the strictest holds. */
+export function mergeOptions(roles: readonly WorkingRole[]): MergedOptions {
+  const options = roles.flatMap((role) => role.specs.map((spec) => spec.options))
+  const oneAllows = (name: 'port_forwarding' | 'agent_forwarding'): boolean =>
+    roles.some((role) => role.specs.length > 0 && role.specs.every((spec) => spec.options[name]))
+  const strictness = options.map((o) => STRICTNESS.indexOf(o.record_session))
+  return {
+    portForwarding: oneAllows('port_forwarding'),
+    agentForwarding: oneAllows('agent_forwarding'),
+    recordInput: options.some((o) => o.record_input),
+    recordSession: STRICTNESS[Math.max(...strictness)] ?? 'strict',
+    sessionTtlMs: shortest(options.map((o) => o.max_session_ttl)),
+    idleMs: shortest(options.map((o) => o.client_idle_timeout)),
+    offlineGraceMs: shortest(options.map((o) => o.offline_grace)),
+  }
+}
+
+/** A duration that does not parse was refused when the role was written; should one appear, the shortest is zero. */
+function shortest(texts: readonly (string | undefined)[]): number | null {
+  const lengths = texts.flatMap((text) => {
+    if (text === undefined) return []
+    const parsed = parseDuration(text)
+    return [parsed.ok ? parsed.ms : 0]
+  })
+  return lengths.length === 0 ? null : Math.min(...lengths)
+}
+
+/** With `bind: login` the grant works only from the login session that asked, or one opened later with a second factor. */
+export const bindsToLogin = (role: WorkingRole): boolean => role.specs.some((spec) => spec.options.bind === 'login')
