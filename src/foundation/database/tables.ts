@@ -228,6 +228,8 @@ export interface AuditEventsTable {
   grant_ids_json: string
   session_id: string | null
   resource_json: string | null
+  /** `kind/name` of the resource, for search */
+  resource_key: string | null
   outcome: string
   /** JSON list of {table, id, hash}: hash null = the row was removed */
   rows_json: string
@@ -257,6 +259,8 @@ export interface ChangeLogTable {
 }
 
 export interface CheckpointsTable {
+  /** 1, 2, 3 ...: several may have the same size, since idle minutes have theirs too */
+  ordinal: number
   size: number
   note: string
   created_at: number

@@ -1,0 +1,182 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { Kysely, sql, type Transaction } from 'kysely'
+import { type Clock, systemClock } from '../clock.ts'
+import { Bug, Refused } from '../errors.ts'
+import { migrate } from './migrations/migrations.ts'
+import { nodeSqliteDialect } from './node-sqlite-dialect.ts'
+import { ensurePrivateFile } from './private-files.ts'
+import { watchPowerRows } from './row-watch.ts'
+import { takeStoreLock } from './store-lock.ts'
+import type { Tables } from './tables.ts'
+
+/** Below it, a WAL reset race could lose commits (SQLite 3.51.3 release notes). */
+const OLDEST_SQLITE = [3, 51, 3] as const
+
+export interface Database {
+  /** The database file. */
+  readonly path: string
+  /** Reads the last committed state; writing with it fails. */
+  readonly reads: Kysely<Tables>
+  /**
+   * One write transaction at a time, in the order of the calls. Await only queries on `tx` in `work`. State changes go through
+   * DeedLog.commitDeed instead: power rows left without an event make the commit fail (Bug).
+   */
+  transact<T>(work: (tx: Transaction<Tables>) => Promise<T>): Promise<T>
+  /** Drops the write connection; the next transaction opens a new one. For after I/O errors. */
+  reopen(): void
+  /** `quick` leaves the indexes out. Empty = whole. */
+  damage(quick?: boolean): readonly string[]
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  readonly clock?: Clock
+  /** Files survive a power cut: false only for tests. */
+  readonly durable?: boolean
+  /** Refuse a second daemon by `<path>.lock`. Default true. */
+  readonly lock?: boolean
+}
+
+/**
+ * Opens or makes the embedded store: WAL, synchronous=FULL, one writer. The file is 0600 in a 0700 folder.
+ * Errors: Refused('in_use') when another daemon has it, 'version_mismatch' for a newer schema, 'store_unavailable' for unsafe
+ * file modes, a damaged file or foreign triggers and views.
+ */
+export function openDatabase(path: string, options: DatabaseOptions = {}, onClosed: () => void = () => {}): Database {
+  requireSqlite(process.versions['sqlite'])
+  ensurePrivateFile(path)
+  const lock = options.lock === false ? null : takeStoreLock(`${path}.lock`)
+  try {
+    const first = openWriter(path, options)
+    const reader = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
+    reader.exec('pragma trusted_schema = off; pragma query_only = on')
+    const closed = (): void => {
+      lock?.release()
+      onClosed()
+    }
+    return new SqliteStore(path, first, reader, () => openWriter(path, options), closed)
+  } catch (error) {
+    lock?.release()
+    throw error
+  }
+}
+
+/** A store in a new temporary folder, for unit tests: `close` removes it. Not durable, therefore fast. */
+export function openTemporaryDatabase(clock?: Clock): Database {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-store-'))
+  const options = { durable: false, ...(clock ? { clock } : {}) }
+  return openDatabase(join(folder, 'store.db'), options, () => rmSync(folder, { recursive: true, force: true }))
+}
+
+/** Errors: Bug when the runtime's SQLite is too old to be trusted with commits. */
+export function requireSqlite(version: string | undefined): void {
+  const parts = (version ?? '0').split('.').map(Number)
+  for (const [index, least] of OLDEST_SQLITE.entries()) {
+    const part = parts[index] ?? 0
+    if (part > least) return
+    if (part < least)
+      throw new Bug(`SQLite ${String(version)} is older than ${OLDEST_SQLITE.join('.')}: use a newer Node`)
+  }
+}
+
+function openWriter(path: string, options: DatabaseOptions): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true, defensive: true })
+  try {
+    database.exec(`
+      pragma journal_mode = wal;
+      pragma synchronous = ${options.durable === false ? 'off' : 'full'};
+      pragma foreign_keys = on;
+      pragma trusted_schema = off;
+      pragma temp_store = memory;
+      pragma mmap_size = 0;
+      pragma cell_size_check = on`)
+    refuseForeignSchema(path, database)
+    migrate(database, (options.clock ?? systemClock).now())
+    watchPowerRows(database)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+/** We use no triggers and no views in the file: one that is there was put in to act in our name. */
+function refuseForeignSchema(path: string, database: DatabaseSync): void {
+  const found = database.prepare("select type, name from sqlite_schema where type in ('trigger', 'view')").get()
+  if (!found) return
+  throw new Refused(
+    'store_unavailable',
+    `${path} holds a ${String(found['type'])} "${String(found['name'])}" that Sallyport never made: somebody edited the file`,
+    'keep a copy for the investigation, then restore a backup',
+  )
+}
+
+class SqliteStore implements Database {
+  readonly path: string
+  readonly reads: Kysely<Tables>
+  readonly #writes: Kysely<Tables>
+  readonly #reader: DatabaseSync
+  readonly #openWriter: () => DatabaseSync
+  readonly #release: () => void
+  readonly #inside = new AsyncLocalStorage<true>()
+  #writer: DatabaseSync | null
+
+  constructor(
+    path: string,
+    writer: DatabaseSync,
+    reader: DatabaseSync,
+    openAgain: () => DatabaseSync,
+    release: () => void,
+  ) {
+    this.path = path
+    this.#writer = writer
+    this.#reader = reader
+    this.#openWriter = openAgain
+    this.#release = release
+    this.reads = new Kysely<Tables>({ dialect: nodeSqliteDialect(() => reader, true) })
+    this.#writes = new Kysely<Tables>({ dialect: nodeSqliteDialect(() => this.#connectWriter(), false) })
+  }
+
+  #connectWriter(): DatabaseSync {
+    this.#writer ??= this.#openWriter()
+    return this.#writer
+  }
+
+  async transact<T>(work: (tx: Transaction<Tables>) => Promise<T>): Promise<T> {
+    if (this.#inside.getStore()) throw new Bug('a transaction inside a transaction would wait for itself')
+    return this.#inside.run(true, () =>
+      this.#writes.transaction().execute(async (tx) => {
+        const result = await work(tx)
+        const left = await sql<{ table_name: string; row_id: string }>`select * from temp.touched_rows limit 3`.execute(
+          tx,
+        )
+        if (left.rows.length === 0) return result
+        const names = left.rows.map((row) => `${row.table_name}/${row.row_id}`)
+        throw new Bug(`written without an event that names them: ${names.join(', ')}`)
+      }),
+    )
+  }
+
+  reopen(): void {
+    const old = this.#writer
+    this.#writer = null
+    if (old?.isOpen) old.close()
+  }
+
+  damage(quick = true): readonly string[] {
+    const rows = this.#reader.prepare(quick ? 'pragma quick_check' : 'pragma integrity_check').all()
+    return rows.map((row) => String(Object.values(row)[0])).filter((line) => line !== 'ok')
+  }
+
+  async close(): Promise<void> {
+    await this.#writes.destroy()
+    await this.reads.destroy()
+    if (this.#reader.isOpen) this.#reader.close()
+    this.reopen()
+    this.#release()
+  }
+}
