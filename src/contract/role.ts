@@ -53,6 +53,8 @@ export const ReviewBlock = z.strictObject({
   where: z.string().max(4096).optional(),
 })
 
+export type ReviewBlock = z.infer<typeof ReviewBlock>
+
 export const RULE_RESOURCES = [
   'role',
   'user',

@@ -1,0 +1,78 @@
+import type { RequestBlock, ReviewBlock, RoleSpec } from '../contract/role.ts'
+import { parseDuration } from '../contract/duration.ts'
+import { selectorProblems } from '../resources/label-matching.ts'
+import { conditionProblem } from './conditions.ts'
+import { FREE_ALPHABET, patternProblem } from './patterns.ts'
+
+const LONGEST_GRANT_MS = 14 * 86_400_000
+
+/** What is wrong with a role beyond its shape, one sentence each, with its place. Empty: it may be written. */
+export function roleProblems(spec: RoleSpec): string[] {
+  return [
+    ...at('allow.node_labels', selectorProblems(spec.allow.node_labels, labelProblem)),
+    ...at('deny.node_labels', selectorProblems(spec.deny.node_labels, labelProblem)),
+    ...at('allow.default_login', defaultLoginProblems(spec)),
+    ...requestProblems(spec.allow.request),
+    ...at('deny.request.roles', patternProblems(spec.deny.request?.roles ?? [])),
+    ...reviewProblems('allow.review_requests', spec.allow.review_requests),
+    ...reviewProblems('deny.review_requests', spec.deny.review_requests),
+  ]
+}
+
+const at = (place: string, problems: readonly string[]): string[] => problems.map((problem) => `${place}: ${problem}`)
+const labelProblem = (pattern: string): string | null => patternProblem(pattern, FREE_ALPHABET)
+const patternProblems = (patterns: readonly string[]): string[] =>
+  patterns.flatMap((pattern) => patternProblem(pattern) ?? [])
+
+function defaultLoginProblems({ allow }: RoleSpec): string[] {
+  if (allow.default_login === undefined || allow.logins.includes(allow.default_login)) return []
+  return [`"${allow.default_login}" is not one of allow.logins`]
+}
+
+function requestProblems(block: RequestBlock | undefined): string[] {
+  if (!block) return []
+  return [
+    ...at('allow.request.roles', patternProblems(block.roles)),
+    ...at('allow.request.search_as_roles', patternProblems(block.search_as_roles)),
+    ...at(
+      'allow.request.claims_to_roles',
+      block.claims_to_roles.flatMap(({ value }) => labelProblem(value) ?? []),
+    ),
+    ...at('allow.request.max_duration', tooLong(block.max_duration)),
+    ...block.thresholds.flatMap(({ filter }, index) =>
+      conditionProblems(`allow.request.thresholds[${index}].filter`, 'filter', filter),
+    ),
+    ...at('allow.request.thresholds', thresholdProblems(block)),
+  ]
+}
+
+function tooLong(text: string | undefined): string[] {
+  if (text === undefined) return []
+  const parsed = parseDuration(text)
+  return parsed.ok && parsed.ms > LONGEST_GRANT_MS ? ['a grant lasts 14 days at most'] : []
+}
+
+function thresholdProblems({ thresholds }: RequestBlock): string[] {
+  const names = thresholds.flatMap(({ name }) => (name === undefined ? [] : [name]))
+  const twice = names.filter((name, index) => names.indexOf(name) !== index)
+  const idle = thresholds.filter(({ approve, deny }) => approve === 0 && deny === 0).length
+  return [
+    ...twice.map((name) => `the name "${name}" stands twice`),
+    ...(idle > 0 ? ['a threshold that neither approves nor denies decides nothing: give approve or deny'] : []),
+  ]
+}
+
+function reviewProblems(place: string, block: ReviewBlock | undefined): string[] {
+  if (!block) return []
+  const idle =
+    block.where !== undefined && block.roles.length === 0 ? ['where without roles applies to nothing: name roles'] : []
+  return [
+    ...at(`${place}.roles`, patternProblems(block.roles)),
+    ...at(place, idle),
+    ...conditionProblems(`${place}.where`, 'where', block.where),
+  ]
+}
+
+function conditionProblems(place: string, kind: 'filter' | 'where', text: string | undefined): string[] {
+  return text === undefined ? [] : at(place, [conditionProblem(kind, text) ?? []].flat())
+}

@@ -1,0 +1,219 @@
+import { parseDuration } from '../contract/duration.ts'
+import type { RequestBlock, ReviewBlock, RoleSpec, Threshold } from '../contract/role.ts'
+import type { Labels } from '../resources/label-matching.ts'
+import { evaluateCondition, type ConditionFacts } from './conditions.ts'
+import { nodeAccess } from './node-access.ts'
+import { captureGroups, matchesAny } from './patterns.ts'
+
+// What a person's own roles permit. Pure, and the only place where these rules stand; rights from a grant never enter here.
+
+export interface RoleContent {
+  readonly id: string
+  readonly name: string
+  readonly revision: number
+  /** SHA-256 of the canonical spec, hex */
+  readonly contentHash: string
+  readonly spec: RoleSpec
+}
+
+export interface Person {
+  readonly id: string
+  readonly name: string
+  readonly traits: Readonly<Record<string, readonly string[]>>
+  /** Own roles in their current revision; none that is deleted */
+  readonly roles: readonly RoleContent[]
+}
+
+/** `allow.request` of one own role, as far as it speaks about one requested role. */
+export interface AllowingBlock {
+  readonly source: string
+  readonly block: RequestBlock
+}
+
+export type MayRequest =
+  | { readonly ok: true; readonly blocks: readonly AllowingBlock[] }
+  | { readonly ok: false; readonly why: 'denied' | 'escalating' | 'not_allowed' }
+
+/** May this person ask for the role, and which blocks say so. Deny wins. `blocks` holds every block that names the role. */
+export function mayRequest(person: Person, role: RoleContent): MayRequest {
+  if (person.roles.some((own) => matchesAny(own.spec.deny.request?.roles ?? [], role.name)))
+    return { ok: false, why: 'denied' }
+  const naming = person.roles.flatMap((own): AllowingBlock[] => {
+    const block = own.spec.allow.request
+    return block && blockNames(block, role.name, person.traits) ? [{ source: own.name, block }] : []
+  })
+  const blocks = isEscalating(role.spec) ? naming.filter(({ block }) => block.escalating) : naming
+  const asRole = blocks.filter(({ block }) => blockNamesAsRole(block, role.name, person.traits))
+  if (asRole.length > 0) return { ok: true, blocks }
+  return { ok: false, why: naming.length > 0 && blocks.length === 0 ? 'escalating' : 'not_allowed' }
+}
+
+function blockNames(block: RequestBlock, role: string, traits: Person['traits']): boolean {
+  return blockNamesAsRole(block, role, traits) || matchesAny(block.search_as_roles, role)
+}
+
+function blockNamesAsRole(block: RequestBlock, role: string, traits: Person['traits']): boolean {
+  return matchesAny(block.roles, role) || rolesFromClaims(block, traits).includes(role)
+}
+
+/** Role names that the traits give: `$1` and `${1}` are the captures of `value`. The result is a name, never a pattern. */
+function rolesFromClaims(block: RequestBlock, traits: Person['traits']): readonly string[] {
+  return block.claims_to_roles.flatMap(({ claim, value, roles }) =>
+    (Object.hasOwn(traits, claim) ? (traits[claim] ?? []) : []).flatMap((trait) => {
+      const groups = captureGroups(value, trait)
+      return groups ? roles.map((role) => expand(role, groups)) : []
+    }),
+  )
+}
+
+function expand(template: string, groups: readonly string[]): string {
+  return template.replace(/\$(?:\{(\d)\}|(\d))/g, (_whole, braced, bare) => groups[Number(braced ?? bare)] ?? '')
+}
+
+const ESCALATING_RESOURCES = new Set(['role', 'user', 'token', 'integration', 'lock', 'authority', '*'])
+
+/** It writes what gives power, or it may review: holding it could widen what its holder may do. */
+export function isEscalating(spec: RoleSpec): boolean {
+  const writes = spec.allow.rules.some(
+    (rule) =>
+      rule.resources.some((resource) => ESCALATING_RESOURCES.has(resource)) &&
+      rule.verbs.some((verb) => verb !== 'list' && verb !== 'read'),
+  )
+  return writes || (spec.allow.review_requests?.roles.length ?? 0) > 0
+}
+
+/** What `--roles='*'` stands for: may be asked for, not held, not escalating. Sorted by name. */
+export function requestableRoles(person: Person, all: readonly RoleContent[]): RoleContent[] {
+  const held = new Set(person.roles.map((own) => own.id))
+  return all
+    .filter((role) => !held.has(role.id) && !isEscalating(role.spec) && mayRequest(person, role).ok)
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/**
+ * Roles this person could ask for that would open a node with these labels (with this login, if one is named). Those that
+ * give the fewest logins come first: the smallest help is named first.
+ */
+export function rolesThatWouldHelp(
+  person: Person,
+  all: readonly RoleContent[],
+  labels: Labels,
+  login: string | null,
+): RoleContent[] {
+  const held = new Set(person.roles.map((own) => own.id))
+  const own = person.roles.map((role) => ({
+    ...role,
+    origin: { kind: 'own' } as const,
+    specs: [onlyDenies(role.spec)],
+  }))
+  return all
+    .filter((role) => !held.has(role.id) && mayRequest(person, role).ok)
+    .map((role) => {
+      const asked = { ...role, origin: { kind: 'granted', grantId: 'asked' } as const, specs: [role.spec] }
+      return { role, logins: nodeAccess([...own, asked], labels).logins }
+    })
+    .filter(({ logins }) => (login === null ? logins.size > 0 : logins.has(login)))
+    .sort((a, b) => a.logins.size - b.logins.size || (a.role.name < b.role.name ? -1 : 1))
+    .map(({ role }) => role)
+}
+
+/** A role whose allowing half is switched off: what remains of a locked one, and what own roles say about what is asked. */
+export function onlyDenies(spec: RoleSpec): RoleSpec {
+  return { ...spec, allow: { logins: [], node_labels: {}, rules: [] } }
+}
+
+export const DEFAULT_CAP_MS = 8 * 3_600_000
+
+export interface Cap {
+  readonly ms: number
+  /** Own role that set it; null = the default of 8 h */
+  readonly setBy: string | null
+}
+
+/** The largest `max_duration` that the blocks set for the role, else 8 h. */
+export function capOf(blocks: readonly AllowingBlock[]): Cap {
+  const caps = blocks.flatMap(({ source, block }): Cap[] => {
+    if (block.max_duration === undefined) return []
+    const parsed = parseDuration(block.max_duration)
+    return parsed.ok ? [{ ms: parsed.ms, setBy: source }] : []
+  })
+  return (
+    caps.reduce<Cap | null>((best, cap) => (best && best.ms >= cap.ms ? best : cap), null) ?? {
+      ms: DEFAULT_CAP_MS,
+      setBy: null,
+    }
+  )
+}
+
+/** Thresholds that one own role of the requester contributes for one requested role; one of them must be met. */
+export interface ThresholdSet {
+  readonly source: string
+  readonly thresholds: readonly NamedThreshold[]
+}
+export interface NamedThreshold {
+  readonly name: string
+  /** null: every reviewer counts */
+  readonly filter: string | null
+  readonly approve: number
+  readonly deny: number
+  readonly distinct: boolean
+}
+
+/** Every block that names the role contributes one set, without exception; a block without any means one of each. */
+export function thresholdSetsOf(blocks: readonly AllowingBlock[]): ThresholdSet[] {
+  return blocks.map(({ source, block }) => ({
+    source,
+    thresholds: block.thresholds.length === 0 ? [ONE_OF_EACH] : block.thresholds.map(named),
+  }))
+}
+
+const ONE_OF_EACH: NamedThreshold = { name: 'any reviewer', filter: null, approve: 1, deny: 1, distinct: false }
+
+function named(threshold: Threshold, index: number): NamedThreshold {
+  const { name, filter, approve, deny, distinct } = threshold
+  return { name: name ?? `threshold ${index + 1}`, filter: filter ?? null, approve, deny, distinct }
+}
+
+export interface MayReview {
+  readonly may: boolean
+  /** Conditions that failed to evaluate: each becomes an event */
+  readonly problems: readonly string[]
+}
+
+/**
+ * May this person review a request for the role. A failing `where` is false in an allow and true in a deny. Nobody reviews
+ * a request of their own: compared by `requesterId`, whatever the roles say.
+ */
+export function mayReview(
+  person: Person,
+  role: string,
+  requesterId: string,
+  request: ConditionFacts['request'],
+): MayReview {
+  if (person.id === requesterId) return { may: false, problems: [] }
+  const facts: ConditionFacts = { reviewer: reviewerFacts(person), request, review: null }
+  const problems: string[] = []
+  const applies = (block: ReviewBlock | undefined, ifItFails: boolean): boolean => {
+    if (!block || !matchesAny(block.roles, role)) return false
+    if (block.where === undefined) return true
+    const result = evaluateCondition('where', block.where, facts)
+    if (!result.ok) problems.push(result.problem)
+    return result.ok ? result.value : ifItFails
+  }
+  const allowed = person.roles.some((own) => applies(own.spec.allow.review_requests, false))
+  const denied = person.roles.some((own) => applies(own.spec.deny.review_requests, true))
+  return { may: allowed && !denied, problems }
+}
+
+export function reviewerFacts(person: Person): ConditionFacts['reviewer'] {
+  return { name: person.name, roles: person.roles.map((own) => own.name), traits: person.traits }
+}
+
+/** May this person, as an operator, do `verb` on `resource`: rules of own roles, deny wins. */
+export function mayDo(person: Person, resource: string, verb: string): boolean {
+  const covers = (names: readonly string[], name: string): boolean => names.includes(name) || names.includes('*')
+  const matches = (rules: RoleSpec['allow']['rules']): boolean =>
+    rules.some((rule) => covers(rule.resources, resource) && covers(rule.verbs, verb))
+  if (person.roles.some((own) => matches(own.spec.deny.rules))) return false
+  return person.roles.some((own) => matches(own.spec.allow.rules))
+}
