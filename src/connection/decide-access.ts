@@ -1,0 +1,241 @@
+import type { RefusalCode } from '../contract/errors.ts'
+import { formatDuration } from '../contract/duration.ts'
+import type { RoleSpec } from '../contract/role.ts'
+import type { GrantFacts, NodeFacts, Snapshot, UserFacts } from '../grants/snapshot.ts'
+import { rolesAtWork, type MayRequest, type RolesAtWork } from '../grants/working-roles.ts'
+import {
+  mergeOptions,
+  nodeAccess,
+  resolveLogin,
+  type MergedOptions,
+  type WorkingRole,
+} from '../identity/node-access.ts'
+import type { LoginSessionsTable } from '../foundation/database/tables.ts'
+
+// The rule of authorize(): pure over the snapshot. The same function decides a new connection and re-checks a live one.
+
+export interface AccessQuestion {
+  readonly userId: string
+  readonly loginSessionId: string
+  readonly keyFingerprint: string
+  readonly node: string
+  readonly login: string | null
+  /** Null for a new connection */
+  readonly live: { readonly startedAt: number; readonly grants: readonly string[] } | null
+}
+
+/** A role that the user could ask for and that would let them in. */
+export interface HelpfulRole {
+  readonly name: string
+  readonly logins: readonly string[]
+  /** Milliseconds */
+  readonly longest: number
+}
+
+export interface AccessRules {
+  readonly mayRequest: MayRequest
+  /** Requestable roles that give this login (null: any) on the node, for the hint */
+  readonly helpfulRoles: (
+    user: UserFacts,
+    ownSpecs: readonly RoleSpec[],
+    node: NodeFacts,
+    login: string | null,
+  ) => readonly HelpfulRole[]
+}
+
+export type AccessDecision =
+  | {
+      readonly ok: true
+      readonly user: UserFacts
+      readonly node: NodeFacts
+      readonly login: string
+      readonly roles: readonly string[]
+      readonly grants: readonly GrantFacts[]
+      readonly options: MergedOptions
+      readonly endsAt: number | null
+      readonly endText: string
+      /** When something this depends on ends by itself */
+      readonly recheckAt: number | null
+    }
+  | {
+      readonly ok: false
+      readonly code: RefusalCode
+      /** For a new connection: at most ten lines, what to do included */
+      readonly lines: readonly string[]
+      /** For a live one: why it ends, one line */
+      readonly ended: string
+    }
+
+type Refusal = Extract<AccessDecision, { ok: false }>
+
+const refusal = (code: RefusalCode, ended: string, ...more: string[]): Refusal => ({
+  ok: false,
+  code,
+  lines: [`sallyport: ${ended}`, ...more].slice(0, 10),
+  ended,
+})
+
+export function decideAccess(
+  view: Snapshot,
+  rules: AccessRules,
+  question: AccessQuestion,
+  now: number,
+): AccessDecision {
+  const who = identify(view, question, now)
+  if ('ok' in who) return who
+  const { user, login } = who
+  const node = view.nodeNamed(question.node)
+  const atWork = rolesAtWork(view, user, login, now, rules.mayRequest)
+  const helpful = node ? rules.helpfulRoles(user, specsOf(atWork, 'own'), node, question.login) : []
+  // An absent node and one the user may not know of: same answer, same path.
+  const access = nodeAccess(atWork.roles, node?.labels ?? {})
+  const known = node !== undefined && (access.logins.size > 0 || helpful.length > 0)
+  if (!known) return unknownNode(view, question, user, now)
+  const lock = view.lockOn('node', node.id, now)
+  if (lock) return refusal('locked', lockText(`${node.name} is locked`, lock.message))
+  const resolved = resolveLogin(access, question.login, user.name)
+  if (!resolved.ok) return refuseLogin(view, question, user, atWork, node, resolved, helpful, now)
+  const grants = grantsBehind(view, resolved.roles)
+  const options = mergeOptions(resolved.roles)
+  return {
+    ok: true,
+    user,
+    node,
+    login: resolved.login,
+    roles: [...new Set(resolved.roles.map((role) => role.name))],
+    grants,
+    options,
+    ...ending(question, login, resolved.roles, grants, options, now),
+  }
+}
+
+function identify(
+  view: Snapshot,
+  question: AccessQuestion,
+  now: number,
+): Refusal | { readonly user: UserFacts; readonly login: LoginSessionsTable } {
+  const login = view.login(question.loginSessionId)
+  const user = view.user(question.userId)
+  const signIn = 'run: sally login'
+  if (!login || !user || login.user_id !== user.id || login.key_fingerprint !== question.keyFingerprint) {
+    return refusal('login_ended', 'this login session is not known any more', signIn)
+  }
+  if (login.ended_at !== null) return refusal('login_ended', 'your login session was ended', signIn)
+  if (login.expires_at <= now) return refusal('login_ended', 'your login session has expired', signIn)
+  if (user.disabled) return refusal('user_disabled', `the account ${user.name} is disabled`)
+  const userLock = view.lockOn('user', user.id, now)
+  if (userLock) return refusal('locked', lockText(`the account ${user.name} is locked`, userLock.message))
+  const loginLock = view.lockOn('login', login.id, now)
+  if (loginLock) return refusal('locked', lockText('this login session is locked', loginLock.message))
+  return { user, login }
+}
+
+const lockText = (text: string, message: string): string => (message === '' ? text : `${text}: ${message}`)
+
+const specsOf = (atWork: RolesAtWork, origin: WorkingRole['origin']['kind']): RoleSpec[] =>
+  atWork.roles.filter((role) => role.origin.kind === origin).flatMap((role) => role.specs)
+
+const GONE = 'nothing gives this access any more'
+
+function unknownNode(view: Snapshot, question: AccessQuestion, user: UserFacts, now: number): Refusal {
+  if (question.live) return refusal('access_denied', lastEnd(view, question.live.grants, now) ?? GONE)
+  return refusal(
+    'resource_unknown',
+    `there is no node ${question.node} that ${user.name} may use or ask for`,
+    '  See: sally ls',
+  )
+}
+
+function refuseLogin(
+  view: Snapshot,
+  question: AccessQuestion,
+  user: UserFacts,
+  atWork: RolesAtWork,
+  node: NodeFacts,
+  resolved: { code: RefusalCode; logins: readonly string[] },
+  helpful: readonly HelpfulRole[],
+  now: number,
+): Refusal {
+  if (question.live) {
+    return refusal('access_denied', atWork.suspended[0]?.why ?? lastEnd(view, question.live.grants, now) ?? GONE)
+  }
+  const { name } = user
+  const wanted = question.login === null ? node.name : `${question.login}@${node.name}`
+  const hint = askHint(helpful)
+  if (resolved.code === 'login_ambiguous') {
+    return refusal(
+      'login_ambiguous',
+      `${node.name} has several logins for ${name}: ${resolved.logins.join(', ')}`,
+      `  Name one: ssh ${resolved.logins[0]}@${node.name}`,
+    )
+  }
+  if (resolved.code === 'login_not_allowed') {
+    return refusal(
+      'login_not_allowed',
+      `${name} may not use ${wanted}; allowed logins: ${resolved.logins.join(', ')}`,
+      ...hint,
+    )
+  }
+  const suspended = atWork.suspended.map(({ why }) => `  A grant is suspended: ${why}`).slice(0, 2)
+  return refusal('access_denied', `${name} may not use ${wanted}`, ...suspended, ...hint)
+}
+
+function askHint(helpful: readonly HelpfulRole[]): string[] {
+  const [first] = helpful
+  if (!first) return []
+  const names = helpful
+    .slice(0, 4)
+    .map((role) => `${role.name} (${role.logins.slice(0, 4).join(', ')}; up to ${formatDuration(role.longest)})`)
+  const duration = formatDuration(Math.min(first.longest, 3_600_000))
+  return [
+    `  ${helpful.length === 1 ? 'This role would help' : 'One of these roles would help'}: ${names.join(', ')}`,
+    '  Ask for it:',
+    `    sally request create --roles=${first.name} --reason="why you need it" --duration=${duration}`,
+  ]
+}
+
+/** Why the last of these grants ended, in words for the terminal that closes. */
+function lastEnd(view: Snapshot, grantIds: readonly string[], now: number): string | null {
+  const ended = grantIds
+    .flatMap((id) => view.grant(id) ?? [])
+    .filter((grant) => grant.state === 'ended' || grant.ends_at <= now)
+    .sort((a, b) => (b.ended_at ?? b.ends_at) - (a.ended_at ?? a.ends_at))
+  const [last] = ended
+  if (!last) return null
+  const roles = last.roles.map((role) => role.name).join(', ')
+  if (last.state !== 'ended' || last.end_reason === 'expired') return `your access (${roles}) has expired`
+  const by = last.ended_by === null ? '' : ` by ${last.ended_by}`
+  const comment = last.end_comment ? `: ${last.end_comment}` : ''
+  return `your access (${roles}) was ${last.end_reason ?? 'ended'}${by}${comment}`
+}
+
+function grantsBehind(view: Snapshot, roles: readonly WorkingRole[]): GrantFacts[] {
+  const ids = new Set(roles.flatMap((role) => (role.origin.kind === 'granted' ? [role.origin.grantId] : [])))
+  return [...ids].flatMap((id) => view.grant(id) ?? [])
+}
+
+function ending(
+  question: AccessQuestion,
+  login: LoginSessionsTable,
+  roles: readonly WorkingRole[],
+  grants: readonly GrantFacts[],
+  options: MergedOptions,
+  now: number,
+): { endsAt: number | null; endText: string; recheckAt: number | null } {
+  const ends: { at: number; text: string }[] = [
+    { at: login.expires_at, text: 'your login session has expired; run: sally login' },
+  ]
+  if (options.sessionTtlMs !== null) {
+    ends.push({
+      at: (question.live?.startedAt ?? now) + options.sessionTtlMs,
+      text: 'this session has reached its longest duration',
+    })
+  }
+  if (roles.every((role) => role.origin.kind === 'granted')) {
+    const names = [...new Set(roles.map((role) => role.name))].join(', ')
+    ends.push({ at: Math.max(...grants.map((grant) => grant.ends_at)), text: `your access (${names}) has expired` })
+  }
+  const first = ends.reduce((a, b) => (b.at < a.at ? b : a))
+  const recheckAt = Math.min(first.at, ...grants.map((grant) => grant.ends_at))
+  return { endsAt: first.at, endText: first.text, recheckAt }
+}

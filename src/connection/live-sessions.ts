@@ -1,0 +1,171 @@
+import type { Clock, Timer } from '../foundation/clock.ts'
+import type { AuthorizationFacts } from './authorization.ts'
+import type { AuthorizeInput, EndNotice } from './control-plane.ts'
+import type { AccessDecision } from './decide-access.ts'
+
+const SWEEP_MS = 10_000
+
+/** What a session has really used: losing anything of it ends the session, losing the rest does not. */
+export interface Used {
+  portForwarding: boolean
+  agentForwarding: boolean
+}
+
+export interface LiveSession {
+  readonly facts: AuthorizationFacts
+  readonly input: AuthorizeInput
+  readonly startedAt: number
+  readonly used: Used
+  endsAt: number | null
+  grants: readonly string[]
+  portForwarding: boolean
+  agentForwarding: boolean
+  /** Set once; the session is being closed */
+  endText: string | null
+}
+
+/** What a re-check found; stored as an event by the owner. */
+export type Recheck =
+  | { readonly kind: 'ended'; readonly session: LiveSession; readonly code: string; readonly text: string }
+  | { readonly kind: 'reauthorized'; readonly session: LiveSession }
+
+export interface LiveSessionsOptions {
+  readonly clock: Clock
+  /** authorize()'s rule for what this session uses, as of now */
+  readonly decide: (session: LiveSession, now: number) => AccessDecision
+  readonly onRecheck: (recheck: Recheck) => void
+}
+
+/** Every open session of this control process. Each is decided anew at every commit, at each end it depends on, and every 10 s. */
+export class LiveSessions {
+  readonly #options: LiveSessionsOptions
+  readonly #sessions = new Map<string, LiveSession>()
+  readonly #timers = new Map<string, Timer>()
+  readonly #watchers = new Map<string, (notice: EndNotice) => void>()
+  #sweep: Timer | null = null
+
+  constructor(options: LiveSessionsOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#sweep = this.#options.clock.after(SWEEP_MS, () => {
+      this.recheckAll()
+      this.start()
+    })
+  }
+
+  stop(): void {
+    this.#sweep?.cancel()
+    for (const timer of this.#timers.values()) timer.cancel()
+    this.#timers.clear()
+  }
+
+  get size(): number {
+    return this.#sessions.size
+  }
+
+  get(sessionId: string): LiveSession | undefined {
+    return this.#sessions.get(sessionId)
+  }
+
+  all(): readonly LiveSession[] {
+    return [...this.#sessions.values()]
+  }
+
+  register(session: LiveSession, recheckAt: number | null): void {
+    this.#sessions.set(session.facts.sessionId, session)
+    this.#arm(session, recheckAt)
+  }
+
+  remove(sessionId: string): void {
+    this.#sessions.delete(sessionId)
+    this.#watchers.delete(sessionId)
+    this.#timers.get(sessionId)?.cancel()
+    this.#timers.delete(sessionId)
+  }
+
+  /** A notice that was due before the watcher came is given to it at once. */
+  watch(sessionId: string, onNotice: (notice: EndNotice) => void): { stop(): void } {
+    this.#watchers.set(sessionId, onNotice)
+    const session = this.#sessions.get(sessionId)
+    if (!session)
+      onNotice({ sessionId, kind: 'end', text: 'this session is not known any more', endsAt: null, budgetMs: null })
+    else if (session.endText !== null) onNotice(this.#notice(session, 'end'))
+    return { stop: () => this.#watchers.delete(sessionId) }
+  }
+
+  recheckAll(): void {
+    for (const session of this.all()) this.recheck(session)
+  }
+
+  /** True while the session may go on. */
+  recheck(session: LiveSession): boolean {
+    if (session.endText !== null) return false
+    const now = this.#options.clock.now()
+    const decision = this.#options.decide(session, now)
+    if (!decision.ok) {
+      this.end(session, decision.code, decision.ended)
+      return false
+    }
+    const lost = lostFeature(session.used, decision)
+    if (lost !== null) {
+      this.end(session, 'access_denied', `${lost} is not permitted any more`)
+      return false
+    }
+    this.#adopt(session, decision)
+    this.#arm(session, decision.recheckAt)
+    return true
+  }
+
+  /** Closes it now: first the session, then whoever stores the fact. */
+  end(session: LiveSession, code: string, text: string): void {
+    if (session.endText !== null) return
+    session.endText = text
+    this.#watchers.get(session.facts.sessionId)?.(this.#notice(session, 'end'))
+    this.#options.onRecheck({ kind: 'ended', session, code, text })
+  }
+
+  #adopt(session: LiveSession, decision: Extract<AccessDecision, { ok: true }>): void {
+    const grants = decision.grants.map((grant) => grant.id)
+    const moved = decision.endsAt !== session.endsAt
+    const rebased = grants.join() !== session.grants.join()
+    session.portForwarding = decision.options.portForwarding
+    session.agentForwarding = decision.options.agentForwarding
+    if (!moved && !rebased) return
+    session.grants = grants
+    session.endsAt = decision.endsAt
+    if (moved) this.#watchers.get(session.facts.sessionId)?.(this.#notice(session, 'move'))
+    this.#options.onRecheck({ kind: 'reauthorized', session })
+  }
+
+  #notice(session: LiveSession, kind: EndNotice['kind']): EndNotice {
+    const { endsAt } = session
+    return {
+      sessionId: session.facts.sessionId,
+      kind,
+      text: session.endText ?? '',
+      endsAt,
+      budgetMs: endsAt === null ? null : Math.max(0, endsAt - this.#options.clock.now()),
+    }
+  }
+
+  #arm(session: LiveSession, recheckAt: number | null): void {
+    const id = session.facts.sessionId
+    this.#timers.get(id)?.cancel()
+    this.#timers.delete(id)
+    if (recheckAt === null) return
+    const { clock } = this.#options
+    // One millisecond late rather than early: at the end itself the access is over.
+    this.#timers.set(
+      id,
+      clock.after(Math.max(0, recheckAt - clock.now()) + 1, () => this.recheck(session)),
+    )
+  }
+}
+
+function lostFeature(used: Used, decision: Extract<AccessDecision, { ok: true }>): string | null {
+  if (used.portForwarding && !decision.options.portForwarding) return 'port forwarding'
+  if (used.agentForwarding && !decision.options.agentForwarding) return 'agent forwarding'
+  return null
+}

@@ -1,0 +1,451 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import type { Deed, DeedLog, NewEvent, Tx } from '../audit/deed.ts'
+import type { Actor } from '../contract/audit.ts'
+import { Refused } from '../foundation/errors.ts'
+import type { Clock } from '../foundation/clock.ts'
+import { newId } from '../foundation/ids.ts'
+import type { Log } from '../foundation/log.ts'
+import type { Snapshot } from '../grants/snapshot.ts'
+import type { Sealer } from '../identity/sealing.ts'
+import type { AuthorizationFacts } from './authorization.ts'
+import type {
+  AuthorizeAnswer,
+  AuthorizeInput,
+  ControlPlane,
+  EndNotice,
+  MintInput,
+  RecordingHead,
+  SessionEnd,
+  SessionRecordEvent,
+} from './control-plane.ts'
+import { decideAccess, type AccessDecision, type AccessRules } from './decide-access.ts'
+import { LiveSessions, type LiveSession, type Recheck } from './live-sessions.ts'
+
+const AUTHORIZATION_LIFE_MS = 30_000
+const STALE_TRIES = 5
+
+export interface OnwardOrder {
+  readonly publicKey: Uint8Array
+  readonly login: string
+  readonly keyId: string
+  readonly sourceAddress: string | null
+}
+
+export interface LocalControlPlaneOptions {
+  readonly deeds: DeedLog
+  readonly snapshot: Snapshot
+  readonly sealer: Sealer
+  readonly rules: AccessRules
+  readonly mintOnward: (order: OnwardOrder) => Promise<Uint8Array>
+  readonly reportAuthFailure: (failure: { address: string; code: string }) => void
+  readonly recordingsDir: string
+  readonly offlineGraceMs: number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+interface Mintable {
+  readonly facts: AuthorizationFacts
+  readonly input: AuthorizeInput
+  readonly until: number
+}
+
+type Outcome =
+  | { readonly ok: true; readonly facts: AuthorizationFacts; readonly recheckAt: number | null }
+  | Extract<AuthorizeAnswer, { ok: false }>
+
+/** The snapshot was behind the store when the deciding transaction began. */
+class StaleSnapshot extends Error {}
+
+/** The side that holds keys and the store. Everything it decides, it stores first; everything it ends, it ends first. */
+export class LocalControlPlane implements ControlPlane {
+  readonly live: LiveSessions
+  readonly #options: LocalControlPlaneOptions
+  readonly #mintable = new Map<string, Mintable>()
+  readonly #heads = new Map<string, RecordingHead>()
+  #closing = false
+
+  constructor(options: LocalControlPlaneOptions) {
+    this.#options = options
+    this.live = new LiveSessions({
+      clock: options.clock,
+      decide: (session, now) => this.#decideLive(session, now),
+      onRecheck: (recheck) => void this.#storeRecheck(recheck),
+    })
+  }
+
+  /** From now on nothing new is authorized. */
+  refuseNew(): void {
+    this.#closing = true
+  }
+
+  /** Heads of recordings that are being written, for checkpoints: session id -> head. */
+  openHeads(): ReadonlyMap<string, RecordingHead> {
+    return this.#heads
+  }
+
+  async authorize(input: AuthorizeInput): Promise<AuthorizeAnswer> {
+    if (this.#closing) return refuse('shutting_down', ['sallyport: the proxy is stopping; try again in a moment'])
+    try {
+      return await this.#authorizeFresh(input)
+    } catch (error) {
+      const code = error instanceof Refused ? error.code : 'store_unavailable'
+      this.#options.log.error({ err: error instanceof Error ? error.message : String(error), code }, 'authorize failed')
+      return refuse(code, [
+        'sallyport: this access cannot be recorded now, so it is not given',
+        '  Try again later, or tell the operators: sallyctl status',
+      ])
+    }
+  }
+
+  async mint(input: MintInput): Promise<{ certificate: Uint8Array }> {
+    const mintable = this.#mintable.get(input.authorizationId)
+    this.#mintable.delete(input.authorizationId)
+    const { clock, mintOnward } = this.#options
+    if (!mintable || clock.monotonic() > mintable.until) {
+      throw new Refused('not_allowed', 'this authorization was used before, has expired or never was')
+    }
+    const { facts } = mintable
+    const certificate = await mintOnward({
+      publicKey: input.publicKey,
+      login: facts.login,
+      keyId: `${facts.user.name} ${facts.sessionId}`,
+      sourceAddress: input.sourceAddress,
+    })
+    return { certificate }
+  }
+
+  startUse(sessionId: string): Promise<{ ok: true } | { ok: false; text: string }> {
+    const session = this.live.get(sessionId)
+    if (!session) return Promise.resolve({ ok: false, text: 'this session is not known any more' })
+    if (this.live.recheck(session)) return Promise.resolve({ ok: true })
+    return Promise.resolve({ ok: false, text: session.endText ?? 'access ended' })
+  }
+
+  watchEnd(sessionId: string, onNotice: (notice: EndNotice) => void): { stop(): void } {
+    return this.live.watch(sessionId, onNotice)
+  }
+
+  async append(sessionId: string, event: SessionRecordEvent): Promise<void> {
+    const session = this.live.get(sessionId)
+    if (!session || session.endText !== null) throw new Refused('access_denied', 'this session is over')
+    const { type, ...details } = event
+    const allowed = this.#use(session, event)
+    await this.#options.deeds.commitDeed(() =>
+      Promise.resolve({
+        result: null,
+        events: [{ type: eventType(type), ...this.#about(session), outcome: allowed ? 'success' : 'refused', details }],
+      }),
+    )
+    if (!allowed && !('allowed' in event && !event.allowed))
+      throw new Refused('access_denied', `${type} is not permitted`)
+  }
+
+  reportHeads(heads: ReadonlyMap<string, RecordingHead>): void {
+    for (const [id, head] of heads) if (this.live.get(id)) this.#heads.set(id, head)
+  }
+
+  async endSession(sessionId: string, end: SessionEnd): Promise<void> {
+    const session = this.live.get(sessionId)
+    this.#heads.delete(sessionId)
+    if (!session) return
+    this.live.remove(sessionId)
+    const input = {
+      sessionId,
+      reason: end.reason,
+      complete: end.complete,
+      contents: end.contents,
+      head: end.head,
+      about: this.#about(session),
+    }
+    await this.#options.deeds.commitTakingAway({ name: 'end_session', input }, (tx, now) =>
+      endSessionDeed(tx, now, input),
+    )
+  }
+
+  reportAuthFailure(failure: { address: string; code: string }): void {
+    this.#options.reportAuthFailure(failure)
+  }
+
+  silentFor(): number {
+    return 0
+  }
+
+  async #authorizeFresh(input: AuthorizeInput): Promise<AuthorizeAnswer> {
+    const { deeds, snapshot, clock } = this.#options
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const outcome = await deeds.commitDeed<Outcome>(async (tx, now) => {
+          const head = await tx.selectFrom('chain_head').select('seq').executeTakeFirst()
+          if ((head?.seq ?? 0) !== snapshot.position) throw new StaleSnapshot()
+          const decision = this.#decideNew(input, now)
+          return decision.ok ? this.#sessionStart(tx, input, decision, now) : this.#sessionReject(input, decision)
+        })
+        if (outcome.ok) this.#register(input, outcome.facts, outcome.recheckAt)
+        return outcome.ok ? { ok: true, facts: outcome.facts } : outcome
+      } catch (error) {
+        if (!(error instanceof StaleSnapshot) || attempt === STALE_TRIES) throw error
+        await new Promise<void>((resolve) => clock.after(attempt, resolve))
+      }
+    }
+  }
+
+  #decideNew(input: AuthorizeInput, now: number): AccessDecision {
+    return decideAccess(this.#options.snapshot, this.#options.rules, { ...input, live: null }, now)
+  }
+
+  #decideLive(session: LiveSession, now: number): AccessDecision {
+    const { input, facts } = session
+    const question = {
+      ...input,
+      node: this.#options.snapshot.node(facts.node.id)?.name ?? '',
+      login: facts.login,
+      live: { startedAt: session.startedAt, grants: session.grants },
+    }
+    return decideAccess(this.#options.snapshot, this.#options.rules, question, now)
+  }
+
+  async #sessionStart(
+    tx: Tx,
+    input: AuthorizeInput,
+    decision: Extract<AccessDecision, { ok: true }>,
+    now: number,
+  ): Promise<Deed<Outcome>> {
+    const facts = this.#facts(input, decision, now)
+    const { key, keyId, path } = facts.recording
+    const file = path.slice(this.#options.recordingsDir.length + 1)
+    await tx
+      .insertInto('sessions')
+      .values({
+        id: facts.sessionId,
+        event_id: '',
+        user_id: facts.user.id,
+        login_id: facts.loginSessionId,
+        protocol: 'ssh',
+        node_id: facts.node.id,
+        node_name: facts.node.name,
+        login: facts.login,
+        address: input.address,
+        request_ids_json: JSON.stringify(facts.requests),
+        grant_ids_json: JSON.stringify(facts.grants),
+        started_at: now,
+        ended_at: null,
+        end_reason: null,
+        recording_file: file,
+        recording_key_sealed: this.#options.sealer.seal(
+          { table: 'sessions', row: facts.sessionId, column: 'recording_key_sealed' },
+          key,
+        ),
+        recording_key_id: keyId,
+        recording_mode: facts.recording.mode,
+        recording_state: 'open',
+        recording_bytes: 0,
+        recording_head: null,
+        recording_chunks: 0,
+        contents_json: '[]',
+      })
+      .execute()
+    const event: NewEvent = {
+      type: 'session.start',
+      ...about(facts),
+      outcome: 'success',
+      details: {
+        login: facts.login,
+        address: input.address,
+        certificate: input.certificateSerial,
+        roles: decision.roles,
+        recording: file,
+        mode: facts.recording.mode,
+        position: facts.position,
+        endsAt: facts.endsAt,
+      },
+      rows: [{ table: 'sessions', id: facts.sessionId }],
+    }
+    return { result: { ok: true, facts, recheckAt: decision.recheckAt }, events: [event] }
+  }
+
+  #sessionReject(input: AuthorizeInput, decision: Extract<AccessDecision, { ok: false }>): Deed<Outcome> {
+    const user = this.#options.snapshot.user(input.userId)
+    const event: NewEvent = {
+      type: 'session.reject',
+      actor: { kind: 'user', id: input.userId, name: user?.name ?? input.userId },
+      login: input.loginSessionId,
+      outcome: 'refused',
+      details: { code: decision.code, node: input.node, login: input.login, address: input.address },
+    }
+    return { result: { ok: false, code: decision.code, lines: decision.lines }, events: [event] }
+  }
+
+  #facts(input: AuthorizeInput, decision: Extract<AccessDecision, { ok: true }>, now: number): AuthorizationFacts {
+    const { snapshot, recordingsDir, offlineGraceMs } = this.#options
+    const { user, node, options, grants } = decision
+    const sessionId = newId('session', now)
+    const [host, port] = splitAddress(node.address)
+    return {
+      id: newId('authorization', now),
+      sessionId,
+      user: { id: user.id, name: user.name },
+      loginSessionId: input.loginSessionId,
+      node: {
+        id: node.id,
+        name: node.name,
+        host,
+        port,
+        hostKey: node.host_key,
+        hostAuthority: node.host_authority,
+        hostPrincipal: node.host_principal,
+      },
+      login: decision.login,
+      grants: grants.map((grant) => grant.id),
+      requests: grants.map((grant) => grant.request_id),
+      permissions: {
+        pty: true,
+        portForwarding: options.portForwarding,
+        agentForwarding: options.agentForwarding,
+        forceCommand: null,
+      },
+      endsAt: decision.endsAt,
+      endText: decision.endText,
+      budgetMs: decision.endsAt === null ? null : Math.max(0, decision.endsAt - now),
+      idleMs: options.idleMs,
+      offlineGraceMs: Math.min(offlineGraceMs, options.offlineGraceMs ?? offlineGraceMs),
+      recording: {
+        path: join(recordingsDir, `${sessionId}.rec`),
+        keyId: `key_${randomBytes(8).toString('hex')}`,
+        key: randomBytes(32),
+        mode: options.recordSession,
+        recordInput: options.recordInput,
+      },
+      position: snapshot.position,
+    }
+  }
+
+  #register(input: AuthorizeInput, facts: AuthorizationFacts, recheckAt: number | null): void {
+    const { clock } = this.#options
+    const session: LiveSession = {
+      facts,
+      input,
+      startedAt: clock.now(),
+      used: { portForwarding: false, agentForwarding: false },
+      endsAt: facts.endsAt,
+      grants: facts.grants,
+      portForwarding: facts.permissions.portForwarding,
+      agentForwarding: facts.permissions.agentForwarding,
+      endText: null,
+    }
+    this.live.register(session, recheckAt)
+    this.#mintable.set(facts.id, { facts, input, until: clock.monotonic() + AUTHORIZATION_LIFE_MS })
+    clock.after(AUTHORIZATION_LIFE_MS, () => this.#mintable.delete(facts.id))
+  }
+
+  /** Marks what the session uses from now on; false when it may not. */
+  #use(session: LiveSession, event: SessionRecordEvent): boolean {
+    if (event.type === 'port_forward') {
+      if (!event.allowed || !session.portForwarding) return false
+      session.used.portForwarding = true
+    }
+    if (event.type === 'agent_forward') {
+      if (!event.allowed || !session.agentForwarding) return false
+      session.used.agentForwarding = true
+    }
+    return true
+  }
+
+  #about(session: LiveSession) {
+    return { ...about(session.facts), grants: session.grants }
+  }
+
+  async #storeRecheck(recheck: Recheck): Promise<void> {
+    // The end itself is stored by endSession, once the worker says how the recording closed.
+    if (recheck.kind === 'ended') return
+    const { session } = recheck
+    try {
+      await this.#options.deeds.commitDeed(() =>
+        Promise.resolve({
+          result: null,
+          events: [
+            {
+              type: 'session.reauthorized',
+              ...this.#about(session),
+              actor: { kind: 'system', id: null, name: 'live sessions' },
+              outcome: 'success',
+              details: { endsAt: session.endsAt },
+            },
+          ],
+        }),
+      )
+    } catch (error) {
+      this.#options.log.error(
+        { session: session.facts.sessionId, err: String(error) },
+        'session.reauthorized not stored',
+      )
+      this.live.end(session, 'store_unavailable', 'this access cannot be recorded any more')
+    }
+  }
+}
+
+const refuse = (code: string, lines: readonly string[]): AuthorizeAnswer => ({ ok: false, code, lines })
+
+const eventType = (type: SessionRecordEvent['type']): NewEvent['type'] => (type === 'shell' ? 'exec' : type)
+
+function about(facts: AuthorizationFacts) {
+  const actor: Actor = { kind: 'user', id: facts.user.id, name: facts.user.name }
+  return {
+    actor,
+    login: facts.loginSessionId,
+    request: facts.requests[0] ?? null,
+    grants: facts.grants,
+    session: facts.sessionId,
+    resource: { kind: 'node', id: facts.node.id, name: facts.node.name },
+  }
+}
+
+function splitAddress(address: string): [string, number] {
+  const at = address.lastIndexOf(':')
+  const host = address.slice(0, at)
+  return [host.startsWith('[') ? host.slice(1, -1) : host, Number(address.slice(at + 1))]
+}
+
+export interface EndSessionInput {
+  readonly sessionId: string
+  readonly reason: string
+  readonly complete: boolean
+  readonly contents: readonly string[]
+  readonly head: RecordingHead | null
+  readonly about: Pick<NewEvent, 'actor' | 'login' | 'request' | 'grants' | 'session' | 'resource'>
+}
+
+/** Also replayed from the spill file after a restart. */
+export async function endSessionDeed(tx: Tx, now: number, input: EndSessionInput): Promise<Deed<null>> {
+  const { head } = input
+  const state = input.complete ? 'complete' : head === null ? 'missing' : 'cut_short'
+  await tx
+    .updateTable('sessions')
+    .set({
+      ended_at: now,
+      end_reason: input.reason,
+      recording_state: state,
+      recording_bytes: head?.bytes ?? 0,
+      recording_head: head?.digest ?? null,
+      recording_chunks: head?.chunks ?? 0,
+      contents_json: JSON.stringify(input.contents),
+    })
+    .where('id', '=', input.sessionId)
+    .where('ended_at', 'is', null)
+    .execute()
+  const event: NewEvent = {
+    type: 'session.end',
+    ...input.about,
+    outcome: input.complete ? 'success' : 'failure',
+    details: {
+      reason: input.reason,
+      recording: state,
+      chunks: head?.chunks ?? 0,
+      digest: head?.digest ?? null,
+      contents: input.contents,
+    },
+    rows: [{ table: 'sessions', id: input.sessionId }],
+  }
+  return { result: null, events: [event] }
+}
