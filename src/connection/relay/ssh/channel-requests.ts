@@ -1,0 +1,181 @@
+import type { SessionRecordEvent } from '../../control-plane.ts'
+import { mayPassEnv, otherSide, programOf, requestVerdict, type Side } from './channel-rules.ts'
+import type { ChannelOpens } from './channel-opens.ts'
+import { printable } from './channel-opens.ts'
+import type { Channel } from './channel.ts'
+import type { Notices } from './notices.ts'
+import type { RelayContext } from './relay-host.ts'
+import type { InboundPacket } from './ssh-leg.ts'
+import {
+  bare,
+  execRequest,
+  MESSAGE,
+  readChannelRequest,
+  readCommand,
+  readEnv,
+  readExitSignal,
+  readExitStatus,
+  readPty,
+  readSubsystem,
+  readWindowChange,
+  type ChannelRequest,
+} from './wire/connection-messages.ts'
+
+const NOT_STORED = 'sallyport: this could not be stored in the audit log, so it was not started'
+
+/** CHANNEL_REQUEST (RFC 4254 sections 5.4 and 6): what may pass, and what must be stored before it does. */
+export class ChannelRequests {
+  readonly #relay: RelayContext
+  readonly #opens: ChannelOpens
+  readonly #notices: Notices
+
+  constructor(relay: RelayContext, opens: ChannelOpens, notices: Notices) {
+    this.#relay = relay
+    this.#opens = opens
+    this.#notices = notices
+  }
+
+  receive(side: Side, channel: Channel, packet: InboundPacket): void {
+    const request = readChannelRequest(packet.payload)
+    const { observer } = this.#relay.host
+    switch (requestVerdict(side, channel.kind === 'session', request.type)) {
+      case 'pass':
+        this.#passOn(side, channel, request, packet)
+        return
+      case 'refuse':
+        this.#refuse(side, channel, request)
+        return
+      case 'pty':
+        this.#pty(channel, request, packet)
+        return
+      case 'resize': {
+        const size = readWindowChange(request.rest)
+        observer.resize(channel.id, size.columns, size.rows)
+        this.#passOn(side, channel, request, packet)
+        return
+      }
+      case 'env': {
+        const { name, value } = readEnv(request.rest)
+        if (channel.hasStarted || !mayPassEnv(name, value)) this.#refuse(side, channel, request)
+        else this.#passOn(side, channel, request, packet)
+        return
+      }
+      case 'agent':
+        this.#agent(channel, request, packet)
+        return
+      case 'shell':
+      case 'exec':
+      case 'subsystem':
+        this.#start(channel, request, packet)
+        return
+      case 'exit-status':
+        observer.exit(channel.id, readExitStatus(request.rest), null)
+        this.#passOn(side, channel, request, packet)
+        return
+      case 'exit-signal':
+        observer.exit(channel.id, null, printable(readExitSignal(request.rest)))
+        this.#passOn(side, channel, request, packet)
+        return
+    }
+  }
+
+  #pty(channel: Channel, request: ChannelRequest, packet: InboundPacket): void {
+    const { term, columns, rows } = readPty(request.rest)
+    if (!this.#relay.permissions.pty || channel.hasTerminal || channel.hasStarted) {
+      this.#refuse('client', channel, request)
+      return
+    }
+    channel.hasTerminal = true
+    this.#relay.host.observer.pty(channel.id, printable(term), columns, rows)
+    this.#passOn('client', channel, request, packet)
+  }
+
+  #agent(channel: Channel, request: ChannelRequest, packet: InboundPacket): void {
+    const allowed = this.#relay.permissions.agentForwarding && this.#relay.permissions.forceCommand === null
+    const event = { type: 'agent_forward', channel: channel.id, allowed } as const
+    if (!allowed) {
+      this.#opens.reportRefusal(event)
+      this.#refuse('client', channel, request)
+      return
+    }
+    this.#afterStoring(event, channel, request, packet.payload, (held) => {
+      this.#opens.agentWasOffered = true
+      this.#passOn('client', channel, request, held)
+    })
+  }
+
+  #start(channel: Channel, request: ChannelRequest, packet: InboundPacket): void {
+    const start = this.#readStart(channel.id, request)
+    if (channel.hasStarted || !start) {
+      this.#refuse('client', channel, request)
+      return
+    }
+    this.#afterStoring(start.event, channel, request, packet.payload, (held) => {
+      channel.hasStarted = true
+      start.observe()
+      const forced = this.#relay.permissions.forceCommand
+      if (forced === null) {
+        this.#passOn('client', channel, request, held)
+        return
+      }
+      if (request.wantReply) channel.client.replies.passedOn()
+      this.#relay.send('target', execRequest(channel.target.peerId, request.wantReply, forced))
+    })
+  }
+
+  /** null: not to be started. A forced command takes the place of whatever was asked for. */
+  #readStart(
+    channel: number,
+    request: ChannelRequest,
+  ): { readonly event: SessionRecordEvent; readonly observe: () => void } | null {
+    const { observer } = this.#relay.host
+    const forced = this.#relay.permissions.forceCommand
+    const asked = request.type === 'exec' ? readCommand(request.rest) : null
+    const subsystem = request.type === 'subsystem' ? readSubsystem(request.rest) : null
+    const bytes = forced === null ? asked : Buffer.from(forced)
+    if (bytes) {
+      const command = bytes.toString('utf8')
+      const isScp = programOf(command) === 'scp'
+      return {
+        event: { type: isScp ? 'scp' : 'exec', channel, command },
+        observe: () => observer.exec(channel, bytes, isScp),
+      }
+    }
+    if (subsystem === null) {
+      request.rest.end()
+      return { event: { type: 'shell', channel }, observe: () => observer.shell(channel) }
+    }
+    if (subsystem !== 'sftp') return null
+    return { event: { type: 'sftp', channel }, observe: () => observer.sftp(channel) }
+  }
+
+  /** What comes behind on this channel waits with it. `then` gets a copy, because the packet is gone by then. */
+  #afterStoring(
+    event: SessionRecordEvent,
+    channel: Channel,
+    request: ChannelRequest,
+    payload: Buffer,
+    then: (held: InboundPacket) => void,
+  ): void {
+    const held = { payload: Buffer.from(payload), frame: null }
+    channel.client.lane.waitFor(this.#relay.host.append(event), (error) => {
+      if (!error) {
+        then(held)
+        return
+      }
+      this.#notices.say(channel, NOT_STORED)
+      this.#refuse('client', channel, request)
+    })
+  }
+
+  #passOn(side: Side, channel: Channel, request: ChannelRequest, packet: InboundPacket): void {
+    const to = otherSide(side)
+    if (request.wantReply) channel[side].replies.passedOn()
+    packet.payload.writeUInt32BE(channel[to].peerId, 1)
+    this.#relay.pass(to, packet)
+  }
+
+  #refuse(side: Side, channel: Channel, request: ChannelRequest): void {
+    if (request.wantReply) channel[side].replies.answer(bare(MESSAGE.channelFailure, channel[side].peerId))
+  }
+}

@@ -1,0 +1,70 @@
+import type { Clock } from '../../../foundation/clock.ts'
+import { NOTICE_RESERVE, type Channel } from './channel.ts'
+import type { RelayContext } from './relay-host.ts'
+import { extendedData } from './wire/connection-messages.ts'
+
+/** How long a terminal whose window is used up is waited for. */
+const PATIENCE_MS = 250
+
+interface Waiting {
+  readonly channel: Channel
+  readonly retry: () => void
+}
+
+/** The proxy's own words on the client's terminals: as extended data (stderr), out of the window kept back for them. */
+export class Notices {
+  readonly #relay: RelayContext
+  readonly #clock: Clock
+  #waiting: Waiting[] = []
+
+  constructor(relay: RelayContext, clock: Clock) {
+    this.#relay = relay
+    this.#clock = clock
+  }
+
+  /** On every terminal of the connection. `last`: nothing of the target's follows. Resolves when said or given up. */
+  async tellTerminals(text: string, last: boolean): Promise<void> {
+    const terminals = [...this.#relay.channels.values()].filter((channel) => channel.hasTerminal && channel.hasStarted)
+    await Promise.all(terminals.map((channel) => this.#tell(channel, `\r\n${text}\r\n`, last)))
+  }
+
+  /** One line on this channel, if there is room for it now. */
+  say(channel: Channel, text: string): boolean {
+    return this.#send(channel, Buffer.from(`${text}\r\n`), text, false)
+  }
+
+  /** The client granted more on this channel. */
+  windowGrew(channel: Channel): void {
+    if (this.#waiting.length === 0) return
+    for (const waiting of this.#waiting.filter((one) => one.channel === channel)) waiting.retry()
+  }
+
+  #tell(channel: Channel, text: string, last: boolean): Promise<void> {
+    const bytes = Buffer.from(text)
+    return new Promise((resolve) => {
+      const done = (): void => {
+        timer.cancel()
+        this.#waiting = this.#waiting.filter((one) => one !== waiting)
+        resolve()
+      }
+      const waiting: Waiting = {
+        channel,
+        retry: () => {
+          if (!channel.canShow || this.#send(channel, bytes, text, last)) done()
+        },
+      }
+      const timer = this.#clock.after(PATIENCE_MS, done)
+      this.#waiting.push(waiting)
+      waiting.retry()
+    })
+  }
+
+  #send(channel: Channel, bytes: Buffer, text: string, last: boolean): boolean {
+    const most = Math.min(NOTICE_RESERVE, channel.client.maxPacket)
+    const shown = bytes.length > most ? bytes.subarray(0, most) : bytes
+    if (!channel.canShow || !channel.client.credit.takeOwn(shown.length, last)) return false
+    this.#relay.host.observer.notice(channel.id, text)
+    this.#relay.send('client', extendedData(channel.client.peerId, shown))
+    return true
+  }
+}

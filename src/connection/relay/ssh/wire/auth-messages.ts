@@ -1,0 +1,94 @@
+// RFC 4252: byte 50 | string user | string service | string method | method's own fields
+//   publickey: boolean signed | string algorithm | string key blob | string signature, if signed
+import { MESSAGE } from './connection-messages.ts'
+import { payload, PayloadReader, ProtocolError } from './payload.ts'
+
+const MAX_KEY = 16 * 1024
+const MAX_SIGNATURE = 4096
+
+export interface PublicKeyRequest {
+  readonly method: 'publickey'
+  readonly user: string
+  readonly service: string
+  readonly algorithm: string
+  readonly key: Buffer
+  /** null: only asks whether the key would do */
+  readonly signature: Buffer | null
+  /** What the signature covers, behind the length-prefixed session id (RFC 4252 section 7). */
+  readonly signedPart: Buffer
+}
+
+export interface OtherRequest {
+  readonly method: 'other'
+  readonly user: string
+  readonly service: string
+}
+
+export function readAuthRequest(bytes: Buffer): PublicKeyRequest | OtherRequest {
+  const r = new PayloadReader(bytes, 1)
+  const user = r.utf8(256)
+  const service = r.utf8(64)
+  if (r.utf8(64) !== 'publickey') return { method: 'other', user, service }
+  const signed = r.boolean()
+  const algorithm = r.utf8(64)
+  const key = r.string(MAX_KEY)
+  const signedPart = bytes.subarray(0, r.position)
+  const signature = signed ? r.string(MAX_SIGNATURE) : null
+  r.end()
+  return { method: 'publickey', user, service, algorithm, key, signature, signedPart }
+}
+
+/** The part that is signed; the complete request is this and the length-prefixed signature. */
+export function publicKeyRequest(user: string, algorithm: string, key: Uint8Array): Buffer {
+  return payload(MESSAGE.authRequest, user, 'ssh-connection', 'publickey', true, algorithm, key)
+}
+
+/** string session id | request */
+export function bytesToSign(sessionId: Buffer, signedPart: Buffer): Buffer {
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(sessionId.length)
+  return Buffer.concat([length, sessionId, signedPart])
+}
+
+export function readServiceRequest(bytes: Buffer): string {
+  const r = new PayloadReader(bytes, 1)
+  const name = r.utf8(64)
+  r.end()
+  return name
+}
+
+export function serviceAccept(name: string): Buffer {
+  return payload(MESSAGE.serviceAccept, name)
+}
+
+export function serviceRequest(name: string): Buffer {
+  return payload(MESSAGE.serviceRequest, name)
+}
+
+export function keyOk(algorithm: string, key: Uint8Array): Buffer {
+  return payload(MESSAGE.authKeyOk, algorithm, key)
+}
+
+export function authFailure(): Buffer {
+  return payload(MESSAGE.authFailure, 'publickey', false)
+}
+
+export function authSuccess(): Buffer {
+  return payload(MESSAGE.authSuccess)
+}
+
+export function banner(text: string): Buffer {
+  return payload(MESSAGE.authBanner, text, '')
+}
+
+/** string text | string language */
+export function readBanner(bytes: Buffer): string {
+  const r = new PayloadReader(bytes, 1)
+  const text = r.string(16 * 1024).toString('utf8')
+  if (r.position < bytes.length) r.string(256)
+  return text
+}
+
+export function mustBeEmpty(bytes: Buffer): void {
+  if (bytes.length !== 1) throw new ProtocolError('bytes behind the end of the message')
+}

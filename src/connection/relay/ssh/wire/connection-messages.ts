@@ -1,0 +1,236 @@
+// RFC 4254. Channel messages all begin: byte message | uint32 recipient channel | ...
+import { payload, PayloadReader, ProtocolError } from './payload.ts'
+
+export const MESSAGE = {
+  disconnect: 1,
+  serviceRequest: 5,
+  serviceAccept: 6,
+  extInfo: 7,
+  authRequest: 50,
+  authFailure: 51,
+  authSuccess: 52,
+  authBanner: 53,
+  authKeyOk: 60,
+  globalRequest: 80,
+  requestSuccess: 81,
+  requestFailure: 82,
+  channelOpen: 90,
+  channelOpenConfirmation: 91,
+  channelOpenFailure: 92,
+  windowAdjust: 93,
+  channelData: 94,
+  channelExtendedData: 95,
+  channelEof: 96,
+  channelClose: 97,
+  channelRequest: 98,
+  channelSuccess: 99,
+  channelFailure: 100,
+} as const
+
+/** RFC 4253 section 11.1 */
+export const DISCONNECT = {
+  protocolError: 2,
+  keyExchangeFailed: 3,
+  serviceNotAvailable: 7,
+  hostKeyNotVerifiable: 9,
+  connectionLost: 10,
+  byApplication: 11,
+  tooManyConnections: 12,
+  noMoreAuthMethods: 14,
+} as const
+
+/** RFC 4254 section 5.1 */
+export const OPEN_FAILURE = { prohibited: 1, connectFailed: 2, unknownType: 3, resourceShortage: 4 } as const
+
+export const STDERR = 1
+const MAX_NAME = 64
+const MAX_COMMAND = 128 * 1024
+const MAX_ADDRESS = 1024
+
+/** string type | uint32 sender channel | uint32 initial window | uint32 maximum packet | type's own fields */
+export interface ChannelOpen {
+  readonly type: string
+  readonly sender: number
+  readonly window: number
+  readonly maxPacket: number
+  /** Offset of `sender` in the payload; window and maximum packet follow it. */
+  readonly senderAt: number
+  readonly rest: PayloadReader
+}
+
+export function readChannelOpen(bytes: Buffer): ChannelOpen {
+  const r = new PayloadReader(bytes, 1)
+  const type = r.utf8(MAX_NAME)
+  const senderAt = r.position
+  return { type, senderAt, sender: r.uint32(), window: r.uint32(), maxPacket: r.uint32(), rest: r }
+}
+
+/** uint32 recipient | uint32 sender channel | uint32 initial window | uint32 maximum packet | type's own fields */
+export interface OpenConfirmation {
+  readonly sender: number
+  readonly window: number
+  readonly maxPacket: number
+}
+export const CONFIRMATION_SENDER_AT = 5
+
+export function readOpenConfirmation(bytes: Buffer): OpenConfirmation {
+  const r = new PayloadReader(bytes, CONFIRMATION_SENDER_AT)
+  return { sender: r.uint32(), window: r.uint32(), maxPacket: r.uint32() }
+}
+
+export function openFailure(recipient: number, reason: number, text: string): Buffer {
+  return payload(MESSAGE.channelOpenFailure, recipient, reason, text, '')
+}
+
+/** The channel that a message from 91 to 100 is for. */
+export function recipientOf(bytes: Buffer): number {
+  if (bytes.length < 5) throw new ProtocolError('message cut short')
+  return bytes.readUInt32BE(1)
+}
+
+/** uint32 recipient | string data */
+export function dataOf(bytes: Buffer): Buffer {
+  if (bytes.length < 9 || bytes.readUInt32BE(5) !== bytes.length - 9) throw new ProtocolError('wrong data length')
+  return bytes.subarray(9)
+}
+
+/** uint32 recipient | uint32 kind (1 = stderr) | string data */
+export function extendedDataOf(bytes: Buffer): Buffer {
+  if (bytes.length < 13 || bytes.readUInt32BE(9) !== bytes.length - 13) throw new ProtocolError('wrong data length')
+  if (bytes.readUInt32BE(5) !== STDERR) throw new ProtocolError('extended data that is not stderr')
+  return bytes.subarray(13)
+}
+
+export function extendedData(recipient: number, bytes: Uint8Array): Buffer {
+  return payload(MESSAGE.channelExtendedData, recipient, STDERR, bytes)
+}
+
+export const WINDOW_AMOUNT_AT = 5
+/** uint32 recipient | uint32 bytes to add */
+export function windowAmountOf(bytes: Buffer): number {
+  const r = new PayloadReader(bytes, WINDOW_AMOUNT_AT)
+  const amount = r.uint32()
+  r.end()
+  return amount
+}
+
+export function windowAdjust(recipient: number, amount: number): Buffer {
+  return payload(MESSAGE.windowAdjust, recipient, amount)
+}
+
+/** uint32 recipient, and nothing behind it: EOF, CLOSE, SUCCESS, FAILURE */
+export function bare(message: number, recipient: number): Buffer {
+  return payload(message, recipient)
+}
+
+export function mustBeBare(bytes: Buffer): void {
+  if (bytes.length !== 5) throw new ProtocolError('bytes behind the end of the message')
+}
+
+/** uint32 recipient | string type | boolean want reply | type's own fields */
+export interface ChannelRequest {
+  readonly type: string
+  readonly wantReply: boolean
+  readonly rest: PayloadReader
+}
+
+export function readChannelRequest(bytes: Buffer): ChannelRequest {
+  const r = new PayloadReader(bytes, 5)
+  return { type: r.utf8(MAX_NAME), wantReply: r.boolean(), rest: r }
+}
+
+/** string type | boolean want reply | type's own fields */
+export function readGlobalRequest(bytes: Buffer): ChannelRequest {
+  const r = new PayloadReader(bytes, 1)
+  return { type: r.utf8(MAX_NAME), wantReply: r.boolean(), rest: r }
+}
+
+/** string TERM | uint32 columns | uint32 rows | uint32 width | uint32 height | string modes */
+export function readPty(r: PayloadReader): { readonly term: string; readonly columns: number; readonly rows: number } {
+  const answer = { term: r.utf8(128), columns: r.uint32(), rows: r.uint32() }
+  r.uint32()
+  r.uint32()
+  r.string(4096)
+  r.end()
+  return answer
+}
+
+/** uint32 columns | uint32 rows | uint32 width | uint32 height */
+export function readWindowChange(r: PayloadReader): { readonly columns: number; readonly rows: number } {
+  const answer = { columns: r.uint32(), rows: r.uint32() }
+  r.uint32()
+  r.uint32()
+  r.end()
+  return answer
+}
+
+/** string name | string value. Latin-1, because values may hold any byte. */
+export function readEnv(r: PayloadReader): { readonly name: string; readonly value: string } {
+  const answer = { name: r.string(256).toString('latin1'), value: r.string(8192).toString('latin1') }
+  r.end()
+  return answer
+}
+
+/** string command: bytes for a shell, not always UTF-8. */
+export function readCommand(r: PayloadReader): Buffer {
+  const command = r.string(MAX_COMMAND)
+  r.end()
+  return command
+}
+
+export function readSubsystem(r: PayloadReader): string {
+  const name = r.utf8(MAX_NAME)
+  r.end()
+  return name
+}
+
+/** string host | uint32 port | string originator | uint32 originator's port */
+export function readTcpForward(r: PayloadReader): { readonly host: string; readonly port: number } {
+  const answer = { host: r.utf8(MAX_ADDRESS), port: r.uint32() }
+  r.utf8(MAX_ADDRESS)
+  r.uint32()
+  r.end()
+  return answer
+}
+
+/** direct: string path | string reserved | uint32 reserved; forwarded: string path | string reserved */
+export function readStreamlocal(r: PayloadReader, direct: boolean): string {
+  const path = r.utf8(MAX_ADDRESS)
+  r.string(MAX_ADDRESS)
+  if (direct) r.uint32()
+  r.end()
+  return path
+}
+
+/** string address | uint32 port */
+export function readTcpListen(r: PayloadReader): { readonly host: string; readonly port: number } {
+  const answer = { host: r.utf8(MAX_ADDRESS), port: r.uint32() }
+  r.end()
+  return answer
+}
+
+export function readStreamlocalListen(r: PayloadReader): string {
+  const path = r.utf8(MAX_ADDRESS)
+  r.end()
+  return path
+}
+
+/** uint32 status */
+export function readExitStatus(r: PayloadReader): number {
+  const status = r.uint32()
+  r.end()
+  return status
+}
+
+/** string signal without SIG | boolean core dumped | string message | string language */
+export function readExitSignal(r: PayloadReader): string {
+  return r.utf8(MAX_NAME)
+}
+
+export function signalRequest(recipient: number, signal: string): Buffer {
+  return payload(MESSAGE.channelRequest, recipient, 'signal', false, signal)
+}
+
+export function execRequest(recipient: number, wantReply: boolean, command: string): Buffer {
+  return payload(MESSAGE.channelRequest, recipient, 'exec', wantReply, command)
+}
