@@ -1,8 +1,8 @@
 import type { RefusalCode } from '../contract/errors.ts'
 import { formatDuration } from '../contract/duration.ts'
-import type { RoleSpec } from '../contract/role.ts'
 import type { GrantFacts, NodeFacts, Snapshot, UserFacts } from '../grants/snapshot.ts'
-import { rolesAtWork, type MayRequest, type RolesAtWork } from '../grants/working-roles.ts'
+import { personOf, rolesAtWork, type RolesAtWork } from '../grants/working-roles.ts'
+import { capOf, mayRequest, rolesThatWouldHelp } from '../identity/role-rules.ts'
 import {
   mergeOptions,
   nodeAccess,
@@ -30,17 +30,6 @@ export interface HelpfulRole {
   readonly logins: readonly string[]
   /** Milliseconds */
   readonly longest: number
-}
-
-export interface AccessRules {
-  readonly mayRequest: MayRequest
-  /** Requestable roles that give this login (null: any) on the node, for the hint */
-  readonly helpfulRoles: (
-    user: UserFacts,
-    ownSpecs: readonly RoleSpec[],
-    node: NodeFacts,
-    login: string | null,
-  ) => readonly HelpfulRole[]
 }
 
 export type AccessDecision =
@@ -75,18 +64,13 @@ const refusal = (code: RefusalCode, ended: string, ...more: string[]): Refusal =
   ended,
 })
 
-export function decideAccess(
-  view: Snapshot,
-  rules: AccessRules,
-  question: AccessQuestion,
-  now: number,
-): AccessDecision {
+export function decideAccess(view: Snapshot, question: AccessQuestion, now: number): AccessDecision {
   const who = identify(view, question, now)
   if ('ok' in who) return who
   const { user, login } = who
   const node = view.nodeNamed(question.node)
-  const atWork = rolesAtWork(view, user, login, now, rules.mayRequest)
-  const helpful = node ? rules.helpfulRoles(user, specsOf(atWork, 'own'), node, question.login) : []
+  const atWork = rolesAtWork(view, user, login, now)
+  const helpful = node && !question.live ? helpfulRoles(view, user, node, question.login) : []
   // An absent node and one the user may not know of: same answer, same path.
   const access = nodeAccess(atWork.roles, node?.labels ?? {})
   const known = node !== undefined && (access.logins.size > 0 || helpful.length > 0)
@@ -132,8 +116,13 @@ function identify(
 
 const lockText = (text: string, message: string): string => (message === '' ? text : `${text}: ${message}`)
 
-const specsOf = (atWork: RolesAtWork, origin: WorkingRole['origin']['kind']): RoleSpec[] =>
-  atWork.roles.filter((role) => role.origin.kind === origin).flatMap((role) => role.specs)
+function helpfulRoles(view: Snapshot, user: UserFacts, node: NodeFacts, login: string | null): HelpfulRole[] {
+  const person = personOf(view, user)
+  return rolesThatWouldHelp(person, [...view.roles()], node.labels, login).flatMap((role) => {
+    const may = mayRequest(person, role)
+    return may.ok ? [{ name: role.name, logins: role.spec.allow.logins, longest: capOf(may.blocks).ms }] : []
+  })
+}
 
 const GONE = 'nothing gives this access any more'
 

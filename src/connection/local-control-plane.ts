@@ -19,7 +19,7 @@ import type {
   SessionEnd,
   SessionRecordEvent,
 } from './control-plane.ts'
-import { decideAccess, type AccessDecision, type AccessRules } from './decide-access.ts'
+import { decideAccess, type AccessDecision } from './decide-access.ts'
 import { LiveSessions, type LiveSession, type Recheck } from './live-sessions.ts'
 
 const AUTHORIZATION_LIFE_MS = 30_000
@@ -36,7 +36,6 @@ export interface LocalControlPlaneOptions {
   readonly deeds: DeedLog
   readonly snapshot: Snapshot
   readonly sealer: Sealer
-  readonly rules: AccessRules
   readonly mintOnward: (order: OnwardOrder) => Promise<Uint8Array>
   readonly reportAuthFailure: (failure: { address: string; code: string }) => void
   readonly recordingsDir: string
@@ -192,7 +191,7 @@ export class LocalControlPlane implements ControlPlane {
   }
 
   #decideNew(input: AuthorizeInput, now: number): AccessDecision {
-    return decideAccess(this.#options.snapshot, this.#options.rules, { ...input, live: null }, now)
+    return decideAccess(this.#options.snapshot, { ...input, live: null }, now)
   }
 
   #decideLive(session: LiveSession, now: number): AccessDecision {
@@ -203,7 +202,7 @@ export class LocalControlPlane implements ControlPlane {
       login: facts.login,
       live: { startedAt: session.startedAt, grants: session.grants },
     }
-    return decideAccess(this.#options.snapshot, this.#options.rules, question, now)
+    return decideAccess(this.#options.snapshot, question, now)
   }
 
   async #sessionStart(

@@ -1,10 +1,7 @@
-import type { RoleSpec } from '../contract/role.ts'
-import { bindsToLogin, type WorkingRole } from '../identity/node-access.ts'
 import type { LoginSessionsTable } from '../foundation/database/tables.ts'
+import { bindsToLogin, type WorkingRole } from '../identity/node-access.ts'
+import { mayRequest, onlyDenies, type Person } from '../identity/role-rules.ts'
 import type { GrantFacts, PinnedRole, Snapshot, UserFacts } from './snapshot.ts'
-
-/** Pure rule of role-rules.ts, given in so that this file needs no more than the snapshot. */
-export type MayRequest = (user: UserFacts, ownSpecs: readonly RoleSpec[], roleName: string) => boolean
 
 export interface RolesAtWork {
   readonly roles: readonly WorkingRole[]
@@ -18,10 +15,8 @@ export function rolesAtWork(
   user: UserFacts,
   login: LoginSessionsTable | null,
   now: number,
-  mayRequest: MayRequest,
 ): RolesAtWork {
-  const own = ownRoles(view, user, now)
-  const ownSpecs = own.flatMap((role) => role.specs)
+  const person = personOf(view, user)
   const granted: WorkingRole[] = []
   const suspended: { grant: GrantFacts; why: string }[] = []
   for (const grant of view.grantsOf(user.id)) {
@@ -34,19 +29,28 @@ export function rolesAtWork(
     for (const pinned of grant.roles) {
       const role = grantedRole(view, grant, pinned, now)
       if (!role || (bindsToLogin(role) && !worksFromLogin(grant, login))) continue
-      if (mayRequest(user, ownSpecs, pinned.name)) granted.push(role)
+      const current = view.role(pinned.id)
+      if (current && mayRequest(person, current).ok) granted.push(role)
       else suspended.push({ grant, why: `${user.name} may not request ${pinned.name} any more` })
     }
   }
-  return { roles: [...own, ...granted], suspended }
+  return { roles: [...ownRoles(view, user, now), ...granted], suspended }
 }
 
-export function ownRoles(view: Snapshot, user: UserFacts, now: number): WorkingRole[] {
-  return user.roleIds.flatMap((id) => {
-    const role = view.role(id)
-    if (!role || view.lockOn('role', id, now)) return []
-    return [{ id, name: role.name, origin: { kind: 'own' as const }, specs: [role.spec] }]
-  })
+/** The user with own roles in their current revision, for the rules about asking and reviewing. */
+export function personOf(view: Snapshot, user: UserFacts): Person {
+  const { id, name, traits } = user
+  return { id, name, traits, roles: user.roleIds.flatMap((roleId) => view.role(roleId) ?? []) }
+}
+
+/** A locked role gives nothing; its denies still hold. */
+function ownRoles(view: Snapshot, user: UserFacts, now: number): WorkingRole[] {
+  return personOf(view, user).roles.map(({ id, name, spec }) => ({
+    id,
+    name,
+    origin: { kind: 'own' as const },
+    specs: [view.lockOn('role', id, now) ? onlyDenies(spec) : spec],
+  }))
 }
 
 /** Pinned revision and current one, both of which must give what is used; null when the role is gone or locked. */
