@@ -22,7 +22,7 @@ export const PlayedRecord = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('resize'), at, channel, columns: z.int(), rows: z.int() }),
   z.object({ kind: z.literal('output'), at, channel, stream: z.enum(['stdout', 'stderr']), bytes: z.string() }),
   z.object({ kind: z.literal('input'), at, channel, bytes: z.string() }),
-  /** The rest of a stream without a terminal, behind the first 256 KiB. */
+  /** A stream without a terminal of which not everything was kept: its whole length and SHA-256. */
   z.object({
     kind: z.literal('stream'),
     at,
@@ -36,7 +36,22 @@ export const PlayedRecord = z.discriminatedUnion('kind', [
     at,
     channel,
     via: z.enum(['sftp', 'scp']),
-    operation: z.enum(['read', 'write', 'remove', 'rename', 'mkdir', 'rmdir', 'symlink', 'setstat', 'list']),
+    /** `open` is recorded before the file's first byte moves, `read` and `write` when it is closed. */
+    operation: z.enum([
+      'open',
+      'read',
+      'write',
+      'remove',
+      'rename',
+      'mkdir',
+      'rmdir',
+      'symlink',
+      'setstat',
+      'list',
+      'link',
+      'copy',
+      'extended',
+    ]),
     path: z.string(),
     to: z.string().optional(),
     size: z.int().optional(),
@@ -51,6 +66,8 @@ export const PlayedRecord = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('notice'), at, channel, text: z.string() }),
   /** Best effort only: bytes that were forwarded and could not be stored. */
   z.object({ kind: z.literal('gap'), at, bytes: z.int(), reason: z.string() }),
+  /** The channel's protocol could not be followed from here on; its streams are kept as such. */
+  z.object({ kind: z.literal('unparsed'), at, channel, reason: z.string() }),
   z.object({ kind: z.literal('end'), at, reason: z.string() }),
 ])
 export type PlayedRecord = z.infer<typeof PlayedRecord>
