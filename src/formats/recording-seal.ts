@@ -1,0 +1,143 @@
+// Making and opening chunks with the session's key; layout and key derivation: recording-chunk.ts.
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  timingSafeEqual,
+} from 'node:crypto'
+import {
+  CHUNK_HEADER_SIZE,
+  type ChunkHeader,
+  type Counters,
+  encodeFileHeader,
+  type FileHeader,
+  keyMark,
+  LONGEST_BODY,
+  RecordingAltered,
+  sessionBytes,
+  sha256,
+  TAG_SIZE,
+  writeChunkHeader,
+} from './recording-chunk.ts'
+
+const CIPHER = 'aes-256-gcm'
+
+interface FileKeys {
+  readonly content: KeyObject
+  readonly nonceBase: Buffer
+  readonly check: Buffer
+}
+
+function deriveKeys(key: Uint8Array, salt: Uint8Array, session: Buffer): FileKeys {
+  if (key.length !== 32) throw new RangeError('a session key is 32 bytes')
+  const info = Buffer.concat([Buffer.from('sallyport recording 1\0', 'latin1'), session])
+  const derived = Buffer.from(hkdfSync('sha256', key, salt, info, 76))
+  return {
+    content: createSecretKey(derived.subarray(0, 32)),
+    nonceBase: derived.subarray(32, 44),
+    check: derived.subarray(44, 76),
+  }
+}
+
+function nonceOf(keys: FileKeys, index: number): Buffer {
+  const nonce = Buffer.from(keys.nonceBase)
+  nonce.writeUInt32BE((nonce.readUInt32BE(4) ^ Math.floor(index / 2 ** 32)) >>> 0, 4)
+  nonce.writeUInt32BE((nonce.readUInt32BE(8) ^ (index % 2 ** 32)) >>> 0, 8)
+  return nonce
+}
+
+/** Seals a file's chunks in order. Each is sealed once and must be stored as it is or not at all. */
+export class ChunkSealer {
+  readonly fileHeader: Buffer
+  readonly #session: Buffer
+  readonly #keyMark: Buffer
+  readonly #keys: FileKeys
+  #index = 0
+  #previous: Buffer
+  #closed = false
+
+  /** `salt`: 32 random bytes, never used before. `time`: ms since 1970. */
+  constructor(file: {
+    readonly session: string
+    readonly keyId: string
+    readonly key: Uint8Array
+    readonly salt: Buffer
+    readonly time: number
+  }) {
+    this.#session = sessionBytes(file.session)
+    this.#keyMark = keyMark(file.keyId)
+    this.#keys = deriveKeys(file.key, file.salt, this.#session)
+    this.fileHeader = encodeFileHeader({ ...file, keyCheck: this.#keys.check })
+    this.#previous = sha256(this.fileHeader)
+  }
+
+  /** Digest of the chunk sealed last; of the file header before the first. */
+  get digest(): Buffer {
+    return this.#previous
+  }
+
+  /** The whole chunk, in a buffer of its own. `body`: 1 byte to LONGEST_BODY. */
+  seal(
+    body: Buffer,
+    counters: Counters,
+    time: number,
+    flags: { readonly last: boolean; readonly gap: boolean },
+  ): Buffer {
+    if (this.#closed) throw new RangeError('nothing comes after the last chunk')
+    if (body.length < 1 || body.length > LONGEST_BODY) throw new RangeError('a body is 1 byte to 1 MiB')
+    const chunk = Buffer.allocUnsafe(CHUNK_HEADER_SIZE + body.length + TAG_SIZE)
+    writeChunkHeader(chunk, {
+      ...flags,
+      bodyLength: body.length,
+      index: this.#index,
+      session: this.#session,
+      keyMark: this.#keyMark,
+      previous: this.#previous,
+      time,
+      counters,
+    })
+    const cipher = createCipheriv(CIPHER, this.#keys.content, nonceOf(this.#keys, this.#index))
+    cipher.setAAD(chunk.subarray(0, CHUNK_HEADER_SIZE))
+    cipher.update(body).copy(chunk, CHUNK_HEADER_SIZE)
+    cipher.final()
+    cipher.getAuthTag().copy(chunk, CHUNK_HEADER_SIZE + body.length)
+    this.#index += 1
+    this.#closed = flags.last
+    this.#previous = sha256(chunk)
+    return chunk
+  }
+}
+
+/** Opens the chunks of one file. */
+export class ChunkOpener {
+  readonly #keys: FileKeys
+
+  private constructor(keys: FileKeys) {
+    this.#keys = keys
+  }
+
+  /** `null`: the key is not that of this file. */
+  static open(header: FileHeader, key: Uint8Array): ChunkOpener | null {
+    const keys = deriveKeys(key, header.salt, sessionBytes(header.session))
+    return timingSafeEqual(keys.check, header.keyCheck) ? new ChunkOpener(keys) : null
+  }
+
+  /** The body of a chunk whose place in the chain was checked. Errors: RecordingAltered. */
+  body(header: ChunkHeader, chunk: Buffer): Buffer {
+    const tagAt = CHUNK_HEADER_SIZE + header.bodyLength
+    const decipher = createDecipheriv(CIPHER, this.#keys.content, nonceOf(this.#keys, header.index), {
+      authTagLength: TAG_SIZE,
+    })
+    decipher.setAAD(chunk.subarray(0, CHUNK_HEADER_SIZE))
+    decipher.setAuthTag(chunk.subarray(tagAt, tagAt + TAG_SIZE))
+    const body = decipher.update(chunk.subarray(CHUNK_HEADER_SIZE, tagAt))
+    try {
+      decipher.final()
+    } catch {
+      throw new RecordingAltered(header.index, 'does not open with the key of its session')
+    }
+    return body
+  }
+}
