@@ -1,10 +1,10 @@
 import { defineConfig } from 'vitest/config'
 
-// unit: beside the code, no server and no child process. parts: everything under test/, which starts real programs.
+// unit: beside the code (src, script), no server and no child process. parts: everything under test/, which starts real programs.
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts'], environment: 'node' } },
+      { test: { name: 'unit', include: ['src/**/*.test.ts', 'script/**/*.test.ts'], environment: 'node' } },
       {
         test: {
           name: 'parts',
