@@ -1,0 +1,129 @@
+import { expect, test } from 'vitest'
+import { ManualClock } from '../../test/support/manual-clock.ts'
+import type { AuthorizeInput, ControlPlane, EndNotice } from './control-plane.ts'
+import { serveControlPlane, type Port, type ToControl, type ToWorker } from './control-plane-ipc.ts'
+import { ControlPlaneStub } from './control-plane-stub.ts'
+
+/** Two ports that clone what they carry, as a process boundary does. */
+function portPair() {
+  const handlers = { toControl: (_message: ToControl) => {}, toWorker: (_message: ToWorker) => {} }
+  const closers: (() => void)[] = []
+  const worker: Port<ToControl, ToWorker> = {
+    send: (message) => queueMicrotask(() => handlers.toControl(structuredClone(message))),
+    onMessage: (handler) => void (handlers.toWorker = handler),
+    onClose: (handler) => void closers.push(handler),
+  }
+  const control: Port<ToWorker, ToControl> = {
+    send: (message) => queueMicrotask(() => handlers.toWorker(structuredClone(message))),
+    onMessage: (handler) => void (handlers.toControl = handler),
+    onClose: (handler) => void closers.push(handler),
+  }
+  return { worker, control, cut: () => closers.forEach((close) => close()) }
+}
+
+const question: AuthorizeInput = {
+  protocol: 'ssh',
+  loginSessionId: 'lgn_1',
+  userId: 'usr_1',
+  keyFingerprint: 'SHA256:x',
+  certificateSerial: '1',
+  node: 'db-box',
+  login: null,
+  address: '127.0.0.1',
+}
+
+function controlThat(overrides: Partial<ControlPlane>): ControlPlane {
+  const never = (): Promise<never> => new Promise(() => {})
+  return {
+    authorize: never,
+    mint: never,
+    startUse: never,
+    append: never,
+    endSession: never,
+    watchEnd: () => ({ stop: () => {} }),
+    reportHeads: () => {},
+    reportAuthFailure: () => {},
+    silentFor: () => 0,
+    ...overrides,
+  }
+}
+
+test('answers, bytes and refusals come across as they are', async () => {
+  const { worker, control } = portPair()
+  const stub = new ControlPlaneStub(worker, new ManualClock())
+  serveControlPlane(
+    control,
+    controlThat({
+      authorize: (input) => Promise.resolve({ ok: false, code: 'access_denied', lines: [input.node] }),
+      mint: (input) => Promise.resolve({ certificate: input.publicKey.slice(1) }),
+      append: () => Promise.reject(new Error('the store is full')),
+    }),
+  )
+  expect(await stub.authorize(question)).toEqual({ ok: false, code: 'access_denied', lines: ['db-box'] })
+  const minted = await stub.mint({
+    authorizationId: 'azn_1',
+    publicKey: new Uint8Array([1, 2, 3]),
+    sourceAddress: null,
+  })
+  expect([...minted.certificate]).toEqual([2, 3])
+  await expect(stub.append('ses_1', { type: 'shell', channel: 0 })).rejects.toThrow('the store is full')
+})
+
+test('a call that is never answered fails: silence grants nothing', async () => {
+  const clock = new ManualClock()
+  const { worker, control } = portPair()
+  const stub = new ControlPlaneStub(worker, clock)
+  serveControlPlane(control, controlThat({}))
+  const answer = stub.authorize(question)
+  clock.advance(30_000)
+  await expect(answer).rejects.toThrow('did not answer authorize')
+})
+
+test('when the control process goes, what waits fails and nothing new is asked', async () => {
+  const { worker, control, cut } = portPair()
+  const stub = new ControlPlaneStub(worker, new ManualClock())
+  serveControlPlane(control, controlThat({}))
+  const waiting = stub.startUse('ses_1')
+  cut()
+  await expect(waiting).rejects.toThrow('is gone')
+  await expect(stub.authorize(question)).rejects.toThrow('is gone')
+})
+
+test('an end notice reaches the session it is for, and no other', async () => {
+  const { worker, control } = portPair()
+  const stub = new ControlPlaneStub(worker, new ManualClock())
+  const watching = new Map<string, (notice: EndNotice) => void>()
+  serveControlPlane(
+    control,
+    controlThat({
+      watchEnd: (id, onNotice) => {
+        watching.set(id, onNotice)
+        return { stop: () => watching.delete(id) }
+      },
+    }),
+  )
+  const seen: string[] = []
+  const first = stub.watchEnd('ses_1', (notice) => seen.push(notice.text))
+  stub.watchEnd('ses_2', () => seen.push('wrong'))
+  await settle()
+  watching.get('ses_1')?.({ sessionId: 'ses_1', kind: 'end', text: 'revoked', endsAt: null, budgetMs: null })
+  await settle()
+  expect(seen).toEqual(['revoked'])
+  first.stop()
+  await settle()
+  expect([...watching.keys()]).toEqual(['ses_2'])
+})
+
+test('how long the control process has been silent is known, by the monotonic clock', async () => {
+  const clock = new ManualClock()
+  const { worker, control } = portPair()
+  const stub = new ControlPlaneStub(worker, clock)
+  clock.advance(5000)
+  clock.jumpTo(0)
+  expect(stub.silentFor()).toBe(5000)
+  control.send({ kind: 'beat' })
+  await settle()
+  expect(stub.silentFor()).toBe(0)
+})
+
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
