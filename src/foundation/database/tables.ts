@@ -184,6 +184,8 @@ export interface GrantsTable extends PowerRow {
   end_reason: string | null
   ended_by: string | null
   end_comment: string | null
+  /** Why it gives nothing at the moment although it has not ended; its clock runs on */
+  suspended: string | null
   /** The login session that asked, for roles with `bind: login` */
   login_id: string | null
 }

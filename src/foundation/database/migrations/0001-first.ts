@@ -71,7 +71,8 @@ export const first: Migration = {
     `create table grants (
       id text primary key, event_id text not null, request_id ${references('access_requests')}, user_id text not null,
       kind text not null, roles_json text not null, state text not null, starts_at ${int} not null,
-      ends_at ${int} not null, ended_at ${int}, end_reason text, ended_by text, end_comment text, login_id text,
+      ends_at ${int} not null, ended_at ${int}, end_reason text, ended_by text, end_comment text, suspended text,
+      login_id text,
       unique (request_id)) ${strict}`,
     `create index grants_user on grants (user_id, state)`,
     `create index grants_live on grants (ends_at) where state <> 'ended'`,
