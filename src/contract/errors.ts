@@ -21,6 +21,7 @@ export const REFUSALS = {
   // requests to the API
   malformed: [400, 'usage'],
   too_large: [413, 'usage'],
+  internal: [500, 'failed'],
   over_limit: [422, 'usage'],
   not_signed_in: [401, 'notSignedIn'],
   bad_credentials: [401, 'notSignedIn'],

@@ -30,26 +30,14 @@ test.each([
 })
 
 test('every changed character and every cut is noticed', () => {
-  const sealed = sealer.seal(place, Buffer.from('secret'))
+  // 5 bytes: the last base64url character has no unused bits.
+  const sealed = sealer.seal(place, Buffer.from('quiet'))
   for (let at = 0; at < sealed.length; at++) {
-    expect(() => sealer.unseal(place, sealed.slice(0, at))).toThrow(SealError)
     const other = sealed[at] === 'A' ? 'B' : 'A'
-    const changed = sealed.slice(0, at) + other + sealed.slice(at + 1)
-    // The last characters of a base64url part may carry unused bits.
-    const opened = tryUnseal(changed)
-    if (opened !== null)
-      expect(Buffer.from(changed.slice(-20), 'base64url')).toEqual(Buffer.from(sealed.slice(-20), 'base64url'))
+    expect(() => sealer.unseal(place, sealed.slice(0, at))).toThrow(SealError)
+    expect(() => sealer.unseal(place, sealed.slice(0, at) + other + sealed.slice(at + 1))).toThrow(SealError)
   }
 })
-
-function tryUnseal(text: string): Buffer | null {
-  try {
-    return sealer.unseal(place, text)
-  } catch (error) {
-    expect(error).toBeInstanceOf(SealError)
-    return null
-  }
-}
 
 test('a value of another key says which key is missing', () => {
   const sealed = sealerOf('ffffffffffffffff').seal(place, Buffer.from('secret'))

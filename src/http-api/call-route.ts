@@ -1,0 +1,208 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Readable } from 'node:stream'
+import { z } from 'zod'
+import { CONTRACT_VERSION, routes } from '../contract/routes.ts'
+import type { Route, RouteName } from '../contract/routes.ts'
+import type { Clock } from '../foundation/clock.ts'
+import { Refused } from '../foundation/errors.ts'
+import type { Log } from '../foundation/log.ts'
+import { setAnswerHeaders } from './answer-headers.ts'
+import { actorOf, checkAccess, checkOperator } from './caller.ts'
+import type { Caller, MayOperate, SignedInCaller } from './caller.ts'
+import { actionOf, demandFresh, demandStepUp } from './freshness.ts'
+import type { SpendStepUp } from './freshness.ts'
+import type { CallContext, Handler, Handlers, LineStream } from './handler.ts'
+import { readJson } from './read-json.ts'
+
+export interface ApiOptions {
+  readonly handlers: Handlers
+  /** Finds a bearer token's login session. Throws Refused when it is unknown, ended, disabled or locked. */
+  readonly authenticate: (token: string, address: string) => Promise<SignedInCaller>
+  readonly mayOperate: MayOperate
+  readonly spendStepUp: SpendStepUp
+  /** Origins of our own web page, `https://host:port`. Browsers elsewhere may not change anything. */
+  readonly origins: readonly string[]
+  /** What keeps the daemon from working; empty = ready */
+  readonly notReady: () => Promise<readonly string[]>
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
+  readonly publicMetrics?: boolean
+  /** How long a call may take until its answer begins. Default 30 s. */
+  readonly deadlineMs?: number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface Listening {
+  readonly options: ApiOptions
+  readonly local: boolean
+  readonly stopping: AbortSignal
+  readonly addressOf: (request: FastifyRequest) => string
+}
+
+const callers = new WeakMap<FastifyRequest, Caller>()
+const NO_BODY = Buffer.alloc(0)
+
+/** Registers one route of the contract: who, version and origin before the body is read; then body, freshness, handler. */
+export function callRoute(app: FastifyInstance, name: RouteName, listening: Listening): void {
+  const route: Route = routes[name]
+  const { options } = listening
+  app.route({
+    method: route.method,
+    url: route.path,
+    onRequest: async (request) => {
+      checkContractVersion(request, route)
+      if (!listening.local) checkOrigin(request, route, options.origins)
+      const caller = await identify(request, route, listening)
+      await checkAccess(route.access, caller, options.mayOperate)
+      callers.set(request, caller)
+    },
+    handler: async (request, reply) => {
+      const caller = callers.get(request)
+      const handler = options.handlers[name] as Handler<RouteName> | undefined
+      if (!caller || !handler) throw new Refused('not_found', 'this daemon does not serve that route')
+      return await withDeadline(request, reply, listening, async (signal) => {
+        const body = request.body instanceof Buffer ? request.body : NO_BODY
+        const input = parseInput(route, request, body)
+        const call = { request, caller, signal, action: actionOf(request.method, request.url, body) }
+        const token = stepUpToken(request)
+        if (route.fresh) await demandStepUp(caller, call.action, token, options.spendStepUp)
+        const answer = await handler(contextOf(call, token, listening), input as Parameters<Handler<RouteName>>[1])
+        return answer
+      }).then((answer) => sendAnswer(route, answer, reply, options.log))
+    },
+  })
+}
+
+/** One version apart must work. Calls that change something must say theirs, which no foreign web page can. */
+function checkContractVersion(request: FastifyRequest, route: Route): void {
+  const given = request.headers['sallyport-contract']
+  if (given === undefined) {
+    if (route.method === 'GET') return
+    throw new Refused(
+      'malformed',
+      'the header sallyport-contract is missing',
+      `send sallyport-contract: ${CONTRACT_VERSION}`,
+    )
+  }
+  if (typeof given !== 'string' || !/^\d{1,6}$/.test(given) || Math.abs(Number(given) - CONTRACT_VERSION) > 1)
+    throw new Refused(
+      'version_mismatch',
+      `this daemon speaks contract ${CONTRACT_VERSION}`,
+      'update sally and sallyctl',
+    )
+}
+
+function checkOrigin(request: FastifyRequest, route: Route, origins: readonly string[]): void {
+  const { origin } = request.headers
+  if (route.method === 'GET' || origin === undefined) return
+  if (!origins.includes(origin)) throw new Refused('not_allowed', 'calls from that web page are refused')
+}
+
+async function identify(request: FastifyRequest, route: Route, listening: Listening): Promise<Caller> {
+  if (listening.local) return { kind: 'local' }
+  const { authorization } = request.headers
+  if (route.access.who === 'anyone' || authorization === undefined) return { kind: 'anonymous' }
+  const token = /^Bearer ([A-Za-z0-9_-]{1,200})$/.exec(authorization)?.[1]
+  if (token === undefined)
+    throw new Refused('not_signed_in', 'the Authorization header is malformed', 'run: sally login')
+  return { kind: 'user', ...(await listening.options.authenticate(token, listening.addressOf(request))) }
+}
+
+function parseInput(route: Route, request: FastifyRequest, body: Buffer): Record<string, unknown> {
+  return {
+    params: request.params,
+    query: parsePart('query', route.query ?? z.strictObject({}), request.query),
+    body: parsePart('body', route.body ?? z.undefined(), body.length === 0 ? undefined : readJson(body)),
+  }
+}
+
+function parsePart(part: string, schema: z.ZodType, value: unknown): unknown {
+  const checked = (schema instanceof z.ZodObject ? schema.strict() : schema).safeParse(
+    part === 'query' ? { ...(value as object) } : value,
+  )
+  if (checked.success) return checked.data
+  const problems = checked.error.issues
+    .slice(0, 10)
+    .map(({ path, message }) => `${[part, ...path].join('.')}: ${message}`)
+  throw new Refused('malformed', problems[0] ?? `${part} is malformed`, undefined, { problems })
+}
+
+function stepUpToken(request: FastifyRequest): string | undefined {
+  const token = request.headers['sallyport-step-up']
+  return typeof token === 'string' ? token.slice(0, 200) : undefined
+}
+
+interface Call {
+  readonly request: FastifyRequest
+  readonly caller: Caller
+  readonly signal: AbortSignal
+  readonly action: string
+}
+
+function contextOf(call: Call, token: string | undefined, { options, local, addressOf }: Listening): CallContext {
+  const { caller, request, signal, action } = call
+  return {
+    actor: actorOf(caller),
+    login:
+      caller.kind === 'user'
+        ? { id: caller.loginId, userId: caller.user.id, secondFactorAt: caller.secondFactorAt }
+        : null,
+    local,
+    address: addressOf(request),
+    signal,
+    requireOperator: async (resource, verb) => await checkOperator(caller, resource, verb, options.mayOperate),
+    requireFresh: async () => await demandFresh(caller, action, token, options.spendStepUp, options.clock.now()),
+    log: options.log.child({ route: request.routeOptions.url }),
+  }
+}
+
+/** Aborts the call's signal when the caller hangs up, the daemon stops, or the answer has not begun in time. */
+async function withDeadline<T>(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { options, stopping }: Listening,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController()
+  const late = new Refused('store_unavailable', 'the daemon took too long', 'try again')
+  const timer = options.clock.after(options.deadlineMs ?? 30_000, () => controller.abort(late))
+  const hungUp = (): void => controller.abort(new Refused('shutting_down', 'the caller hung up'))
+  const stop = (): void => controller.abort(stopping.reason)
+  request.raw.socket.once('close', hungUp)
+  if (stopping.aborted) stop()
+  else stopping.addEventListener('abort', stop)
+  reply.raw.once('close', () => {
+    request.raw.socket.off('close', hungUp)
+    stopping.removeEventListener('abort', stop)
+  })
+  const aborted = new Promise<never>((_resolve, reject) => {
+    controller.signal.addEventListener('abort', () => {
+      if (controller.signal.reason === late) reject(late)
+    })
+  })
+  try {
+    return await Promise.race([work(controller.signal), aborted])
+  } finally {
+    timer.cancel()
+  }
+}
+
+function isLineStream(answer: unknown): answer is LineStream {
+  return (
+    typeof answer === 'object' && answer !== null && 'lines' in answer && Symbol.asyncIterator in Object(answer.lines)
+  )
+}
+
+/** Whatever the schema does not name is left out of the answer. */
+function sendAnswer(route: Route, answer: unknown, reply: FastifyReply, log: Log): FastifyReply {
+  setAnswerHeaders(reply).code(200)
+  if (!isLineStream(answer)) return reply.send(route.answer.parse(answer))
+  // A failure in the middle cuts the chunked body, so that the caller sees that something is missing.
+  const stream = Readable.from(asLines(answer.lines), { objectMode: true, highWaterMark: 16 })
+  stream.on('error', (error) => log.warn({ err: error.message }, 'a stream of lines failed'))
+  return reply.type('application/x-ndjson').send(stream)
+}
+
+async function* asLines(lines: AsyncIterable<unknown>): AsyncGenerator<string> {
+  for await (const line of lines) yield `${JSON.stringify(line)}\n`
+}
