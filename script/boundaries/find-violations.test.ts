@@ -53,7 +53,7 @@ function messagesFor(files: Readonly<Record<string, string>>): string[] {
 /** A file of the given room that imports `target`. */
 const importing = (file: string, target: string): Record<string, string> => {
   const up = '../'.repeat(file.split('/').length - 1)
-  return { [file]: `import { x } from '${target.startsWith('src/') ? up + target : target}'\nx()` }
+  return { [file]: `import { x } from '${/^(src|test)\//.test(target) ? up + target : target}'\nx()` }
 }
 
 const FORBIDDEN: readonly (readonly [from: string, to: string])[] = [
@@ -126,6 +126,7 @@ describe('imports', () => {
     ['src/cli/a.ts', 'src/foundation/clock.ts'],
     ['src/cli/a.ts', 'commander'],
     ['src/main/a.ts', 'src/http-api/b.ts'],
+    ['src/grants/a.test.ts', 'test/support/b.ts'],
   ]
   test.each(allowed)('%s may import %s', (from, to) => {
     expect(messagesFor(importing(from, to))).toEqual([])

@@ -66,6 +66,7 @@ export function importViolations(source: ts.SourceFile, file: string, production
 function refusal(name: string, file: string, room: Room, production: readonly string[]): string | null {
   if (name.startsWith('.')) {
     const target = posix.join(posix.dirname(file), name)
+    if (isTest(file) && target.startsWith('test/support/')) return null
     if (!target.startsWith('src/')) return 'src stands alone: tests, benches and scripts import it, never the reverse'
     return refusalForFile(file, target, room)
   }

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { LOGIN_PATTERN } from '../contract/common.ts'
 import { parseSshUserName } from './ssh-user-name.ts'
 
 test('a login and a node are told apart at the plus', () => {
@@ -47,5 +48,16 @@ test('whatever is accepted has no character with a meaning elsewhere', () => {
       expect(name.node).toMatch(/^[a-z0-9][a-z0-9._-]*$/)
       if (name.login !== null) expect(name.login).toMatch(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/)
     }),
+  )
+})
+
+test('the contract and the format agree on every login', () => {
+  fc.assert(
+    fc.property(
+      fc
+        .oneof(fc.string({ minLength: 1, maxLength: 70 }), fc.stringMatching(/^[A-Za-z0-9_. -]{1,66}$/))
+        .filter((login) => !login.includes('+')),
+      (login) => expect(parseSshUserName(`${login}+db-box`).ok).toBe(LOGIN_PATTERN.test(login)),
+    ),
   )
 })

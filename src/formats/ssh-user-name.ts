@@ -1,11 +1,12 @@
 // The user name of an SSH connection: `login+node`, or `+node` where no login is named.
-import { LOGIN_PATTERN } from '../contract/common.ts'
 import { normaliseName } from './name.ts'
 
 export type SshUserName =
   | { readonly ok: true; readonly login: string | null; readonly node: string }
   | { readonly ok: false; readonly message: string }
 
+/** The same as contract/common.ts LOGIN_PATTERN, which formats may not import; a test holds them together. */
+const LOGIN_PATTERN = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/
 const LONGEST = 64 + 1 + 63
 
 /** The node is lowercased like every name; a login is left as it is, because targets tell upper from lower case. */

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import type { Counters } from '../formats/recording-chunk.ts'
-import { ChunkSealer } from '../formats/recording-seal.ts'
+import type { ChunkSealer } from '../formats/recording-seal.ts'
 
 export interface RecordingHead {
   readonly chunks: number
