@@ -54,16 +54,17 @@ export interface Committed {
  * change log and queues the outbox, all in that transaction. Nothing is kept when anything fails. No await but queries on
  * `tx` inside `work`. Listeners run after the commit, before the promise resolves.
  * Errors: whatever `work` throws; Refused('store_unavailable') when the store cannot write; Refused('read_only') after a
- * rollback was found; Refused('clock_set_back') when the clock is more than 60 s before the last event.
+ * rollback was found; Refused('clock_set_back') for deeds that write rows when the clock is more than 60 s before the last event.
  */
 export interface DeedLog {
   commitDeed<T>(work: (tx: Tx, now: number) => Promise<Deed<T>>): Promise<T>
   /**
    * For deeds that take power away and have already happened in memory: never refused for a full disk. Tries commitDeed;
-   * when the store cannot write, the order (a name and JSON input that `replay` understands) goes to the spill file, fsynced, and is retried until stored.
+   * when the store cannot write, the order (a name and JSON input that a registered replay understands) goes to the spill file, fsynced, and is retried until stored.
    */
   commitTakingAway<T>(order: SpilledOrder, work: (tx: Tx, now: number) => Promise<Deed<T>>): Promise<T | 'spilled'>
-  onCommitted(listener: (committed: Committed) => void): () => void
+  /** Heard in the order of the commits. Returns what stops it. */
+  onCommitted(listener: (committed: Committed) => void | Promise<void>): () => void
 }
 
 export interface SpilledOrder {

@@ -60,7 +60,12 @@ class NodeSqliteDriver implements Driver {
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     // SQLite itself rolls back on some errors (full disk, I/O); a second rollback would hide the first error.
     if (connection instanceof NodeSqliteConnection && !connection.database.isTransaction) return
-    await connection.executeQuery(CompiledQuery.raw('rollback'))
+    try {
+      await connection.executeQuery(CompiledQuery.raw('rollback'))
+    } catch {
+      // Closing is the rollback that cannot fail; the next transaction opens a new handle.
+      if (connection instanceof NodeSqliteConnection && connection.database.isOpen) connection.database.close()
+    }
   }
 
   async releaseConnection(): Promise<void> {}

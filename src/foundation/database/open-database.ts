@@ -52,7 +52,7 @@ export function openDatabase(path: string, options: DatabaseOptions = {}, onClos
   const lock = options.lock === false ? null : takeStoreLock(`${path}.lock`)
   try {
     const first = openWriter(path, options)
-    const reader = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
+    const reader = new DatabaseSync(path, { readOnly: true, timeout: 500 })
     reader.exec('pragma trusted_schema = off; pragma query_only = on')
     const closed = (): void => {
       lock?.release()
@@ -84,7 +84,8 @@ export function requireSqlite(version: string | undefined): void {
 }
 
 function openWriter(path: string, options: DatabaseOptions): DatabaseSync {
-  const database = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true, defensive: true })
+  // Waiting for a lock stops the whole process, and nobody but a curious operator should ever hold it.
+  const database = new DatabaseSync(path, { timeout: 500, enableForeignKeyConstraints: true, defensive: true })
   try {
     database.exec(`
       pragma journal_mode = wal;
@@ -142,7 +143,7 @@ class SqliteStore implements Database {
   }
 
   #connectWriter(): DatabaseSync {
-    this.#writer ??= this.#openWriter()
+    if (!this.#writer?.isOpen) this.#writer = this.#openWriter()
     return this.#writer
   }
 

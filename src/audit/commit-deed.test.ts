@@ -1,0 +1,213 @@
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Database } from '../foundation/database/open-database.ts'
+import { openTemporaryDatabase } from '../foundation/database/open-database.ts'
+import { Refused } from '../foundation/errors.ts'
+import { silentLog } from '../foundation/log.ts'
+import { type ManualClock, manualClock } from '../foundation/manual-clock.ts'
+import { detailsHash, GENESIS, leafHash, nextHead, rowHash } from '../formats/audit-chain.ts'
+import { StoredDeedLog } from './commit-deed.ts'
+import type { Deed, NewEvent, Tx } from './deed.ts'
+import { spillInMemory } from './spill-file.ts'
+
+let clock: ManualClock
+let database: Database
+let deeds: StoredDeedLog
+
+beforeEach(() => {
+  clock = manualClock()
+  database = openTemporaryDatabase(clock)
+  deeds = new StoredDeedLog({ database, clock, log: silentLog, spill: spillInMemory() })
+})
+afterEach(async () => {
+  await deeds.close()
+  await database.close()
+})
+
+const actor = { kind: 'local-admin', id: null, name: 'local-admin' } as const
+
+function lockEvent(id: string, more: Partial<NewEvent> = {}): NewEvent {
+  return { type: 'lock.create', actor, outcome: 'success', rows: [{ table: 'locks', id }], ...more }
+}
+
+function addLock(id: string, events?: readonly [NewEvent, ...NewEvent[]]) {
+  return async (tx: Tx, now: number): Promise<Deed<string>> => {
+    await tx
+      .insertInto('locks')
+      .values({
+        ...{ id, event_id: '', target_kind: 'user', target_id: 'usr_1', target_name: 'eve', message: 'no' },
+        ...{ created_by: 'local-admin', created_at: now, expires_at: null, removed_at: null },
+      })
+      .execute()
+    return { result: id, events: events ?? [lockEvent(id)] }
+  }
+}
+
+const allEvents = () => database.reads.selectFrom('audit_events').selectAll().orderBy('seq').execute()
+
+describe('a deed', () => {
+  it('stores its change, its events, the change log and the outbox together', async () => {
+    const result = await deeds.commitDeed(async (tx, now) => ({
+      ...(await addLock('lck_1')(tx, now)),
+      outbox: [{ topic: 'lock', body: { id: 'lck_1' } }],
+    }))
+    expect(result).toBe('lck_1')
+    const [event] = await allEvents()
+    const row = await database.reads.selectFrom('locks').selectAll().executeTakeFirstOrThrow()
+    expect(row.event_id).toBe(event?.id)
+    expect(JSON.parse(event?.rows_json ?? '')).toEqual([
+      { table: 'locks', id: 'lck_1', hash: rowHash('locks', { ...row }) },
+    ])
+    expect(await database.reads.selectFrom('change_log').selectAll().execute()).toEqual([
+      { seq: 1, position: 0, table_name: 'locks', row_id: 'lck_1' },
+    ])
+    expect(await database.reads.selectFrom('outbox').select(['topic', 'body_json']).execute()).toEqual([
+      { topic: 'lock', body_json: '{"id":"lck_1"}' },
+    ])
+  })
+
+  it('links each event to the one before, without gaps, from parallel callers', async () => {
+    await Promise.all(Array.from({ length: 20 }, (_, index) => deeds.commitDeed(addLock(`lck_${String(index)}`))))
+    const events = await allEvents()
+    expect(events.map((event) => event.seq)).toEqual(Array.from({ length: 20 }, (_, index) => index + 1))
+    let head = GENESIS
+    for (const event of events) {
+      expect(event.details_hash).toBe(detailsHash(event.salt, event.details_json ?? ''))
+      expect(event.leaf).toBe(leafHash(event))
+      head = nextHead(head, event.leaf)
+      expect(event.hash).toBe(head)
+    }
+    expect(await database.reads.selectFrom('chain_head').selectAll().execute()).toEqual([
+      { id: 1, seq: 20, hash: head, time: clock.now() },
+    ])
+  })
+
+  it('keeps nothing when its work throws, and the next one goes on without a gap', async () => {
+    const failing = deeds.commitDeed(async (tx, now) => {
+      await addLock('lck_bad')(tx, now)
+      throw new Refused('not_allowed', 'no')
+    })
+    await expect(failing).rejects.toMatchObject({ code: 'not_allowed' })
+    await deeds.commitDeed(addLock('lck_good'))
+    expect((await allEvents()).map((event) => event.seq)).toEqual([1])
+    expect((await database.reads.selectFrom('locks').select('id').execute()).map((row) => row.id)).toEqual(['lck_good'])
+  })
+
+  it('cannot write a power row that no event names', async () => {
+    const silent: NewEvent = { type: 'lock.create', actor, outcome: 'success' }
+    await expect(deeds.commitDeed(addLock('lck_1', [silent]))).rejects.toThrow(/locks\/lck_1/)
+    expect(await allEvents()).toEqual([])
+  })
+
+  it('cannot name a row that is not there', async () => {
+    const work = async () => ({ result: 1, events: [lockEvent('lck_none')] as const })
+    await expect(deeds.commitDeed(work)).rejects.toThrow(/names locks\/lck_none, which is not there/)
+  })
+
+  it('binds a removed row by its absence', async () => {
+    await deeds.commitDeed(addLock('lck_1'))
+    await deeds.commitDeed(async (tx) => {
+      await tx.deleteFrom('locks').where('id', '=', 'lck_1').execute()
+      return { result: null, events: [lockEvent('lck_1', { type: 'lock.delete' })] }
+    })
+    const [, removal] = await allEvents()
+    expect(JSON.parse(removal?.rows_json ?? '')).toEqual([{ table: 'locks', id: 'lck_1', hash: null }])
+  })
+
+  it('gives several events of one deed the same content of a row, and the last one its name', async () => {
+    await deeds.commitDeed(addLock('lck_1', [lockEvent('lck_1'), lockEvent('lck_1')]))
+    const [one, two] = await allEvents()
+    expect(one?.rows_json).toBe(two?.rows_json)
+    expect((await database.reads.selectFrom('locks').select('event_id').executeTakeFirstOrThrow()).event_id).toBe(
+      two?.id,
+    )
+  })
+
+  it('refuses details that are too long or no JSON', async () => {
+    const tell = (details: Record<string, unknown>) =>
+      deeds.commitDeed(async () => ({ result: 1, events: [{ type: 'exec', actor, outcome: 'success', details }] }))
+    await expect(tell({ text: 'x'.repeat(70_000) })).rejects.toMatchObject({ code: 'over_limit' })
+    await expect(tell({ when: undefined })).rejects.toThrow(TypeError)
+    await expect(tell({ text: '\ud800' })).rejects.toThrow(TypeError)
+    expect(await allEvents()).toEqual([])
+  })
+})
+
+describe('listeners', () => {
+  it('hear of each deed after its commit, in order, before its promise resolves', async () => {
+    const heard: string[] = []
+    deeds.onCommitted(async (committed) => {
+      const rows = await database.reads.selectFrom('locks').select('id').execute()
+      heard.push(`${String(committed.position)} of ${String(rows.length)}`)
+    })
+    const stop = deeds.onCommitted((committed) => {
+      expect(committed.rows).toEqual([{ table: 'locks', id: `lck_${String(committed.position)}` }])
+    })
+    await deeds.commitDeed(addLock('lck_1'))
+    expect(heard).toEqual(['1 of 1'])
+    stop()
+    await Promise.all([deeds.commitDeed(addLock('lck_b')), deeds.commitDeed(addLock('lck_c'))])
+    expect(heard.map((line) => line[0])).toEqual(['1', '2', '3'])
+  })
+
+  it('may store deeds of their own, and cannot fail the deed that they hear of', async () => {
+    deeds.onCommitted(async (committed) => {
+      if (committed.position === 1) await deeds.commitDeed(addLock('lck_nested'))
+      throw new Error('listener broke')
+    })
+    await deeds.commitDeed(addLock('lck_1'))
+    expect(await allEvents()).toHaveLength(2)
+  })
+})
+
+describe('the clock', () => {
+  it('set back by more than a minute stops what gives power, not what only tells or takes away', async () => {
+    await deeds.commitDeed(addLock('lck_1'))
+    const before = clock.now()
+    clock.set(before - 60_001)
+    await expect(deeds.commitDeed(addLock('lck_2'))).rejects.toMatchObject({ code: 'clock_set_back' })
+    await deeds.commitDeed(async () => ({ result: 1, events: [{ type: 'auth.fail', actor, outcome: 'refused' }] }))
+    await deeds.commitTakingAway({ name: 'lock', input: {} }, addLock('lck_3'))
+    expect((await allEvents()).map((event) => event.time)).toEqual([before, before, before])
+    clock.set(before - 60_000)
+    await deeds.commitDeed(addLock('lck_4'))
+  })
+})
+
+describe('a store that cannot write', () => {
+  it('because it went back under our feet takes nothing but an acceptance', async () => {
+    await deeds.commitDeed(addLock('lck_1'))
+    await database.transact((tx) => tx.updateTable('chain_head').set({ seq: 0 }).execute())
+    await expect(deeds.commitDeed(addLock('lck_2'))).rejects.toMatchObject({ code: 'read_only' })
+    expect(deeds.health()).toEqual({ ok: false, why: expect.stringContaining('went back') as string })
+    expect(await deeds.commitTakingAway({ name: 'unknown', input: {} }, addLock('lck_2'))).toBe('spilled')
+    expect(deeds.spilled).toBe(1)
+  })
+
+  it('keeps orders that take away and stores them when it can again', async () => {
+    deeds.registerReplay('lock', (input) => addLock(String(input['id'])))
+    deeds.becomeReadOnly('test')
+    expect(await deeds.commitTakingAway({ name: 'lock', input: { id: 'lck_7' } }, addLock('lck_7'))).toBe('spilled')
+    await deeds.commitAcceptance(async () => ({
+      result: 1,
+      events: [{ type: 'audit.accept_rollback', actor, outcome: 'success' }],
+    }))
+    await deeds.retrySpilled()
+    expect(deeds.spilled).toBe(0)
+    expect((await allEvents()).map((event) => event.type)).toEqual(['audit.accept_rollback', 'lock.create'])
+    expect(deeds.health()).toEqual({ ok: true })
+  })
+
+  it('says store_unavailable, changes nothing, and works again after its trouble is over', async () => {
+    await deeds.commitDeed(addLock('lck_1'))
+    const other = new DatabaseSync(database.path, { timeout: 0 })
+    other.exec('begin immediate')
+    await expect(deeds.commitDeed(addLock('lck_2'))).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(deeds.health().ok).toBe(false)
+    other.exec('rollback')
+    other.close()
+    await deeds.commitDeed(addLock('lck_3'))
+    expect(deeds.health()).toEqual({ ok: true })
+    expect((await allEvents()).map((event) => event.seq)).toEqual([1, 2])
+  })
+})

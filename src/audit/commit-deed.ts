@@ -1,0 +1,248 @@
+import type { Clock, Timer } from '../foundation/clock.ts'
+import type { Database } from '../foundation/database/open-database.ts'
+import { storeTrouble } from '../foundation/database/store-errors.ts'
+import { Refused } from '../foundation/errors.ts'
+import type { Log } from '../foundation/log.ts'
+import type { Committed, Deed, DeedLog, SpilledOrder, Tx } from './deed.ts'
+import { type ChainHead, queueOutbox, readHead, storeEvents } from './store-events.ts'
+import type { KeptOrder, SpillFile } from './spill-file.ts'
+
+/** A clock further behind the last event than this is not believed. */
+export const CLOCK_TOLERANCE_MS = 60_000
+const RETRY_MS = 1000
+
+type Work<T> = (tx: Tx, now: number) => Promise<Deed<T>>
+/** Makes the work of an order that was spilled, perhaps by an earlier process. Run at least once: it must bear repetition. */
+export type Replay = (input: Readonly<Record<string, unknown>>) => Work<unknown>
+
+export interface StoredDeedLogParts {
+  readonly database: Database
+  readonly clock: Clock
+  readonly log: Log
+  readonly spill: SpillFile
+  /** Called after each deed with its duration, for metrics. */
+  readonly measured?: (ms: number, outcome: 'stored' | 'refused') => void
+}
+
+export type StoreHealth = { readonly ok: true } | { readonly ok: false; readonly why: string }
+
+/** The DeedLog on the embedded store. */
+export class StoredDeedLog implements DeedLog {
+  readonly #parts: StoredDeedLogParts
+  readonly #listeners = new Set<(committed: Committed) => void | Promise<void>>()
+  readonly #replays = new Map<string, Replay>()
+  /** The last deed's end: the next one waits for it, so listeners hear of deeds in the order of their commits. */
+  #turn: Promise<unknown> = Promise.resolve()
+  #head: ChainHead | null = null
+  #readOnly: string | null = null
+  #trouble: string | null = null
+  #retry: Timer | null = null
+  #retrying: Promise<void> | null = null
+  #closed = false
+
+  constructor(parts: StoredDeedLogParts) {
+    this.#parts = parts
+  }
+
+  commitDeed<T>(work: Work<T>): Promise<T> {
+    return this.#commit(work, 'gives')
+  }
+
+  async commitTakingAway<T>(order: SpilledOrder, work: Work<T>): Promise<T | 'spilled'> {
+    try {
+      return await this.#commit(work, 'takes')
+    } catch (error) {
+      if (!isPostponed(error)) throw error
+      this.#parts.log.error({ order: order.name, why: error.message }, 'taken away in memory, stored later')
+      this.#parts.spill.keep(order)
+      this.#retryLater()
+      return 'spilled'
+    }
+  }
+
+  onCommitted(listener: (committed: Committed) => void | Promise<void>): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Must be told of every order name before `retrySpilled`, at start. */
+  registerReplay(name: string, replay: Replay): void {
+    this.#replays.set(name, replay)
+  }
+
+  /** Why nothing that gives power is taken; null = it is. */
+  get readOnly(): string | null {
+    return this.#readOnly
+  }
+
+  becomeReadOnly(why: string): void {
+    this.#readOnly ??= why
+    this.#parts.log.error({ why }, 'the store is read-only until: sallyctl audit accept-rollback')
+  }
+
+  /** Stores the deed by which an operator accepts a rollback, and takes deeds again. */
+  async commitAcceptance<T>(work: Work<T>): Promise<T> {
+    const before = this.#head
+    this.#head = null
+    try {
+      const result = await this.#commit(work, 'accepts')
+      this.#readOnly = null
+      return result
+    } catch (error) {
+      this.#head = before
+      throw error
+    } finally {
+      void this.retrySpilled()
+    }
+  }
+
+  health(): StoreHealth {
+    const why = this.#trouble ?? this.#readOnly
+    return why === null ? { ok: true } : { ok: false, why }
+  }
+
+  /** How many orders wait in the spill file. */
+  get spilled(): number {
+    return this.#parts.spill.kept().length
+  }
+
+  /** Stores the spilled orders in their order; what cannot be stored yet is tried again each second. */
+  retrySpilled(): Promise<void> {
+    this.#retrying ??= this.#retryAll().finally(() => {
+      this.#retrying = null
+    })
+    return this.#retrying
+  }
+
+  /** Waits for the deed that is being stored. Later ones are refused. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#retry?.cancel()
+    await this.#retrying
+    await this.#turn.catch(() => {})
+  }
+
+  #commit<T>(work: Work<T>, kind: 'gives' | 'takes' | 'accepts'): Promise<T> {
+    const mine = this.#turn.then(() => this.#commitNow(work, kind))
+    this.#turn = mine.catch(() => {})
+    return mine.then(async ({ result, told }) => {
+      await told
+      return result
+    })
+  }
+
+  async #commitNow<T>(
+    work: Work<T>,
+    kind: 'gives' | 'takes' | 'accepts',
+  ): Promise<{ result: T; told: Promise<unknown> }> {
+    if (this.#closed) throw new Refused('shutting_down', 'the daemon is stopping')
+    const { clock, measured } = this.#parts
+    const started = clock.monotonic()
+    try {
+      const { result, committed, head } = await this.#parts.database.transact((tx) => this.#deed(tx, work, kind))
+      this.#head = head
+      this.#trouble = null
+      measured?.(clock.monotonic() - started, 'stored')
+      return { result, told: this.#tell(committed) }
+    } catch (error) {
+      measured?.(clock.monotonic() - started, 'refused')
+      throw this.#explain(error)
+    }
+  }
+
+  async #deed<T>(tx: Tx, work: Work<T>, kind: 'gives' | 'takes' | 'accepts') {
+    const before = await readHead(tx)
+    this.#requireGoingForward(before)
+    if (this.#readOnly !== null && kind !== 'accepts') throw new Refused('read_only', this.#readOnly, READ_ONLY_HINT)
+    const now = this.#parts.clock.now()
+    const deed = await work(tx, now)
+    const tellsOnly = deed.events.every((event) => (event.rows ?? []).length === 0)
+    if (kind === 'gives' && !tellsOnly && now < before.time - CLOCK_TOLERANCE_MS) {
+      throw new Refused(
+        'clock_set_back',
+        `the clock is ${String(Math.round((before.time - now) / 1000))} s behind the last event`,
+        'set the clock right; until then nothing is approved or started',
+      )
+    }
+    // Never before the event in front, so that time and seq give the same order.
+    const stored = await storeEvents(tx, before, Math.max(now, before.time), deed.events)
+    await queueOutbox(tx, deed.outbox ?? [], now)
+    return { result: deed.result, ...stored }
+  }
+
+  /** The file was exchanged or edited while we run: what we stored last is no longer its head. */
+  #requireGoingForward(found: ChainHead): void {
+    const known = this.#head
+    if (!known || found.seq > known.seq || (found.seq === known.seq && found.hash === known.hash)) return
+    this.becomeReadOnly(`the store went back: event ${String(known.seq)} was its head, now it is ${String(found.seq)}`)
+  }
+
+  #tell(committed: Committed): Promise<unknown> {
+    return Promise.all(
+      [...this.#listeners].map(async (listener) => {
+        try {
+          await listener(committed)
+        } catch (error) {
+          // The deed is stored: it cannot fail any more.
+          this.#parts.log.error({ err: error, position: committed.position }, 'a listener failed after the commit')
+        }
+      }),
+    )
+  }
+
+  #explain(error: unknown): unknown {
+    const trouble = storeTrouble(error)
+    if (trouble === null) return error
+    this.#trouble = trouble
+    this.#parts.log.error({ err: error }, 'the store cannot write')
+    // After an I/O error the handle may be left in any state.
+    this.#parts.database.reopen()
+    return new Refused(
+      'store_unavailable',
+      `the store cannot write: ${trouble}`,
+      'nothing was changed; try again later',
+    )
+  }
+
+  async #retryAll(): Promise<void> {
+    for (const kept of this.#parts.spill.kept()) {
+      if (this.#closed || !(await this.#replay(kept))) break
+      this.#parts.spill.done(kept)
+    }
+    if (this.spilled > 0) this.#retryLater()
+  }
+
+  /** False: not yet. An order that is refused for what it is (already ended, gone) is done. */
+  async #replay({ order }: KeptOrder): Promise<boolean> {
+    const replay = this.#replays.get(order.name)
+    if (!replay) {
+      this.#parts.log.error({ order: order.name }, 'nobody knows how to replay this order: it stays in the spill file')
+      return false
+    }
+    try {
+      await this.#commit(replay(order.input), 'takes')
+      this.#parts.log.info({ order: order.name }, 'a spilled order is stored')
+      return true
+    } catch (error) {
+      if (isPostponed(error)) return false
+      if (!(error instanceof Refused))
+        this.#parts.log.error({ err: error, order: order.name }, 'a spilled order failed')
+      return error instanceof Refused
+    }
+  }
+
+  #retryLater(): void {
+    this.#retry?.cancel()
+    if (this.#closed) return
+    this.#retry = this.#parts.clock.after(RETRY_MS, () => void this.retrySpilled())
+  }
+}
+
+const READ_ONLY_HINT = 'look into it, then run: sallyctl audit accept-rollback'
+
+function isPostponed(error: unknown): error is Refused {
+  return (
+    error instanceof Refused &&
+    (error.code === 'store_unavailable' || error.code === 'read_only' || error.code === 'shutting_down')
+  )
+}

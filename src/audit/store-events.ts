@@ -1,0 +1,143 @@
+import { randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
+import { Bug, Refused } from '../foundation/errors.ts'
+import type { AuditEventsTable, PowerTable } from '../foundation/database/tables.ts'
+import { newId } from '../foundation/ids.ts'
+import { type BoundRow, detailsHash, GENESIS, leafHash, nextHead, rowHash } from '../formats/audit-chain.ts'
+import { canonicalJson } from '../formats/canonical-json.ts'
+import type { Committed, NewEvent, OutboxMessage, RowRef, Tx } from './deed.ts'
+
+/** Of an event's details, as JSON, in UTF-16 units. */
+export const LONGEST_DETAILS = 65_536
+
+export interface ChainHead {
+  readonly seq: number
+  readonly hash: string
+  readonly time: number
+}
+
+/** The chain's head; `tx` holds the write lock, so it stays the head until the commit. */
+export async function readHead(tx: Tx): Promise<ChainHead> {
+  const head = await tx.selectFrom('chain_head').select(['seq', 'hash', 'time']).where('id', '=', 1).executeTakeFirst()
+  if (head) return head
+  const event = await tx.selectFrom('audit_events').select('seq').limit(1).executeTakeFirst()
+  if (event) throw new Refused('store_unavailable', 'the audit chain has lost its head', 'run: sallyctl audit verify')
+  return { seq: 0, hash: GENESIS, time: 0 }
+}
+
+/**
+ * Stores the deed's events behind `head` at the instant `time`, binds the rows they name and writes the change log.
+ * Errors: Bug when a power row was written that no event names, or a named row never was there.
+ */
+export async function storeEvents(
+  tx: Tx,
+  head: ChainHead,
+  time: number,
+  events: readonly NewEvent[],
+): Promise<{ head: ChainHead; committed: Committed }> {
+  const bound = await bindRows(tx, events)
+  let { seq, hash } = head
+  const stored: AuditEventsTable[] = []
+  for (const event of events) {
+    seq += 1
+    const rows = (event.rows ?? []).map((ref) => bound.get(rowKey(ref)) as BoundRow)
+    const row = eventRow(event, seq, time, rows, hash)
+    hash = row.hash
+    stored.push(row)
+    await tx.insertInto('audit_events').values(row).execute()
+    for (const [position, ref] of (event.rows ?? []).entries()) await nameEvent(tx, ref, row.id, seq, position)
+  }
+  const next = { seq, hash, time }
+  await tx
+    .insertInto('chain_head')
+    .values({ id: 1, ...next })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet(next))
+    .execute()
+  const refs = [...bound.values()].map(({ table, id }) => ({ table: table as PowerTable, id }))
+  return {
+    head: next,
+    committed: {
+      position: seq,
+      rows: refs,
+      events: stored.map((row, index) => ({ seq: row.seq, id: row.id, type: (events[index] as NewEvent).type })),
+    },
+  }
+}
+
+export async function queueOutbox(tx: Tx, messages: readonly OutboxMessage[], now: number): Promise<void> {
+  for (const message of messages) {
+    await tx
+      .insertInto('outbox')
+      .values({
+        id: newId('delivery', now),
+        topic: message.topic,
+        body_json: canonicalJson(message.body),
+        created_at: now,
+        delivered_at: null,
+      })
+      .execute()
+  }
+}
+
+/** Digests of the named rows as they are at the deed's end; all that was touched must be named. */
+async function bindRows(tx: Tx, events: readonly NewEvent[]): Promise<Map<string, BoundRow>> {
+  const touched = await sql<{ table_name: string; row_id: string }>`select * from temp.touched_rows`.execute(tx)
+  const unnamed = new Set(touched.rows.map((row) => rowKey({ table: row.table_name, id: row.row_id })))
+  const bound = new Map<string, BoundRow>()
+  for (const ref of events.flatMap((event) => event.rows ?? [])) {
+    if (bound.has(rowKey(ref))) continue
+    const found = await sql<
+      Record<string, unknown>
+    >`select * from ${sql.table(ref.table)} where id = ${ref.id}`.execute(tx)
+    const row = found.rows[0]
+    const wasTouched = unnamed.delete(rowKey(ref))
+    if (!row && !wasTouched) throw new Bug(`the event names ${rowKey(ref)}, which is not there`)
+    bound.set(rowKey(ref), { table: ref.table, id: ref.id, hash: row ? rowHash(ref.table, row) : null })
+  }
+  if (unnamed.size > 0) throw new Bug(`written without an event that names them: ${[...unnamed].join(', ')}`)
+  if (touched.rows.length > 0) await sql`delete from temp.touched_rows`.execute(tx)
+  return bound
+}
+
+async function nameEvent(tx: Tx, ref: RowRef, eventId: string, seq: number, position: number): Promise<void> {
+  await sql`update ${sql.table(ref.table)} set event_id = ${eventId} where id = ${ref.id}`.execute(tx)
+  await tx.insertInto('change_log').values({ seq, position, table_name: ref.table, row_id: ref.id }).execute()
+}
+
+function eventRow(
+  event: NewEvent,
+  seq: number,
+  time: number,
+  rows: readonly BoundRow[],
+  before: string,
+): AuditEventsTable {
+  const details = canonicalJson(event.details ?? {})
+  if (details.length > LONGEST_DETAILS) {
+    throw new Refused('over_limit', `details of ${event.type} are longer than ${String(LONGEST_DETAILS)} characters`)
+  }
+  const { actor, resource } = event
+  const salt = randomBytes(16).toString('hex')
+  const envelope = {
+    seq,
+    id: newId('event', time),
+    time,
+    type: event.type,
+    actor_json: canonicalJson(actor),
+    user_id: actor.id,
+    login_id: event.login ?? null,
+    request_id: event.request ?? null,
+    grant_ids_json: canonicalJson(event.grants ?? []),
+    session_id: event.session ?? null,
+    resource_json: resource ? canonicalJson(resource) : null,
+    resource_key: resource ? `${resource.kind}/${resource.name}` : null,
+    outcome: event.outcome,
+    rows_json: canonicalJson(rows),
+    details_hash: detailsHash(salt, details),
+  }
+  const leaf = leafHash(envelope)
+  return { ...envelope, salt, details_json: details, leaf, hash: nextHead(before, leaf) }
+}
+
+function rowKey(ref: { readonly table: string; readonly id: string }): string {
+  return `${ref.table}/${ref.id}`
+}

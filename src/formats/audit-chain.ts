@@ -1,0 +1,88 @@
+import { hash } from 'node:crypto'
+import { canonicalJson } from './canonical-json.ts'
+
+// The audit chain, version 1. All digests are SHA-256 in lowercase hex over UTF-8 text whose first line names what is hashed,
+// so that no digest of one kind can stand for another:
+//
+//   details = H("sallyport audit details v1\n" salt "\n" details_json)       details_json: RFC 8785
+//   leaf    = H("sallyport audit leaf v1\n" JSON array of the 15 envelope values, in the order of Envelope)
+//   head    = H("sallyport audit head v1\n" head before it "\n" leaf)
+//   row     = H("sallyport audit row v1\n" table "\n" RFC 8785 of the row, without event_id and without null columns)
+//
+// The first event's "head before it" is GENESIS. Details enter the leaf as a salted digest, so they can be pruned without
+// breaking the chain and without being guessable from it. Null columns stay out of a row's digest, so a later schema can add
+// nullable ones. rows_json, the digests of the rows that an event binds, is part of the envelope.
+
+/** What a leaf is made of. Values that were objects are here as the JSON text that is stored. */
+export interface Envelope {
+  readonly seq: number
+  readonly id: string
+  readonly time: number
+  readonly type: string
+  readonly actor_json: string
+  readonly user_id: string | null
+  readonly login_id: string | null
+  readonly request_id: string | null
+  readonly grant_ids_json: string
+  readonly session_id: string | null
+  readonly resource_json: string | null
+  readonly resource_key: string | null
+  readonly outcome: string
+  readonly rows_json: string
+  readonly details_hash: string
+}
+
+/** A row that an event binds: `hash` is null when the event's deed removed it. */
+export interface BoundRow {
+  readonly table: string
+  readonly id: string
+  readonly hash: string | null
+}
+
+/** Hex digest that stands before the first event. */
+export const GENESIS = sha256('sallyport audit genesis v1\n')
+
+export function detailsHash(salt: string, detailsJson: string): string {
+  return sha256(`sallyport audit details v1\n${salt}\n${detailsJson}`)
+}
+
+export function leafHash(e: Envelope): string {
+  // JSON.stringify of strings, integers and null is canonical: a lone surrogate never gets into the store's UTF-8.
+  return sha256(
+    `sallyport audit leaf v1\n${JSON.stringify([
+      e.seq,
+      e.id,
+      e.time,
+      e.type,
+      e.actor_json,
+      e.user_id,
+      e.login_id,
+      e.request_id,
+      e.grant_ids_json,
+      e.session_id,
+      e.resource_json,
+      e.resource_key,
+      e.outcome,
+      e.rows_json,
+      e.details_hash,
+    ])}`,
+  )
+}
+
+/** The chain's head after an event whose leaf is `leaf`, when it was `before`. */
+export function nextHead(before: string, leaf: string): string {
+  return sha256(`sallyport audit head v1\n${before}\n${leaf}`)
+}
+
+/** Digest that binds a row's content to the event that wrote it. `row` as the database gives it. */
+export function rowHash(table: string, row: Readonly<Record<string, unknown>>): string {
+  const content: Record<string, unknown> = {}
+  for (const [column, value] of Object.entries(row)) {
+    if (column !== 'event_id' && value !== null) content[column] = value
+  }
+  return sha256(`sallyport audit row v1\n${table}\n${canonicalJson(content)}`)
+}
+
+function sha256(text: string): string {
+  return hash('sha256', text)
+}
