@@ -57,7 +57,9 @@ test('the contract and the format agree on every login', () => {
       fc
         .oneof(fc.string({ minLength: 1, maxLength: 70 }), fc.stringMatching(/^[A-Za-z0-9_. -]{1,66}$/))
         .filter((login) => !login.includes('+')),
-      (login) => expect(parseSshUserName(`${login}+db-box`).ok).toBe(LOGIN_PATTERN.test(login)),
+      (login) => {
+        expect(parseSshUserName(`${login}+db-box`).ok).toBe(LOGIN_PATTERN.test(login))
+      },
     ),
   )
 })
