@@ -1,7 +1,8 @@
 // RFC 4252: byte 50 | string user | string service | string method | method's own fields
 //   publickey: boolean signed | string algorithm | string key blob | string signature, if signed
 import { MESSAGE } from './connection-messages.ts'
-import { payload, PayloadReader, ProtocolError } from './payload.ts'
+import { SshReader } from '../../../../formats/openssh/ssh-bytes.ts'
+import { payload, ProtocolError } from './payload.ts'
 
 const MAX_KEY = 16 * 1024
 const MAX_SIGNATURE = 4096
@@ -25,12 +26,12 @@ export interface OtherRequest {
 }
 
 export function readAuthRequest(bytes: Buffer): PublicKeyRequest | OtherRequest {
-  const r = new PayloadReader(bytes, 1)
-  const user = r.utf8(256)
-  const service = r.utf8(64)
-  if (r.utf8(64) !== 'publickey') return { method: 'other', user, service }
-  const signed = r.boolean()
-  const algorithm = r.utf8(64)
+  const r = new SshReader(bytes, 1)
+  const user = r.text(256)
+  const service = r.text(64)
+  if (r.text(64) !== 'publickey') return { method: 'other', user, service }
+  const signed = r.bool()
+  const algorithm = r.text(64)
   const key = r.string(MAX_KEY)
   const signedPart = bytes.subarray(0, r.position)
   const signature = signed ? r.string(MAX_SIGNATURE) : null
@@ -51,8 +52,8 @@ export function bytesToSign(sessionId: Buffer, signedPart: Buffer): Buffer {
 }
 
 export function readServiceRequest(bytes: Buffer): string {
-  const r = new PayloadReader(bytes, 1)
-  const name = r.utf8(64)
+  const r = new SshReader(bytes, 1)
+  const name = r.text(64)
   r.end()
   return name
 }
@@ -83,7 +84,7 @@ export function banner(text: string): Buffer {
 
 /** string text | string language */
 export function readBanner(bytes: Buffer): string {
-  const r = new PayloadReader(bytes, 1)
+  const r = new SshReader(bytes, 1)
   const text = r.string(16 * 1024).toString('utf8')
   if (r.position < bytes.length) r.string(256)
   return text

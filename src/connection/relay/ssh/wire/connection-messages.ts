@@ -1,5 +1,6 @@
 // RFC 4254. Channel messages all begin: byte message | uint32 recipient channel | ...
-import { payload, PayloadReader, ProtocolError } from './payload.ts'
+import { SshReader } from '../../../../formats/openssh/ssh-bytes.ts'
+import { payload, ProtocolError } from './payload.ts'
 
 export const MESSAGE = {
   disconnect: 1,
@@ -55,14 +56,14 @@ export interface ChannelOpen {
   readonly maxPacket: number
   /** Offset of `sender` in the payload; window and maximum packet follow it. */
   readonly senderAt: number
-  readonly rest: PayloadReader
+  readonly rest: SshReader
 }
 
 export function readChannelOpen(bytes: Buffer): ChannelOpen {
-  const r = new PayloadReader(bytes, 1)
-  const type = r.utf8(MAX_NAME)
+  const r = new SshReader(bytes, 1)
+  const type = r.text(MAX_NAME)
   const senderAt = r.position
-  return { type, senderAt, sender: r.uint32(), window: r.uint32(), maxPacket: r.uint32(), rest: r }
+  return { type, senderAt, sender: r.u32(), window: r.u32(), maxPacket: r.u32(), rest: r }
 }
 
 /** uint32 recipient | uint32 sender channel | uint32 initial window | uint32 maximum packet | type's own fields */
@@ -74,8 +75,8 @@ export interface OpenConfirmation {
 export const CONFIRMATION_SENDER_AT = 5
 
 export function readOpenConfirmation(bytes: Buffer): OpenConfirmation {
-  const r = new PayloadReader(bytes, CONFIRMATION_SENDER_AT)
-  return { sender: r.uint32(), window: r.uint32(), maxPacket: r.uint32() }
+  const r = new SshReader(bytes, CONFIRMATION_SENDER_AT)
+  return { sender: r.u32(), window: r.u32(), maxPacket: r.u32() }
 }
 
 export function openFailure(recipient: number, reason: number, text: string): Buffer {
@@ -108,8 +109,8 @@ export function extendedData(recipient: number, bytes: Uint8Array): Buffer {
 export const WINDOW_AMOUNT_AT = 5
 /** uint32 recipient | uint32 bytes to add */
 export function windowAmountOf(bytes: Buffer): number {
-  const r = new PayloadReader(bytes, WINDOW_AMOUNT_AT)
-  const amount = r.uint32()
+  const r = new SshReader(bytes, WINDOW_AMOUNT_AT)
+  const amount = r.u32()
   r.end()
   return amount
 }
@@ -131,100 +132,100 @@ export function mustBeBare(bytes: Buffer): void {
 export interface ChannelRequest {
   readonly type: string
   readonly wantReply: boolean
-  readonly rest: PayloadReader
+  readonly rest: SshReader
 }
 
 export function readChannelRequest(bytes: Buffer): ChannelRequest {
-  const r = new PayloadReader(bytes, 5)
-  return { type: r.utf8(MAX_NAME), wantReply: r.boolean(), rest: r }
+  const r = new SshReader(bytes, 5)
+  return { type: r.text(MAX_NAME), wantReply: r.bool(), rest: r }
 }
 
 /** string type | boolean want reply | type's own fields */
 export function readGlobalRequest(bytes: Buffer): ChannelRequest {
-  const r = new PayloadReader(bytes, 1)
-  return { type: r.utf8(MAX_NAME), wantReply: r.boolean(), rest: r }
+  const r = new SshReader(bytes, 1)
+  return { type: r.text(MAX_NAME), wantReply: r.bool(), rest: r }
 }
 
 /** string TERM | uint32 columns | uint32 rows | uint32 width | uint32 height | string modes */
-export function readPty(r: PayloadReader): { readonly term: string; readonly columns: number; readonly rows: number } {
-  const answer = { term: r.utf8(128), columns: r.uint32(), rows: r.uint32() }
-  r.uint32()
-  r.uint32()
+export function readPty(r: SshReader): { readonly term: string; readonly columns: number; readonly rows: number } {
+  const answer = { term: r.text(128), columns: r.u32(), rows: r.u32() }
+  r.u32()
+  r.u32()
   r.string(4096)
   r.end()
   return answer
 }
 
 /** uint32 columns | uint32 rows | uint32 width | uint32 height */
-export function readWindowChange(r: PayloadReader): { readonly columns: number; readonly rows: number } {
-  const answer = { columns: r.uint32(), rows: r.uint32() }
-  r.uint32()
-  r.uint32()
+export function readWindowChange(r: SshReader): { readonly columns: number; readonly rows: number } {
+  const answer = { columns: r.u32(), rows: r.u32() }
+  r.u32()
+  r.u32()
   r.end()
   return answer
 }
 
 /** string name | string value. Latin-1, because values may hold any byte. */
-export function readEnv(r: PayloadReader): { readonly name: string; readonly value: string } {
+export function readEnv(r: SshReader): { readonly name: string; readonly value: string } {
   const answer = { name: r.string(256).toString('latin1'), value: r.string(8192).toString('latin1') }
   r.end()
   return answer
 }
 
 /** string command: bytes for a shell, not always UTF-8. */
-export function readCommand(r: PayloadReader): Buffer {
+export function readCommand(r: SshReader): Buffer {
   const command = r.string(MAX_COMMAND)
   r.end()
   return command
 }
 
-export function readSubsystem(r: PayloadReader): string {
-  const name = r.utf8(MAX_NAME)
+export function readSubsystem(r: SshReader): string {
+  const name = r.text(MAX_NAME)
   r.end()
   return name
 }
 
 /** string host | uint32 port | string originator | uint32 originator's port */
-export function readTcpForward(r: PayloadReader): { readonly host: string; readonly port: number } {
-  const answer = { host: r.utf8(MAX_ADDRESS), port: r.uint32() }
-  r.utf8(MAX_ADDRESS)
-  r.uint32()
+export function readTcpForward(r: SshReader): { readonly host: string; readonly port: number } {
+  const answer = { host: r.text(MAX_ADDRESS), port: r.u32() }
+  r.text(MAX_ADDRESS)
+  r.u32()
   r.end()
   return answer
 }
 
 /** direct: string path | string reserved | uint32 reserved; forwarded: string path | string reserved */
-export function readStreamlocal(r: PayloadReader, direct: boolean): string {
-  const path = r.utf8(MAX_ADDRESS)
+export function readStreamlocal(r: SshReader, direct: boolean): string {
+  const path = r.text(MAX_ADDRESS)
   r.string(MAX_ADDRESS)
-  if (direct) r.uint32()
+  if (direct) r.u32()
   r.end()
   return path
 }
 
 /** string address | uint32 port */
-export function readTcpListen(r: PayloadReader): { readonly host: string; readonly port: number } {
-  const answer = { host: r.utf8(MAX_ADDRESS), port: r.uint32() }
+export function readTcpListen(r: SshReader): { readonly host: string; readonly port: number } {
+  const answer = { host: r.text(MAX_ADDRESS), port: r.u32() }
   r.end()
   return answer
 }
 
-export function readStreamlocalListen(r: PayloadReader): string {
-  const path = r.utf8(MAX_ADDRESS)
+export function readStreamlocalListen(r: SshReader): string {
+  const path = r.text(MAX_ADDRESS)
   r.end()
   return path
 }
 
 /** uint32 status */
-export function readExitStatus(r: PayloadReader): number {
-  const status = r.uint32()
+export function readExitStatus(r: SshReader): number {
+  const status = r.u32()
   r.end()
   return status
 }
 
 /** string signal without SIG | boolean core dumped | string message | string language */
-export function readExitSignal(r: PayloadReader): string {
-  return r.utf8(MAX_NAME)
+export function readExitSignal(r: SshReader): string {
+  return r.text(MAX_NAME)
 }
 
 export function signalRequest(recipient: number, signal: string): Buffer {
