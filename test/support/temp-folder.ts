@@ -1,0 +1,19 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export interface TempFolder extends Disposable {
+  readonly path: string
+  /** Absolute path of something in it */
+  file(name: string): string
+}
+
+/** A new private folder, removed with everything in it by `using` or `[Symbol.dispose]()`. */
+export function tempFolder(purpose = 'test'): TempFolder {
+  const path = mkdtempSync(join(tmpdir(), `sallyport-${purpose}-`))
+  return {
+    path,
+    file: (name) => join(path, name),
+    [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }),
+  }
+}
