@@ -1,0 +1,217 @@
+import { formatDuration } from '../../contract/duration.ts'
+import { Refused } from '../../foundation/errors.ts'
+import { normaliseName } from '../../formats/name.ts'
+import { mayRequest, requestableRoles, type AllowingBlock, type RoleContent } from '../../identity/role-rules.ts'
+import { roleNamed, type Directory, type Member } from '../directory.ts'
+import { LIMITS } from '../limits.ts'
+import { longestDuration, routeRequest, type LongestDuration, type RequestFacts } from '../route/route-request.ts'
+
+export interface Asked {
+  /** Names as typed; `*` stands for all that may be asked for */
+  readonly roles: readonly string[]
+  readonly reason: string
+  readonly durationMs: number | null
+  readonly pendingForMs: number | null
+  readonly reviewers: readonly string[]
+}
+
+/** What this requester did lately. */
+export interface AskHistory {
+  readonly asksInLastHour: number
+  readonly denials: readonly { readonly roleIds: readonly string[]; readonly decidedAt: number }[]
+}
+
+export interface AskPlan {
+  readonly roles: readonly RoleContent[]
+  readonly reason: string
+  readonly facts: RequestFacts
+  readonly durationMs: number
+  readonly longestMs: number
+  readonly pendingUntil: number
+  readonly annotations: Readonly<Record<string, readonly string[]>>
+  readonly suggested: readonly string[]
+  readonly earlierDenial: boolean
+}
+
+/**
+ * Everything that an ask must satisfy, in one place; the dry run is this and nothing more.
+ * Errors: Refused with user_disabled, locked, over_limit, malformed, role_not_requestable, role_already_held,
+ * nothing_requestable, reason_required, duration_over_cap, cooling_down.
+ */
+export function planAsk(
+  requester: Member,
+  asked: Asked,
+  directory: Directory,
+  history: AskHistory,
+  now: number,
+): AskPlan {
+  refuseBadStanding(requester)
+  refuseBadReason(asked.reason)
+  const roles = rolesAskedFor(requester, asked.roles, directory)
+  const blocks = roles.flatMap((role) => blocksFor(requester, role))
+  refuseMissingReason(asked.reason, blocks)
+  const facts = routeRequest(requester, roles, directory.roles)
+  const longest = longestDuration(facts)
+  if (!longest) throw new Refused('nothing_requestable', 'the request names no role')
+  refuseCoolingDown(roles, history, now)
+  return {
+    roles,
+    reason: asked.reason,
+    facts,
+    durationMs: durationAskedFor(asked.durationMs, longest),
+    longestMs: Math.min(longest.ms, LIMITS.durationMs),
+    pendingUntil: now + pendingAskedFor(asked.pendingForMs),
+    annotations: mergedAnnotations(blocks),
+    suggested: [...new Set([...asked.reviewers, ...blocks.flatMap(({ block }) => block.suggested_reviewers)])],
+    earlierDenial: history.denials.some(
+      (denial) => sharesRole(denial.roleIds, roles) && now - denial.decidedAt < LIMITS.denialRememberedMs,
+    ),
+  }
+}
+
+/** Errors: Refused('user_disabled' | 'locked'). */
+export function refuseBadStanding({ standing }: Member): void {
+  if (standing.kind === 'disabled') throw new Refused('user_disabled', 'your account is disabled')
+  if (standing.kind === 'locked')
+    throw new Refused('locked', `your account is locked${standing.message ? `: ${standing.message}` : ''}`)
+}
+
+/** Texts are kept byte for byte, so they must be text: no lone surrogates. Errors: malformed, over_limit. */
+export function refuseBadReason(reason: string): void {
+  if (!reason.isWellFormed()) throw new Refused('malformed', 'the reason is not valid Unicode text')
+  const bytes = Buffer.byteLength(reason)
+  if (bytes > LIMITS.reasonBytes)
+    throw new Refused(
+      'over_limit',
+      `the reason has ${bytes} bytes; ${LIMITS.reasonBytes} is the limit`,
+      'shorten it, or name a ticket',
+    )
+}
+
+function rolesAskedFor(requester: Member, names: readonly string[], directory: Directory): RoleContent[] {
+  const roles = new Map<string, RoleContent>()
+  for (const name of names) {
+    for (const role of name === '*'
+      ? everythingRequestable(requester, directory)
+      : [roleAskedFor(requester, name, directory)]) {
+      roles.set(role.id, role)
+    }
+  }
+  if (roles.size > LIMITS.roles) {
+    const overflow = [...roles.values()].slice(LIMITS.roles).map((role) => role.name)
+    throw new Refused(
+      'over_limit',
+      `a request names at most ${LIMITS.roles} roles; too many are: ${overflow.join(', ')}`,
+      'name the roles you need',
+    )
+  }
+  return [...roles.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+function everythingRequestable(requester: Member, directory: Directory): RoleContent[] {
+  const usable = [...directory.roles.values()].filter((role) => directory.lockOn('role', role.id) === undefined)
+  const roles = requestableRoles(requester, usable)
+  if (roles.length === 0)
+    throw new Refused('nothing_requestable', 'there is no role that you may ask for and do not hold already')
+  return roles
+}
+
+/** A role that must not be known and one that does not exist get the same answer. */
+function roleAskedFor(requester: Member, text: string, directory: Directory): RoleContent {
+  const normalised = normaliseName(text)
+  if (!normalised.ok) throw new Refused('malformed', `"${text.slice(0, 63)}" is no role name: ${normalised.message}`)
+  const role = roleNamed(directory, normalised.name)
+  if (role && requester.roles.some((own) => own.id === role.id))
+    throw new Refused('role_already_held', `you hold the role "${role.name}" already`, 'leave it out')
+  if (!role || !mayRequest(requester, role).ok)
+    throw new Refused(
+      'role_not_requestable',
+      `you may not ask for a role "${normalised.name}"`,
+      "sally request create --roles='*' --dry-run shows what you may ask for",
+    )
+  const lock = directory.lockOn('role', role.id)
+  if (lock !== undefined) throw new Refused('locked', `the role "${role.name}" is locked${lock ? `: ${lock}` : ''}`)
+  return role
+}
+
+function blocksFor(requester: Member, role: RoleContent): readonly AllowingBlock[] {
+  const answer = mayRequest(requester, role)
+  return answer.ok ? answer.blocks : []
+}
+
+function refuseMissingReason(reason: string, blocks: readonly AllowingBlock[]): void {
+  const asking = blocks.find(({ block }) => block.reason.mode === 'required')
+  if (!asking || reason.trim() !== '') return
+  const prompt = asking.block.reason.prompt
+  throw new Refused(
+    'reason_required',
+    `a reason is required${prompt ? `: ${prompt}` : ''}`,
+    'give --reason="..."',
+    prompt ? { prompt } : {},
+  )
+}
+
+function durationAskedFor(wanted: number | null, longest: LongestDuration): number {
+  const allowed = Math.min(longest.ms, LIMITS.durationMs)
+  if (wanted === null) return allowed
+  refuseBadLength(wanted, 'duration', LIMITS.durationMs)
+  if (wanted <= allowed) return wanted
+  const by = longest.setBy === null ? 'by default' : `by your role "${longest.setBy}"`
+  throw new Refused(
+    'duration_over_cap',
+    `the role "${longest.role}" is given for at most ${formatDuration(allowed)} (${by})`,
+    `ask with --duration=${formatDuration(allowed)}`,
+    { role: longest.role, longestMs: allowed },
+  )
+}
+
+function pendingAskedFor(wanted: number | null): number {
+  if (wanted !== null) refuseBadLength(wanted, 'time to wait for a decision', LIMITS.pendingMs)
+  return wanted ?? LIMITS.defaultPendingMs
+}
+
+/** Errors: malformed for what is no length, over_limit above `limit`. */
+export function refuseBadLength(ms: number, what: string, limit: number): void {
+  if (!Number.isSafeInteger(ms) || ms <= 0)
+    throw new Refused('malformed', `the ${what} must be a positive number of milliseconds`)
+  if (ms > limit) throw new Refused('over_limit', `the ${what} is at most ${formatDuration(limit)}`)
+}
+
+/** Asking again for what was just refused, or for more that contains it, waits. */
+function refuseCoolingDown(roles: readonly RoleContent[], history: AskHistory, now: number): void {
+  const asked = new Set(roles.map((role) => role.id))
+  const recent = history.denials.filter(
+    (denial) => now - denial.decidedAt < LIMITS.coolDownMs && denial.roleIds.every((id) => asked.has(id)),
+  )
+  if (recent.length === 0) return
+  const wait = Math.max(...recent.map((denial) => denial.decidedAt)) + LIMITS.coolDownMs - now
+  throw new Refused(
+    'cooling_down',
+    `this was denied a moment ago; it may be asked for again in ${formatDuration(wait + 999)}`,
+    'talk to the reviewers',
+  )
+}
+
+/** Errors: Refused('ask_rate'). */
+export function refuseTooManyAsks(history: AskHistory): void {
+  if (history.asksInLastHour >= LIMITS.asksPerHour)
+    throw new Refused(
+      'ask_rate',
+      `at most ${LIMITS.asksPerHour} requests per hour; you have made ${history.asksInLastHour}`,
+    )
+}
+
+const sharesRole = (ids: readonly string[], roles: readonly RoleContent[]): boolean =>
+  roles.some((role) => ids.includes(role.id))
+
+function mergedAnnotations(blocks: readonly AllowingBlock[]): Record<string, string[]> {
+  const merged = new Map<string, Set<string>>()
+  for (const { block } of blocks) {
+    for (const [key, values] of Object.entries(block.annotations)) {
+      const known = merged.get(key) ?? new Set()
+      for (const value of values) known.add(value)
+      merged.set(key, known)
+    }
+  }
+  return Object.fromEntries([...merged].map(([key, values]) => [key, [...values]]))
+}

@@ -1,0 +1,196 @@
+import { evaluateCondition } from '../../identity/conditions.ts'
+import { mayReview, reviewerFacts, type NamedThreshold, type ThresholdSet } from '../../identity/role-rules.ts'
+import type { Member } from '../directory.ts'
+import type { RequestFacts, RoutedRole } from '../route/route-request.ts'
+import { requestForConditions, type StoredRequest, type Vote } from '../stored-request.ts'
+
+// Where a vote is counted. Pure: the request, the facts as they are now, the votes in the order in which the store committed
+// them, and the voters as they are now.
+
+export interface TallyInput {
+  readonly request: StoredRequest
+  readonly requesterName: string
+  readonly facts: RequestFacts
+  readonly factsDigest: string
+  /** Not replaced ones, by ordinal */
+  readonly votes: readonly Vote[]
+  readonly voters: ReadonlyMap<string, Member>
+  /** What stands in the way of approving whatever the votes say; null = nothing */
+  readonly hindrance: string | null
+}
+
+export interface CountedVote {
+  readonly vote: Vote
+  readonly counts: boolean
+  /** Why it does not count */
+  readonly why: string | null
+  /** Names of the roles it counts for */
+  readonly roles: readonly string[]
+}
+
+export interface CountedThreshold extends NamedThreshold {
+  readonly approvals: number
+  readonly denials: number
+  readonly met: boolean
+  readonly denied: boolean
+}
+export interface CountedRole {
+  readonly role: RoutedRole
+  readonly sets: readonly {
+    readonly source: string
+    readonly thresholds: readonly CountedThreshold[]
+    readonly met: boolean
+  }[]
+  readonly met: boolean
+}
+
+export interface Tally {
+  readonly votes: readonly CountedVote[]
+  readonly roles: readonly CountedRole[]
+  readonly approved: boolean
+  readonly denied: boolean
+  readonly grantedMs: number
+  /** Conditions that failed to evaluate */
+  readonly problems: readonly string[]
+}
+
+/** A vote with what its voter may do now. */
+interface Ballot {
+  readonly vote: Vote
+  readonly voter: Member | undefined
+  readonly why: string | null
+  /** Ids of requested roles it speaks for */
+  readonly roleIds: ReadonlySet<string>
+}
+
+export function tally(input: TallyInput): Tally {
+  const problems = new Set<string>()
+  const ballots = input.votes.map((vote) => ballotOf(vote, input, problems))
+  const counting = new Map<Ballot, Set<string>>()
+  const roles = input.facts.roles.map((role) => countRole(role, ballots, input, counting, problems))
+  const votes = ballots.map((ballot) => countedVote(ballot, counting.get(ballot)))
+  const lengths = votes.flatMap(({ vote, counts }) =>
+    counts && vote.decision === 'approve' && vote.duration_ms !== null ? [vote.duration_ms] : [],
+  )
+  return {
+    votes,
+    roles,
+    approved: input.hindrance === null && roles.length > 0 && roles.every((role) => role.met),
+    denied: roles.some((role) => role.sets.some((set) => set.thresholds.some((threshold) => threshold.denied))),
+    grantedMs: Math.min(input.request.duration_ms, ...input.facts.roles.map((role) => role.capMs), ...lengths),
+    problems: [...problems],
+  }
+}
+
+function ballotOf(vote: Vote, input: TallyInput, problems: Set<string>): Ballot {
+  const voter = input.voters.get(vote.reviewer_id)
+  const roleIds = new Set(voter ? rolesReviewable(voter, input, problems) : [])
+  return { vote, voter, roleIds, why: whyNot(vote, voter, roleIds.size, input) }
+}
+
+/** Ids of the requested roles that this member may review now. Nobody may for a request of their own. */
+export function rolesReviewable(
+  member: Member,
+  { request, requesterName, facts }: Pick<TallyInput, 'request' | 'requesterName' | 'facts'>,
+  problems: Set<string> = new Set(),
+): string[] {
+  const seen = requestForConditions(request, requesterName)
+  return facts.roles.flatMap(({ id, name }) => {
+    const answer = mayReview(member, name, request.user_id, seen)
+    for (const problem of answer.problems) problems.add(problem)
+    return answer.may ? [id] : []
+  })
+}
+
+function whyNot(vote: Vote, voter: Member | undefined, roles: number, input: TallyInput): string | null {
+  if (!voter) return 'reviewer_gone'
+  if (voter.standing.kind !== 'good') return `reviewer_${voter.standing.kind}`
+  if (vote.created_at < (voter.votesCountFrom ?? 0)) return 'reviewer_reset'
+  if (roles === 0) return 'right_lost'
+  if (vote.request_digest !== input.request.request_digest) return 'request_changed'
+  // Denials stay: what somebody refused under other rules is still refused.
+  return vote.decision === 'approve' && vote.facts_digest !== input.factsDigest ? 'rules_changed' : null
+}
+
+function countedVote({ vote, why }: Ballot, roles: ReadonlySet<string> | undefined): CountedVote {
+  const reason = why ?? (roles ? null : 'no_threshold_counts_it')
+  return { vote, counts: reason === null, why: reason, roles: reason === null ? [...(roles ?? [])] : [] }
+}
+
+function countRole(
+  role: RoutedRole,
+  ballots: readonly Ballot[],
+  input: TallyInput,
+  counting: Map<Ballot, Set<string>>,
+  problems: Set<string>,
+): CountedRole {
+  const valid = ballots.filter((ballot) => ballot.why === null && ballot.roleIds.has(role.id))
+  const sets = role.sets.map((set) => countSet(set, role, valid, input, counting, problems))
+  return { role, sets, met: role.requestable && sets.length > 0 && sets.every((set) => set.met) }
+}
+
+function countSet(
+  set: ThresholdSet,
+  role: RoutedRole,
+  ballots: readonly Ballot[],
+  input: TallyInput,
+  counting: Map<Ballot, Set<string>>,
+  problems: Set<string>,
+): CountedRole['sets'][number] {
+  const counts = set.thresholds.map(() => ({ approvals: 0, denials: 0 }))
+  for (const ballot of ballots) {
+    for (const index of thresholdsFor(ballot, set, input, problems)) {
+      const count = counts[index]
+      if (!count) continue
+      if (ballot.vote.decision === 'approve') count.approvals += 1
+      else count.denials += 1
+      counting.set(ballot, (counting.get(ballot) ?? new Set()).add(role.name))
+    }
+  }
+  const thresholds = set.thresholds.map((threshold, index): CountedThreshold => {
+    const { approvals, denials } = counts[index] ?? { approvals: 0, denials: 0 }
+    // Zero switches a side off: `approve: 0` never approves and `deny: 0` never denies.
+    const met = threshold.approve > 0 && approvals >= threshold.approve
+    return { ...threshold, approvals, denials, met, denied: threshold.deny > 0 && denials >= threshold.deny }
+  })
+  return { source: set.source, thresholds, met: thresholds.some((threshold) => threshold.met) }
+}
+
+/** Places in the set at which the vote counts. An approval inside a distinct threshold counts in that one alone. */
+function thresholdsFor(ballot: Ballot, set: ThresholdSet, input: TallyInput, problems: Set<string>): number[] {
+  const approves = ballot.vote.decision === 'approve'
+  const matching = set.thresholds.flatMap((threshold, index) => {
+    const side = approves ? threshold.approve : threshold.deny
+    return side > 0 && passesFilter(threshold, ballot, input, problems) ? [index] : []
+  })
+  const claimed = approves ? matching.find((index) => set.thresholds[index]?.distinct) : undefined
+  return claimed === undefined ? matching : [claimed]
+}
+
+/** A filter that fails is false for an approval, which would give, and true for a denial, which takes away. */
+function passesFilter(
+  { filter }: NamedThreshold,
+  { vote, voter }: Ballot,
+  input: TallyInput,
+  problems: Set<string>,
+): boolean {
+  if (filter === null) return true
+  if (!voter) return false
+  const result = evaluateCondition('filter', filter, {
+    reviewer: reviewerFacts(voter),
+    request: requestForConditions(input.request, input.requesterName),
+    review: { reason: vote.reason, state: vote.decision },
+  })
+  if (!result.ok) problems.add(result.problem)
+  return result.ok ? result.value : vote.decision === 'deny'
+}
+
+/**
+ * What the vote that has just landed does. A denial threshold wins over everything; approving takes an approval that counts,
+ * so neither an edit nor somebody else's denial ever approves what earlier votes alone could not.
+ */
+export function outcomeOf(tallied: Tally, landed: string): 'approved' | 'denied' | 'pending' {
+  if (tallied.denied) return 'denied'
+  const last = tallied.votes.find(({ vote }) => vote.id === landed)
+  return tallied.approved && last?.counts === true && last.vote.decision === 'approve' ? 'approved' : 'pending'
+}

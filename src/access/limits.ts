@@ -1,0 +1,19 @@
+// Limits of requests. Going over one is an error that names it; nothing is clamped in silence.
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+
+export const LIMITS = {
+  reasonBytes: 4096,
+  roles: 50,
+  durationMs: 14 * DAY,
+  pendingMs: 7 * DAY,
+  defaultPendingMs: DAY,
+  asksPerHour: 20,
+  askWindowMs: HOUR,
+  /** After a denial of the same */
+  coolDownMs: 10 * 60_000,
+  /** For how long reviewers are told of an earlier denial */
+  denialRememberedMs: 7 * DAY,
+  reviewersShown: 50,
+} as const

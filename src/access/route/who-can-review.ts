@@ -1,0 +1,47 @@
+import type { Directory, Member } from '../directory.ts'
+import { rolesReviewable, tally, type Tally, type TallyInput } from '../decide/tally.ts'
+import type { Vote } from '../stored-request.ts'
+
+type Routed = Omit<TallyInput, 'votes' | 'voters' | 'hindrance'>
+
+/** Members in good standing who may review at least one of the requested roles now, sorted by name. */
+export function membersWhoMayReview(
+  directory: Directory,
+  routed: Pick<Routed, 'request' | 'requesterName' | 'facts'>,
+): Member[] {
+  return [...directory.members.values()]
+    .filter((member) => member.standing.kind === 'good' && rolesReviewable(member, routed).length > 0)
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** Those who could still bring a decision nearer: may review, and no vote of theirs counts yet. */
+export function membersStillToVote(reviewers: readonly Member[], tallied: Tally): Member[] {
+  const voted = new Set(tallied.votes.filter(({ counts }) => counts).map(({ vote }) => vote.reviewer_id))
+  return reviewers.filter((member) => !voted.has(member.id))
+}
+
+/** True when the request would stay pending even if everybody who may approve did. */
+export function nobodyCanApprove(reviewers: readonly Member[], routed: Routed, now: number): boolean {
+  const votes = reviewers.map((member, index) => imaginedApproval(member, routed, index + 1, now))
+  const voters = new Map(reviewers.map((member) => [member.id, { ...member, votesCountFrom: null }]))
+  return !tally({ ...routed, votes, voters, hindrance: null }).approved
+}
+
+function imaginedApproval(member: Member, routed: Routed, ordinal: number, now: number): Vote {
+  return {
+    id: `imagined ${ordinal}`,
+    event_id: '',
+    request_id: routed.request.id,
+    reviewer_id: member.id,
+    reviewer_kind: 'user',
+    decision: 'approve',
+    reason: 'ok',
+    roleIds: [],
+    duration_ms: null,
+    request_digest: routed.request.request_digest,
+    facts_digest: routed.factsDigest,
+    created_at: now,
+    ordinal,
+    superseded_at: null,
+  }
+}

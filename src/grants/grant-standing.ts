@@ -1,0 +1,53 @@
+import { mayRequest, type Person, type RoleContent } from '../identity/role-rules.ts'
+
+/** A grant with everything that decides what it gives now. Undefined members are gone. */
+export interface GrantNow {
+  readonly state: 'scheduled' | 'active' | 'ended'
+  readonly startsAt: number
+  readonly endsAt: number
+  readonly owner: { readonly person: Person; readonly disabled: boolean; readonly locked: boolean } | undefined
+  readonly requestLocked: boolean
+  readonly roles: readonly {
+    readonly id: string
+    readonly name: string
+    readonly current: RoleContent | undefined
+    readonly locked: boolean
+  }[]
+}
+
+export type GrantStanding =
+  | { readonly kind: 'over'; readonly reason: 'ended' | 'expired' | 'user_removed' | 'role_deleted' | 'locked' }
+  | { readonly kind: 'not_started' }
+  | { readonly kind: 'suspended'; readonly why: string }
+  /** `roleIds`: those that give something; `why`: what the others lack */
+  | { readonly kind: 'gives'; readonly roleIds: readonly string[]; readonly why: string | null }
+
+/**
+ * What a grant is worth at `now`. For good: its end, a removed or disabled owner, no role left, a lock on its request. For the
+ * moment, while its clock runs on: a lock on the owner or a role, and a role that the owner may no longer ask for.
+ */
+export function grantStanding(grant: GrantNow, now: number): GrantStanding {
+  const over = overFor(grant, now)
+  if (over) return { kind: 'over', reason: over }
+  if (now < grant.startsAt || !grant.owner) return { kind: 'not_started' }
+  if (grant.owner.locked) return { kind: 'suspended', why: 'the user is locked' }
+  const { person } = grant.owner
+  const judged = grant.roles.map((role) => ({ id: role.id, why: whyRoleGivesNothing(role, person) }))
+  const roleIds = judged.flatMap(({ id, why }) => (why === null ? [id] : []))
+  const why = judged.flatMap((role) => role.why ?? []).join('; ')
+  return roleIds.length === 0 ? { kind: 'suspended', why } : { kind: 'gives', roleIds, why: why || null }
+}
+
+function overFor(grant: GrantNow, now: number): Extract<GrantStanding, { kind: 'over' }>['reason'] | null {
+  if (grant.state === 'ended') return 'ended'
+  if (now >= grant.endsAt) return 'expired'
+  if (!grant.owner || grant.owner.disabled) return 'user_removed'
+  if (grant.requestLocked) return 'locked'
+  return grant.roles.every((role) => !role.current) ? 'role_deleted' : null
+}
+
+function whyRoleGivesNothing({ name, current, locked }: GrantNow['roles'][number], owner: Person): string | null {
+  if (!current) return `the role ${name} was deleted`
+  if (locked) return `the role ${name} is locked`
+  return mayRequest(owner, current).ok ? null : `the role ${name} may no longer be asked for`
+}
