@@ -30,6 +30,7 @@ export type StoreHealth = { readonly ok: true } | { readonly ok: false; readonly
 export class StoredDeedLog implements DeedLog {
   readonly #parts: StoredDeedLogParts
   readonly #listeners = new Set<(committed: Committed) => void | Promise<void>>()
+  readonly #spillListeners = new Set<(order: SpilledOrder) => void>()
   readonly #replays = new Map<string, Replay>()
   /** The last deed's end: the next one waits for it, so listeners hear of deeds in the order of their commits. */
   #turn: Promise<unknown> = Promise.resolve()
@@ -54,6 +55,7 @@ export class StoredDeedLog implements DeedLog {
     } catch (error) {
       if (!isPostponed(error)) throw error
       this.#parts.log.error({ order: order.name, why: error.message }, 'taken away in memory, stored later')
+      for (const listener of this.#spillListeners) listener(order)
       this.#parts.spill.keep(order)
       this.#retryLater()
       return 'spilled'
@@ -63,6 +65,16 @@ export class StoredDeedLog implements DeedLog {
   onCommitted(listener: (committed: Committed) => void | Promise<void>): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  onSpilled(listener: (order: SpilledOrder) => void): () => void {
+    this.#spillListeners.add(listener)
+    return () => this.#spillListeners.delete(listener)
+  }
+
+  /** Orders that wait to be stored, oldest first: after a restart their effect must be had in memory again. */
+  waiting(): readonly SpilledOrder[] {
+    return this.#parts.spill.kept().map((kept) => kept.order)
   }
 
   /** Must be told of every order name before `retrySpilled`, at start. */

@@ -63,6 +63,8 @@ export interface DeedLog {
    * when the store cannot write, the order (a name and JSON input that a registered replay understands) goes to the spill file, fsynced, and is retried until stored.
    */
   commitTakingAway<T>(order: SpilledOrder, work: (tx: Tx, now: number) => Promise<Deed<T>>): Promise<T | 'spilled'>
+  /** Called at once for an order that the store could not take yet: who keeps rights in memory takes them away there. */
+  onSpilled(listener: (order: SpilledOrder) => void): () => void
   /** Heard in the order of the commits. Returns what stops it. */
   onCommitted(listener: (committed: Committed) => void | Promise<void>): () => void
 }
