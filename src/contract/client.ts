@@ -1,7 +1,7 @@
 // The typed client of the contract: nothing here knows how bytes travel, so it runs over TLS, the admin socket or a fake.
 import type { z } from 'zod'
+import { ApiError } from './api-error.ts'
 import { ErrorBody } from './common.ts'
-import { EXIT, REFUSALS, type RefusalCode } from './errors.ts'
 import { CONTRACT_VERSION, routes, type Route, type RouteName } from './routes.ts'
 
 export interface TransportRequest {
@@ -23,35 +23,6 @@ export interface TransportAnswer {
 
 /** Rejects with ApiError('unreachable') when no answer arrives. */
 export type Transport = (request: TransportRequest) => Promise<TransportAnswer>
-
-/** `unreachable`: no answer. `bad_answer`: an answer that the contract does not know. Others come from the server. */
-export type ApiErrorCode = RefusalCode | 'unreachable' | 'bad_answer' | (string & {})
-
-export class ApiError extends Error {
-  override readonly name = 'ApiError'
-  readonly code: ApiErrorCode
-  /** What to do next; never empty text. */
-  readonly hint: string | undefined
-  /** What a command that fails with it exits with. */
-  readonly exit: number
-  /** Finds the line in the daemon's log. */
-  readonly logId: string | undefined
-  readonly details: Readonly<Record<string, unknown>>
-
-  constructor(code: ApiErrorCode, message: string, rest: Partial<Omit<ErrorBody['error'], 'code' | 'message'>> = {}) {
-    super(message)
-    this.code = code
-    this.hint = rest.hint === '' ? undefined : rest.hint
-    this.logId = rest.id
-    this.details = rest.details ?? {}
-    this.exit = exitOf(code)
-  }
-}
-
-function exitOf(code: string): number {
-  if (!Object.hasOwn(REFUSALS, code)) return EXIT.failed
-  return EXIT[REFUSALS[code as RefusalCode][1]]
-}
 
 type Routes = typeof routes
 type PathNames<P extends string> = P extends `${string}:${infer Rest}`

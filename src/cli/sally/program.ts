@@ -1,0 +1,81 @@
+import { defineCommand, defineGroup } from '../shared/define-command.ts'
+import type { Program } from '../shared/run-program.ts'
+import { login, logins, logout, status } from './login/commands.ts'
+import { mfaCommands } from './mfa/commands.ts'
+import { requestCommands } from './request/commands.ts'
+
+const ls = defineCommand({
+  name: 'ls',
+  summary: 'List the servers that you may know of, and what opens them',
+  examples: [
+    ['sally ls', 'all of them'],
+    ['sally ls env=prod', 'those with this label'],
+  ],
+  arguments: { labels: { summary: 'label=value', optional: true, many: true } },
+  run: async (context, input) => (await import('./nodes/list-nodes.ts')).listNodes(context, input.arguments.labels),
+})
+
+const config = defineCommand({
+  name: 'config',
+  summary: 'Print the OpenSSH configuration that makes plain ssh, scp, sftp, rsync and git work',
+  examples: [
+    ['sally config --install', 'one Include line on top of ~/.ssh/config'],
+    ['sally config >ssh_config && ssh -F ssh_config db-box', 'without touching ~/.ssh/config'],
+  ],
+  options: {
+    install: { kind: 'switch', summary: 'include it in ~/.ssh/config, which is kept as config.before-sally' },
+  },
+  run: async (context, input) => (await import('./config/print-config.ts')).printConfig(context, input.options.install),
+})
+
+const ssh = defineCommand({
+  name: 'ssh',
+  summary: 'The stock ssh with your access, without changing ~/.ssh/config',
+  examples: [
+    ['sally ssh db-box', 'a shell with your default login'],
+    ['sally ssh root@db-box uptime', 'one command as root'],
+  ],
+  arguments: { args: { summary: '[options] [user@]node [command]', many: true } },
+  passThrough: true,
+  run: async (context, input) =>
+    (await import('./connect/run-openssh.ts')).runOpenssh(context, 'ssh', input.arguments.args),
+})
+
+const scp = defineCommand({
+  name: 'scp',
+  summary: 'The stock scp with your access',
+  examples: [['sally scp dump.sql db-box:/tmp/', 'to the server']],
+  arguments: { args: { summary: '[options] from... to', many: true } },
+  passThrough: true,
+  run: async (context, input) =>
+    (await import('./connect/run-openssh.ts')).runOpenssh(context, 'scp', input.arguments.args),
+})
+
+const recordings = defineGroup({
+  name: 'recordings',
+  summary: 'Recorded sessions',
+  commands: [
+    defineCommand({
+      name: 'ls',
+      summary: 'List them',
+      examples: [['sally recordings ls --node=db-box', 'what was done there']],
+      options: {
+        user: { kind: 'text', value: 'name', summary: 'only sessions of this user' },
+        node: { kind: 'text', value: 'name', summary: 'only sessions on this node' },
+      },
+      run: async (context, input) =>
+        (await import('./recordings/list-recordings.ts')).listRecordings(context, input.options),
+    }),
+  ],
+})
+
+export const sally: Program = {
+  name: 'sally',
+  summary: 'Ask for access, review what others ask for, connect with your usual programs.',
+  commands: [login, status, logout, logins, ls, requestCommands, ssh, scp, config, recordings, mfaCommands],
+  closing: [
+    'A command without questions: --format=json, SALLY_PASSWORD, SALLY_CODE, SALLY_NONINTERACTIVE=1.',
+    'Exit codes: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 expired or cancelled, 5 not signed in, 6 not allowed,',
+    '7 not found, 8 conflict.',
+  ].join('\n'),
+}

@@ -1,0 +1,93 @@
+import { defineCommand, defineGroup } from '../../shared/define-command.ts'
+
+const id = { summary: 'id of the request' } as const
+
+const create = defineCommand({
+  name: 'create',
+  aliases: ['new'],
+  summary: 'Ask for roles and wait for the answer',
+  examples: [
+    [
+      'sally request create --roles=dba --reason="ticket #1234" --duration=1h',
+      'asks, waits, and ends with the decision',
+    ],
+    ['sally request create --roles=dba --reason="ticket #1234" --nowait', 'asks and returns at once'],
+    ["sally request create --roles='*' --dry-run", 'tells what could be asked for and who would decide'],
+  ],
+  options: {
+    roles: { kind: 'list', value: 'a,b', summary: "roles to ask for; '*' = all that you may ask for", required: true },
+    reason: { kind: 'text', value: 'text', summary: 'why; reviewers see it' },
+    duration: { kind: 'text', value: 'length', summary: 'for how long, such as 30m or 1h; counted from the approval' },
+    pendingFor: { kind: 'text', value: 'length', summary: 'how long it may wait for reviewers' },
+    reviewers: { kind: 'list', value: 'u,v', summary: 'whom you suggest as reviewers' },
+    nowait: { kind: 'switch', summary: 'return as soon as the request is filed' },
+    dryRun: { kind: 'switch', summary: 'only tell what would be asked; nothing is stored' },
+  },
+  run: async (context, input) => (await import('./create-request.ts')).createRequest(context, input.options),
+})
+
+const ls = defineCommand({
+  name: 'ls',
+  summary: 'List requests',
+  examples: [['sally request ls --reviewable', 'those that wait for your vote']],
+  options: {
+    mine: { kind: 'switch', summary: 'asked by you' },
+    reviewable: { kind: 'switch', summary: 'waiting for your vote' },
+    all: { kind: 'switch', summary: 'all that you may see (the default)' },
+    state: {
+      kind: 'choice',
+      choices: ['pending', 'approved', 'denied', 'cancelled', 'expired'],
+      summary: 'only those in this state',
+    },
+  },
+  run: async (context, input) => (await import('./list-requests.ts')).listRequests(context, input.options),
+})
+
+const show = defineCommand({
+  name: 'show',
+  summary: 'Show one request with its votes and what it still needs',
+  examples: [['sally request show ID --wait', 'waits until it is decided']],
+  arguments: { id },
+  options: { wait: { kind: 'switch', summary: 'wait until it is decided' } },
+  run: async (context, input) =>
+    (await import('./show-request.ts')).showRequest(context, input.arguments.id, input.options.wait),
+})
+
+const review = defineCommand({
+  name: 'review',
+  summary: 'Vote on a request',
+  examples: [
+    ['sally request review ID --approve --reason="looks right"', 'approves what was shown, and nothing else'],
+    ['sally request review ID --approve --duration=30m', 'approves for a shorter time'],
+  ],
+  arguments: { id },
+  options: {
+    approve: { kind: 'switch', summary: 'vote for it' },
+    deny: { kind: 'switch', summary: 'vote against it' },
+    reason: { kind: 'text', value: 'text', summary: 'why; the requester sees it' },
+    duration: { kind: 'text', value: 'length', summary: 'approve for less time than was asked' },
+  },
+  run: async (context, input) => (await import('./vote.ts')).vote(context, input.arguments.id, input.options),
+})
+
+const cancel = defineCommand({
+  name: 'cancel',
+  summary: 'Withdraw a request of yours that is still undecided',
+  examples: [['sally request cancel ID', 'nobody can approve it any more']],
+  arguments: { id },
+  run: async (context, input) => (await import('./end-request.ts')).cancelRequest(context, input.arguments.id),
+})
+
+const giveBack = defineCommand({
+  name: 'return',
+  summary: 'Give access back before its time is over',
+  examples: [['sally request return ID', 'sessions that only it permits are closed']],
+  arguments: { id },
+  run: async (context, input) => (await import('./end-request.ts')).returnGrant(context, input.arguments.id),
+})
+
+export const requestCommands = defineGroup({
+  name: 'request',
+  summary: 'Ask for access, and review what others ask for',
+  commands: [create, ls, show, review, cancel, giveBack],
+})

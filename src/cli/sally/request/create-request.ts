@@ -1,0 +1,61 @@
+import type { Client } from '../../../contract/client.ts'
+import { ApiError } from '../../../contract/api-error.ts'
+import type { AskBody } from '../../../contract/request.ts'
+import type { CommandContext } from '../../shared/command-context.ts'
+import { describePreview, describeRequest, warningText } from '../../shared/describe-request.ts'
+import { readDuration } from '../../shared/read-options.ts'
+import { refreshSshConfig } from '../config/refresh-ssh-config.ts'
+import { waitForDecision } from './wait-for-decision.ts'
+
+export interface CreateOptions {
+  readonly roles: readonly string[]
+  readonly reason: string | undefined
+  readonly duration: string | undefined
+  readonly pendingFor: string | undefined
+  readonly reviewers: readonly string[]
+  readonly nowait: boolean
+  readonly dryRun: boolean
+}
+
+export async function createRequest(context: CommandContext, options: CreateOptions): Promise<number | void> {
+  const body = askBody(options)
+  const api = await context.dial.signedIn(context)
+  const answer = await ask(context, api, body)
+  if (answer.request === null) return context.show(answer.preview, () => describePreview(answer.preview))
+  const { request } = answer
+  if (answer.existing) context.progress('You have asked for exactly this already; it is still open.')
+  for (const warning of request.warnings) context.warn(warningText(warning))
+  if (options.nowait) {
+    await refreshSshConfig(context, api)
+    return context.show(
+      request,
+      () => `${describeRequest(request)}\n\nTo wait: sally request show ${request.id} --wait`,
+    )
+  }
+  return waitForDecision(context, api, request)
+}
+
+function askBody(options: CreateOptions): AskBody {
+  const duration = readDuration(options.duration)
+  const pendingFor = readDuration(options.pendingFor)
+  return {
+    roles: [...options.roles],
+    reviewers: [...options.reviewers],
+    dryRun: options.dryRun,
+    reason: options.reason ?? '',
+    ...(duration === undefined ? {} : { duration }),
+    ...(pendingFor === undefined ? {} : { pendingFor }),
+  }
+}
+
+/** Whether a reason is required is the roles' matter: the person is asked for one when the server says so. */
+async function ask(context: CommandContext, api: Client, body: AskBody): ReturnType<Client['ask']> {
+  try {
+    return await api.ask({ body })
+  } catch (error) {
+    const missing = error instanceof ApiError && error.code === 'reason_required'
+    if (!missing || !context.terminal.interactive || body.reason !== '') throw error
+    const reason = await context.prompt.text(`${error.message} Reason:`)
+    return api.ask({ body: { ...body, reason } })
+  }
+}

@@ -1,0 +1,20 @@
+import type { CommandContext } from '../../shared/command-context.ts'
+import { describeRequest } from '../../shared/describe-request.ts'
+import { waitForDecision } from './wait-for-decision.ts'
+
+export async function showRequest(context: CommandContext, id: string, wait: boolean): Promise<number | void> {
+  const api = await context.dial.signedIn(context)
+  const request = await api.showRequest({ params: { id } })
+  if (wait) return waitForDecision(context, api, request)
+  await context.show(request, () => {
+    const next = request.can.map((deed) => NEXT[deed](request.id))
+    return next.length === 0 ? describeRequest(request) : `${describeRequest(request)}\n\n${next.join('\n')}`
+  })
+}
+
+const NEXT = {
+  review: (id: string) => `To vote: sally request review ${id} --approve|--deny [--reason=...]`,
+  cancel: (id: string) => `To withdraw it: sally request cancel ${id}`,
+  return: (id: string) => `To give it back: sally request return ${id}`,
+  revoke: (id: string) => `To revoke it: sallyctl request revoke ${id} [--reason=...]`,
+}

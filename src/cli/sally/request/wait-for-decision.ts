@@ -1,0 +1,90 @@
+import { ApiError } from '../../../contract/api-error.ts'
+import type { Client } from '../../../contract/client.ts'
+import { EXIT } from '../../../contract/errors.ts'
+import type { AccessRequest } from '../../../contract/request.ts'
+import { sleep } from '../../../foundation/clock.ts'
+import type { CommandContext } from '../../shared/command-context.ts'
+import { describeRequest, neededLines, stateOf, voteLine } from '../../shared/describe-request.ts'
+import { localTime } from '../../shared/format-time.ts'
+import { harmless } from '../../shared/harmless.ts'
+import { painter } from '../../shared/terminal.ts'
+import { refreshSshConfig } from '../config/refresh-ssh-config.ts'
+
+// A daemon that restarts is back within seconds; the request outlives it.
+const RETRY_MS = 2000
+const PASSING = new Set(['unreachable', 'shutting_down', 'store_unavailable'])
+
+/** Prints the request, then who answers, until it is decided. Resolves with the exit code: 0 approved, 3 denied, 4 over. */
+export async function waitForDecision(context: CommandContext, api: Client, first: AccessRequest): Promise<number> {
+  const text = context.format === 'text'
+  if (text) await context.show(first, () => describeRequest(first))
+  let current = first
+  if (current.state === 'pending') {
+    context.progress('Seeking request approval...')
+    try {
+      current = await follow(context, api, first)
+    } catch (error) {
+      if (context.terminal.interrupted.aborted) tellHowToResume(context, first)
+      throw error
+    }
+  }
+  await refreshSshConfig(context, api)
+  await context.show(current, () => outcome(context, current))
+  return exitOf(current)
+}
+
+async function follow(context: CommandContext, api: Client, first: AccessRequest): Promise<AccessRequest> {
+  let current = first
+  while (current.state === 'pending') {
+    const next = await poll(context, api, current)
+    tellNews(context, current, next)
+    current = next
+  }
+  return current
+}
+
+async function poll(context: CommandContext, api: Client, current: AccessRequest): Promise<AccessRequest> {
+  const { clock, interrupted } = context.terminal
+  for (let failures = 0; ; failures++) {
+    try {
+      const { id, version } = current
+      return await api.watchRequest({ params: { id }, query: { version }, signal: interrupted })
+    } catch (error) {
+      if (!(error instanceof ApiError) || !PASSING.has(error.code) || clock.now() > current.pendingUntil) throw error
+      if (failures === 0) context.progress(`${harmless(error.message)}; trying again...`)
+      await sleep(clock, RETRY_MS, interrupted)
+    }
+  }
+}
+
+function tellNews(context: CommandContext, before: AccessRequest, after: AccessRequest): void {
+  const known = new Map(before.reviews.map((review) => [review.id, review.counts]))
+  for (const review of after.reviews)
+    if (known.get(review.id) !== review.counts) context.progress(harmless(voteLine(review)))
+  if (after.state !== 'pending') return
+  const needed = neededLines(after).join('; ')
+  if (needed === neededLines(before).join('; ')) return
+  const left =
+    after.reviewers.length === 0 ? 'nobody is left who could approve' : `can answer: ${after.reviewers.join(', ')}`
+  context.progress(harmless(`${needed}; ${left}`))
+}
+
+function tellHowToResume(context: CommandContext, request: AccessRequest): void {
+  context.warn(`the request stays open. To wait again: sally request show ${request.id} --wait`)
+  context.warn(`to withdraw it: sally request cancel ${request.id}`)
+}
+
+function outcome(context: CommandContext, request: AccessRequest): string {
+  const paint = painter(context.terminal, context.terminal.stdout)
+  const why = request.resolution === null ? '' : `: ${harmless(request.resolution)}`
+  if (request.state !== 'approved') return paint('red', `Request ${stateOf(request)}${why}`)
+  const { grant } = request
+  if (grant === null || grant.state === 'ended') return paint('yellow', `Request ${stateOf(request)}${why}`)
+  return paint('green', `Request approved${why}\nAccess until ${localTime(grant.endsAt)}. Connect as always: ssh NODE`)
+}
+
+function exitOf({ state }: AccessRequest): number {
+  if (state === 'denied') return EXIT.denied
+  if (state === 'cancelled' || state === 'expired') return EXIT.expired
+  return EXIT.done
+}

@@ -1,0 +1,110 @@
+// How a request looks to people. Everything that its author or reviewers wrote passes `harmless` on its way out.
+import { formatDuration } from '../../contract/duration.ts'
+import type { AccessRequest, AskPreview, Review } from '../../contract/request.ts'
+import { localTime, utcTime } from './format-time.ts'
+import { harmless, harmlessLines } from './harmless.ts'
+import { renderFields, renderTable, type Column } from './table.ts'
+
+/** `approved`, or for a grant what became of it: `active`, `revoked`. */
+export function stateOf(request: AccessRequest): string {
+  const { grant, state } = request
+  if (state !== 'approved' || grant === null) return state
+  return grant.state === 'ended' ? (grant.endReason ?? 'ended') : grant.state
+}
+
+/** All that a reviewer must see before voting, and all that a requester waits for. */
+export function describeRequest(request: AccessRequest): string {
+  const fields: [string, string | string[]][] = [
+    ['Request', request.id],
+    ['Requestor', request.user],
+    ['Roles', request.roles.join(', ')],
+    ['Reason', quoted(request.reason)],
+    ['Duration', durationOf(request)],
+    ['Asked', `${localTime(request.createdAt)} (UTC ${utcTime(request.createdAt)})`],
+    ['State', stateOf(request)],
+  ]
+  for (const [name, values] of Object.entries(request.annotations))
+    fields.push([`Annotation ${harmless(name)}`, values.join(', ')])
+  if (request.resolution !== null) fields.push(['Outcome', request.resolution])
+  if (request.grant !== null) fields.push(['Access', accessOf(request.grant)])
+  if (request.state === 'pending') {
+    fields.push(['Open until', localTime(request.pendingUntil)], ['Needed', neededLines(request)])
+    fields.push(['Can approve', request.reviewers.length === 0 ? 'nobody' : request.reviewers.join(', ')])
+    if (request.suggestedReviewers.length > 0) fields.push(['Suggested', request.suggestedReviewers.join(', ')])
+  }
+  if (request.reviews.length > 0) fields.push(['Votes', request.reviews.map(voteLine)])
+  if (request.warnings.length > 0) fields.push(['Note', request.warnings.map(warningText)])
+  return renderFields(fields)
+}
+
+/** What a dry run answers. */
+export function describePreview(preview: AskPreview): string {
+  const needed = preview.approvalsNeeded.map((each) => `${each.approve} for ${each.role}${named(each.name)}`)
+  return renderFields([
+    ['Roles', preview.roles.join(', ')],
+    ['Duration', `${formatDuration(preview.duration)} (longest: ${formatDuration(preview.longest)})`],
+    ['Approvals', needed],
+    ['Can approve', preview.reviewers.length === 0 ? 'nobody' : preview.reviewers.join(', ')],
+    ...(preview.warnings.length === 0 ? [] : [['Note', preview.warnings.map(warningText)] as const]),
+  ])
+}
+
+/** `1 of 2 approvals for dba (dba team)`, a line for each threshold. Met ones say so. */
+export function neededLines(request: AccessRequest): string[] {
+  return request.progress.map((each) => {
+    const line = `${each.approvals} of ${each.approve} approvals for ${each.role}${named(each.name)}`
+    const denials = each.deny > 0 && each.denials > 0 ? `, ${each.denials} of ${each.deny} denials` : ''
+    return `${line}${denials}${each.met ? ', enough' : ''}`
+  })
+}
+
+/** `bob approved dba: "fine with me"`, and why a vote does not count any more. */
+export function voteLine(review: Review): string {
+  const verb = review.decision === 'approve' ? 'approved' : 'denied'
+  const shortened = review.duration === null ? '' : `, for ${formatDuration(review.duration)}`
+  const reason = review.reason === '' ? '' : `: "${harmless(review.reason)}"`
+  const void_ = review.counts ? '' : ` (does not count: ${harmless(review.why ?? 'replaced')})`
+  return `${review.reviewer} ${verb} ${review.roles.join(', ')}${shortened}${reason}${void_}`
+}
+
+export function warningText(warning: AccessRequest['warnings'][number]): string {
+  return warning === 'nobody_can_approve'
+    ? 'nobody who could approve this is left: ask an operator'
+    : 'the same was denied before'
+}
+
+export function requestTable(requests: readonly AccessRequest[], width: number | null): string {
+  const columns: Column<AccessRequest>[] = [
+    { head: 'Token', cell: (each) => each.id },
+    { head: 'Requestor', cell: (each) => each.user },
+    { head: 'Metadata', cell: metadataOf, shrinks: true },
+    { head: 'Created At (UTC)', cell: (each) => utcTime(each.createdAt) },
+    { head: 'Status', cell: (each) => stateOf(each).toUpperCase() },
+  ]
+  return requests.length === 0 ? 'No requests.' : renderTable(columns, requests, width)
+}
+
+function metadataOf(request: AccessRequest): string {
+  const reason = request.reason === '' ? '' : ` reason="${request.reason}"`
+  return `roles=${request.roles.join(',')} duration=${formatDuration(request.duration)}${reason}`
+}
+
+/** Each line behind a mark, so that a reason cannot pretend to be a field of the form. */
+function quoted(reason: string): string[] {
+  return reason === '' ? ['(none)'] : harmlessLines(reason).map((line) => `| ${line}`)
+}
+
+function durationOf(request: AccessRequest): string {
+  const asked = formatDuration(request.duration)
+  if (request.grantedDuration === request.duration) return asked
+  return `${asked} asked, ${formatDuration(request.grantedDuration)} by the approvals so far`
+}
+
+function accessOf(grant: NonNullable<AccessRequest['grant']>): string {
+  const until = `from ${localTime(grant.startsAt)} until ${localTime(grant.endedAt ?? grant.endsAt)}`
+  if (grant.endReason === null) return until
+  const by = grant.endedBy === null ? '' : ` by ${grant.endedBy}`
+  return `${until}, ${grant.endReason}${by}${grant.endComment ? `: ${grant.endComment}` : ''}`
+}
+
+const named = (name: string): string => (name === '' ? '' : ` (${harmless(name)})`)
