@@ -144,6 +144,14 @@ describe('imports', () => {
     expect(messagesFor({ 'src/access/a.ts': text })).toHaveLength(1)
   })
 
+  test('the pure part of a module that also opens sockets may be used, its sockets may not', () => {
+    expect(messagesFor({ 'src/formats/a.ts': `import { isIP } from 'node:net'\nisIP()` })).toEqual([])
+    expect(messagesFor({ 'src/formats/a.ts': `import { isIP, connect } from 'node:net'\nconnect(isIP)` })).toHaveLength(
+      1,
+    )
+    expect(messagesFor({ 'src/formats/a.ts': `import * as net from 'node:net'\nnet.x()` })).toHaveLength(1)
+  })
+
   test('a development dependency is not imported by what runs in production', () => {
     expect(messagesFor(importing('src/main/a.ts', 'fast-check'))).toHaveLength(1)
     expect(messagesFor(importing('src/main/a.test.ts', 'fast-check'))).toEqual([])

@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import ts from 'typescript'
-import { FLATS, isTest, roomOf, TEST_PACKAGES, TEST_ROOMS, WIRE, type Room } from './rooms.ts'
+import { FLATS, isTest, PURE_NAMES, roomOf, TEST_PACKAGES, TEST_ROOMS, WIRE, type Room } from './rooms.ts'
 import { violationAt, walk, type Violation } from './violation.ts'
 
 /** Every module name in a file: import, export from, import(), import type, require. */
@@ -47,6 +47,18 @@ function refusalForPackage(name: string, room: Room, production: readonly string
   return room.packages === 'any' || room.packages.includes(name) ? null : room.because
 }
 
+function takesOnlyPureNames(node: ts.Node, name: string): boolean {
+  const pure = PURE_NAMES[name]
+  if (!pure || !ts.isImportDeclaration(node)) return false
+  const named = node.importClause?.namedBindings
+  return (
+    node.importClause?.name === undefined &&
+    named !== undefined &&
+    ts.isNamedImports(named) &&
+    named.elements.every((element) => pure.includes((element.propertyName ?? element.name).text))
+  )
+}
+
 const packageOf = (name: string): string => name.split('/', name.startsWith('@') ? 2 : 1).join('/')
 
 /** Violations of the import arrows in one file under src/. `production` are the names in package.json's dependencies. */
@@ -57,6 +69,7 @@ export function importViolations(source: ts.SourceFile, file: string, production
   }
   const violations: Violation[] = []
   for (const { node, name } of moduleNames(source)) {
+    if (name !== null && takesOnlyPureNames(node, name)) continue
     const reason = name === null ? 'a computed module name cannot be checked' : refusal(name, file, room, production)
     if (reason) violations.push(violationAt(source, file, node, `must not import ${name ?? 'this'}: ${reason}`))
   }

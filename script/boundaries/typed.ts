@@ -22,10 +22,13 @@ function receiver(call: ts.CallExpression): ts.Expression | null {
 function isThenable(checker: ts.TypeChecker, type: ts.Type): boolean {
   if (type.flags & (ts.TypeFlags.Any | ts.TypeFlags.Never)) return false
   const parts = type.isUnion() ? type.types : [type]
-  return parts.some((part) => {
-    const then = part.getProperty('then')
-    return then !== undefined && checker.getTypeOfSymbol(then).getCallSignatures().length > 0
-  })
+  // Both methods: a fluent reply that may be awaited, but does not fail by itself, has only `then`.
+  return parts.some((part) =>
+    ['then', 'catch'].every((name) => {
+      const method = part.getProperty(name)
+      return method !== undefined && checker.getTypeOfSymbol(method).getCallSignatures().length > 0
+    }),
+  )
 }
 
 /** `.catch(...)` and `.then(a, b)` have somebody who listens to the failure. */

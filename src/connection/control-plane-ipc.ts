@@ -13,8 +13,6 @@ import type {
   WorkerSettings,
 } from './control-plane.ts'
 
-export const BEAT_MS = 1000
-
 export interface CallInputs {
   authorize: AuthorizeInput
   mint: MintInput

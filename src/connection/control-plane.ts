@@ -114,3 +114,6 @@ export interface ListenerLimits {
   readonly unauthenticated: number
   readonly channelsPerConnection: number
 }
+
+/** The control side is heard of at least this often while it lives. */
+export const BEAT_MS = 1000

@@ -1,5 +1,5 @@
 // string type | fields (RFC 4253 section 6.6, RFC 5656 section 3.1, RFC 8709 section 4)
-import { createHash, createPublicKey, KeyObject } from 'node:crypto'
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import { FormatError } from '../format-error.ts'
 import { isKeyType } from './algorithms.ts'
 import type { SshKeyType } from './algorithms.ts'
