@@ -177,6 +177,7 @@ export class ScpObserver implements ChannelObserver {
   #status(error: string | null): void {
     const about = this.#awaited
     this.#awaited = null
+    if (about === 'start' && error !== null) this.#tell(this.#operation(), { path: this.#command.path }, error)
     if (about === 'folder') this.#folderStatus(error)
     if (about === 'folder end') this.#folders.pop()
     if (about === 'file') this.#fileStatus(error)

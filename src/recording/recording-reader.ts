@@ -1,0 +1,39 @@
+import { RecordingAltered } from '../formats/recording-chunk.ts'
+import { decodeRecords, type RecordingRecord } from '../formats/recording-record.ts'
+import { ChunkOpener } from '../formats/recording-seal.ts'
+import { walkChunks, type WalkEnd } from './walk-chunks.ts'
+
+/** The key does not belong to the file: nothing is said about the file. */
+export class WrongRecordingKey extends Error {
+  override readonly name = 'WrongRecordingKey'
+}
+
+/**
+ * A file's records, chunk by chunk, to its last whole chunk; the answer at the end says whether that is the file's own end
+ * (`closed`) or a cut. `bytes` of records are valid until the next record is asked for.
+ * Errors: RecordingAltered, WrongRecordingKey, those of open(2) and read(2).
+ */
+export async function* readRecording(path: string, key: Uint8Array): AsyncGenerator<RecordingRecord[], WalkEnd> {
+  let opener: ChunkOpener | null = null
+  const chunks = walkChunks(path)
+  try {
+    for (;;) {
+      const next = await chunks.next()
+      if (next.done) return next.value
+      const { file, header, bytes } = next.value
+      opener ??= ChunkOpener.open(file, key)
+      if (opener === null) throw new WrongRecordingKey('the key is not that of the recording')
+      yield recordsOf(opener.body(header, bytes), header.index)
+    }
+  } finally {
+    await chunks.return({ file: null, head: null, closed: false, gap: false, tornBytes: 0 })
+  }
+}
+
+function recordsOf(body: Buffer, index: number): RecordingRecord[] {
+  try {
+    return [...decodeRecords(body)]
+  } catch (error) {
+    throw new RecordingAltered(index, `holds a malformed record: ${error instanceof Error ? error.message : ''}`)
+  }
+}
