@@ -14,6 +14,7 @@ import {
   readTcpForward,
   type ChannelOpen,
 } from './wire/connection-messages.ts'
+import { isPeersFault } from './wire/payload.ts'
 
 /** Refused attempts that are reported one by one; what comes after them on the same connection is more of the same. */
 const MOST_REFUSALS_REPORTED = 16
@@ -99,6 +100,7 @@ export class ChannelOpens {
       .then(
         () => {
           release()
+          if (!this.#relay.isRelaying) return
           const channel = this.#passOn('client', 'local-forward', open, held)
           this.#relay.host.observer.forward(channel.id, 'local', target)
         },
@@ -107,7 +109,7 @@ export class ChannelOpens {
           this.#prohibit('client', open, 'this could not be stored, so it must not happen')
         },
       )
-      .catch((error: Error) => this.#relay.host.fail(error, 'client'))
+      .catch((error: Error) => this.#relay.host.fail(error, isPeersFault(error) ? 'client' : null))
   }
 
   #remoteForward(open: ChannelOpen, packet: InboundPacket, form: 'tcp' | 'streamlocal'): void {

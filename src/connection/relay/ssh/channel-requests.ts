@@ -1,9 +1,10 @@
 import type { SessionRecordEvent } from '../../control-plane.ts'
-import { mayPassEnv, otherSide, programOf, requestVerdict, type Side } from './channel-rules.ts'
+import { mayPassEnv, otherSide, requestVerdict, type Side } from './channel-rules.ts'
 import type { ChannelOpens } from './channel-opens.ts'
 import { printable } from './channel-opens.ts'
 import type { Channel } from './channel.ts'
 import type { Notices } from './notices.ts'
+import { scpCommand } from './observe/scp-command.ts'
 import type { RelayContext } from './relay-host.ts'
 import type { InboundPacket } from './ssh-leg.ts'
 import {
@@ -135,10 +136,10 @@ export class ChannelRequests {
     const bytes = forced === null ? asked : Buffer.from(forced)
     if (bytes) {
       const command = bytes.toString('utf8')
-      const isScp = programOf(command) === 'scp'
+      const isScp = scpCommand(command) !== null
       return {
         event: { type: isScp ? 'scp' : 'exec', channel, command },
-        observe: () => observer.exec(channel, bytes, isScp),
+        observe: () => observer.exec(channel, command),
       }
     }
     if (subsystem === null) {
@@ -159,6 +160,7 @@ export class ChannelRequests {
   ): void {
     const held = { payload: Buffer.from(payload), frame: null }
     channel.client.lane.waitFor(this.#relay.host.append(event), (error) => {
+      if (!this.#relay.isRelaying) return
       if (!error) {
         then(held)
         return

@@ -109,10 +109,3 @@ const PLAIN_VALUE = /^(?!\(\))[\x20-\x7e]{0,256}$/
 export function mayPassEnv(name: string, value: string): boolean {
   return (ENV_NAMES.has(name) || LOCALE.test(name)) && PLAIN_VALUE.test(value)
 }
-
-export type Program = 'exec' | 'scp'
-
-/** Copying in scp's own protocol: the other end runs `scp -t` (to) or `scp -f` (from), with more flags around it. */
-export function programOf(command: string): Program {
-  return /^(?:\/usr(?:\/local)?\/bin\/|\/bin\/)?scp(?:\s+-[a-zA-Z]+)*\s+-[a-zA-Z]*[tf]/.test(command) ? 'scp' : 'exec'
-}

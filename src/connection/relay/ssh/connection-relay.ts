@@ -5,7 +5,7 @@ import { ChannelRequests } from './channel-requests.ts'
 import { otherSide, type Side } from './channel-rules.ts'
 import { Channel, ChannelEnd, ChannelTable, NOTICE_RESERVE, type ChannelKind } from './channel.ts'
 import { GlobalRequests } from './global-requests.ts'
-import { Lane } from './lane.ts'
+import { asError, Lane } from './lane.ts'
 import { Notices } from './notices.ts'
 import { Reading } from './reading.ts'
 import type { RelayContext, RelayHost, Stream } from './relay-host.ts'
@@ -22,7 +22,7 @@ import {
   windowAdjust,
   windowAmountOf,
 } from './wire/connection-messages.ts'
-import { ProtocolError } from './wire/payload.ts'
+import { isPeersFault, ProtocolError } from './wire/payload.ts'
 
 const MOST_UNANSWERED = 64
 
@@ -59,7 +59,7 @@ export class ConnectionRelay implements RelayContext {
     this.channels = new ChannelTable(options.channelsPerConnection)
     this.#legs = { client: options.client, target: options.target }
     this.#reading = { client: new Reading(options.client), target: new Reading(options.target) }
-    this.#notices = new Notices(this, options.clock)
+    this.#notices = new Notices(this, options.clock, (payload) => options.client.send(payload))
     this.#globals = new GlobalRequests(this, (target) => {
       this.#opens.reportRefusal({ type: 'port_forward', channel: -1, direction: 'remote', target, allowed: false })
     })
@@ -94,7 +94,17 @@ export class ConnectionRelay implements RelayContext {
     this.#phase = 'stopped'
   }
 
+  /** Throws for what the peer does wrong; what goes wrong here ends the session by way of the host. */
   receive(side: Side, packet: InboundPacket): void {
+    try {
+      this.#receive(side, packet)
+    } catch (error) {
+      if (isPeersFault(error)) throw error
+      this.host.fail(asError(error), null)
+    }
+  }
+
+  #receive(side: Side, packet: InboundPacket): void {
     if (this.#phase !== 'relaying') {
       this.#receiveWhileEnding(side, packet)
       return
@@ -115,8 +125,12 @@ export class ConnectionRelay implements RelayContext {
     }
   }
 
+  get isRelaying(): boolean {
+    return this.#phase === 'relaying'
+  }
+
   send(to: Side, payload: Buffer): void {
-    if (this.#phase !== 'stopped') this.#sent(to, this.#legs[to].send(payload))
+    if (this.#phase === 'relaying') this.#sent(to, this.#legs[to].send(payload))
   }
 
   pass(to: Side, packet: InboundPacket): void {
@@ -142,7 +156,7 @@ export class ConnectionRelay implements RelayContext {
     const lane: Lane = new Lane({
       deliver,
       pressure: (high) => (high ? this.#reading[side].stop(lane) : this.#reading[side].allow(lane)),
-      fail: (error) => this.host.fail(error, error instanceof ProtocolError ? side : null),
+      fail: (error) => this.host.fail(error, isPeersFault(error) ? side : null),
     })
     return lane
   }
@@ -218,32 +232,18 @@ export class ConnectionRelay implements RelayContext {
     if (bytes.length > to.maxPacket) throw new ProtocolError('a packet larger than the channel allows')
     to.credit.take(bytes.length)
     if (side === 'client' || !channel.hasTerminal) this.host.active()
-    const stored = this.#observed(channel.id, stream, bytes)
+    const stored = this.host.observer.data(channel.id, stream, bytes)
     if (stored === undefined) {
       this.#patched(side, channel, packet)
       this.#releaseReserve(side, channel)
       return
     }
-    if (stored === 'failed') return
     const held = { payload: Buffer.from(packet.payload), frame: null }
     channel[side].lane.waitFor(stored, (error) => {
-      if (error) {
-        this.host.fail(error, null)
-        return
-      }
+      if (error) throw error
       this.#patched(side, channel, held)
       this.#releaseReserve(side, channel)
     })
-  }
-
-  /** What cannot be recorded is not passed on: our failure, not the peer's. */
-  #observed(channel: number, stream: Stream, bytes: Buffer): Promise<void> | undefined | 'failed' {
-    try {
-      return this.host.observer.data(channel, stream, bytes)
-    } catch (error) {
-      this.host.fail(error instanceof Error ? error : new Error(String(error)), null)
-      return 'failed'
-    }
   }
 
   #releaseReserve(sender: Side, channel: Channel): void {
@@ -294,8 +294,8 @@ export class ConnectionRelay implements RelayContext {
   #hangUp(): void {
     for (const channel of this.channels.values()) {
       if (channel.kind !== 'session' || !channel.hasStarted || channel.client.sentClose) continue
-      this.send('target', signalRequest(channel.target.peerId, 'HUP'))
-      this.send('target', signalRequest(channel.target.peerId, 'TERM'))
+      this.#legs.target.send(signalRequest(channel.target.peerId, 'HUP'))
+      this.#legs.target.send(signalRequest(channel.target.peerId, 'TERM'))
     }
   }
 

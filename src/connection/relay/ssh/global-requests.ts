@@ -96,6 +96,7 @@ export class GlobalRequests {
     const held = { payload: Buffer.from(packet.payload), frame: null }
     const event = { type: 'port_forward', channel: -1, direction: 'remote', target: place.text, allowed } as const
     this.#lanes.client.waitFor(host.append(event), (error) => {
+      if (!this.#relay.isRelaying) return
       if (error) this.#refuse('client', request)
       else this.#passOn('client', request, held, (ok, reply) => this.#listened(place, ok, reply))
     })

@@ -15,11 +15,14 @@ interface Waiting {
 export class Notices {
   readonly #relay: RelayContext
   readonly #clock: Clock
+  readonly #sendToClient: (payload: Buffer) => void
   #waiting: Waiting[] = []
 
-  constructor(relay: RelayContext, clock: Clock) {
+  /** `send`: to the client, also while nothing else is sent any more. */
+  constructor(relay: RelayContext, clock: Clock, send: (payload: Buffer) => void) {
     this.#relay = relay
     this.#clock = clock
+    this.#sendToClient = send
   }
 
   /** On every terminal of the connection. `last`: nothing of the target's follows. Resolves when said or given up. */
@@ -64,7 +67,7 @@ export class Notices {
     const shown = bytes.length > most ? bytes.subarray(0, most) : bytes
     if (!channel.canShow || !channel.client.credit.takeOwn(shown.length, last)) return false
     this.#relay.host.observer.notice(channel.id, text)
-    this.#relay.send('client', extendedData(channel.client.peerId, shown))
+    this.#sendToClient(extendedData(channel.client.peerId, shown))
     return true
   }
 }

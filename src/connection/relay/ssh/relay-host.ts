@@ -16,7 +16,7 @@ export interface SessionObserver {
   pty(channel: number, term: string, columns: number, rows: number): void
   resize(channel: number, columns: number, rows: number): void
   shell(channel: number): void
-  exec(channel: number, command: Buffer, isScp: boolean): void
+  exec(channel: number, command: string): void
   sftp(channel: number): void
   forward(channel: number, direction: 'local' | 'remote', target: string): void
   data(channel: number, stream: Stream, bytes: Buffer): Promise<void> | undefined
@@ -41,6 +41,8 @@ export interface RelayContext {
   readonly host: RelayHost
   readonly permissions: SshPermissions
   readonly channels: ChannelTable
+  /** False as soon as the end has begun: nothing may be started or passed on any more. */
+  readonly isRelaying: boolean
   newChannel(kind: ChannelKind, opener: Side): Channel
   newLane(side: Side, deliver: (packet: InboundPacket) => void): Lane
   /** Sends one of our own messages, or a held one, to that side. */

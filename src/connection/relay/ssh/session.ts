@@ -1,0 +1,384 @@
+import { parseSshUserName, type SshUserName } from '../../../formats/ssh-user-name.ts'
+import type { Clock } from '../../../foundation/clock.ts'
+import type { Log } from '../../../foundation/log.ts'
+import type { Authorization, AuthorizationFacts } from '../../authorization.ts'
+import type { AuthorizeInput, ControlPlane, EndNotice, RecordingHead, WorkerSettings } from '../../control-plane.ts'
+import type { Side } from './channel-rules.ts'
+import { ClientSide, type Identification, type ProvenClient } from './client-side.ts'
+import { ConnectionRelay } from './connection-relay.ts'
+import { LiveEnd, type EndReason } from './live-end.ts'
+import { plainLine, refuse } from './refuse.ts'
+import type { SessionObserver } from './relay-host.ts'
+import { moveSession, type SessionState } from './session-states.ts'
+import type { SshLeg } from './ssh-leg.ts'
+import { connectUpstream, UpstreamFailed, type Upstream, type UpstreamWorld } from './upstream-side.ts'
+import { authSuccess } from './wire/auth-messages.ts'
+import { DISCONNECT } from './wire/connection-messages.ts'
+
+/** How long a peer may take to receive its last words. */
+const FAREWELL_MS = 500
+
+export interface Recorder extends SessionObserver {
+  readonly contents: readonly string[]
+  head(): RecordingHead
+  close(reason: string): Promise<{ readonly head: RecordingHead; readonly complete: boolean }>
+}
+
+export interface SessionWorld extends UpstreamWorld {
+  readonly control: ControlPlane
+  /** What the control side decided, brought back to life on this side (ControlPlaneStub.certify). */
+  authorizationOf(facts: AuthorizationFacts): Authorization
+  settings(): WorkerSettings
+  readonly clock: Clock
+  readonly log: Log
+  /** Creates the recording file; throws where there is none to be had. `onFailure`: the session must end. */
+  openRecorder(facts: AuthorizationFacts, onFailure: (error: Error) => void): Recorder
+}
+
+export interface SessionArrival {
+  readonly leg: SshLeg
+  /** Named by a preface of the connection (CONNECT); the user name then need not name it. */
+  readonly node: string | null
+  /** The connection belongs to somebody known from now on. */
+  signedIn(): void
+}
+
+/** What there is once authorize() said yes: from here on the end must be stored. */
+interface Admitted {
+  readonly facts: AuthorizationFacts
+  recorder: Recorder | null
+  upstream: SshLeg | null
+  readonly upstreamClosed: PromiseWithResolvers<void>
+  relay: ConnectionRelay | null
+  readonly liveEnd: LiveEnd
+  readonly watch: { stop(): void }
+}
+
+/** One connection: identify -> authorize -> upstream -> start of use -> relay and record -> end. */
+export class SshSession {
+  readonly #world: SessionWorld
+  readonly #arrival: SessionArrival
+  readonly #client: SshLeg
+  readonly #abort = new AbortController()
+  #log: Log
+  #state: SessionState = 'accepting'
+  #admitted: Admitted | null = null
+  readonly #clientClosed = Promise.withResolvers<void>()
+  #ending: Promise<void> | null = null
+  readonly #over = Promise.withResolvers<void>()
+
+  constructor(arrival: SessionArrival, world: SessionWorld) {
+    this.#arrival = arrival
+    this.#world = world
+    this.#client = arrival.leg
+    this.#log = world.log
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+
+  /** Null before authorize() said yes and where there is no recording yet. */
+  get recordingHead(): readonly [string, RecordingHead] | null {
+    const { facts, recorder } = this.#admitted ?? {}
+    return facts && recorder ? [facts.sessionId, recorder.head()] : null
+  }
+
+  /** Resolves when everything is closed and its end is stored. Never rejects. */
+  async run(): Promise<void> {
+    const identified = this.#identify()
+    this.#client.onClose = ({ error }) => {
+      this.#clientClosed.resolve()
+      this.#clientLeft(error)
+    }
+    try {
+      const identification = await identified
+      if (identification.kind === 'gave-up') this.#closed()
+      else if (identification.kind === 'expired') this.#refuse(EXPIRED_LINES)
+      else await this.#admit(identification.client)
+    } catch (error) {
+      this.#log.error({ err: error }, 'an SSH session failed')
+      if (this.#admitted)
+        this.#end({ reason: 'internal_error', text: 'Session ended: something went wrong in the proxy.' })
+      else this.#giveUp()
+    }
+    await this.#over.promise
+  }
+
+  /** Ends the session with a text on its terminals. */
+  tellAndClose(text: string): Promise<void> {
+    if (this.#state === 'identifying' || this.#state === 'accepting') {
+      this.#client.disconnect(DISCONNECT.serviceNotAvailable, plainLine(text))
+    }
+    this.#end({ reason: 'shutdown', text })
+    return this.#over.promise
+  }
+
+  #identify(): Promise<Identification> {
+    this.#move('identifying')
+    const { clock, settings, control } = this.#world
+    const leg = this.#client
+    return new Promise((resolve) => {
+      // Slow ones just lose the connection: nobody is known who could be told.
+      const grace = clock.after(settings().limits.loginGraceMs, () => leg.destroy(new Error('too slow to sign in')))
+      const settle = (identification: Identification): void => {
+        grace.cancel()
+        resolve(identification)
+      }
+      this.#abort.signal.addEventListener('abort', () => settle({ kind: 'gave-up' }), { once: true })
+      const onFailure = (code: string): void => control.reportAuthFailure({ address: leg.peerAddress, code })
+      void new ClientSide({ leg, settings, clock, onFailure, onIdentified: settle })
+    })
+  }
+
+  async #admit(client: ProvenClient): Promise<void> {
+    this.#move('authorizing')
+    this.#arrival.signedIn()
+    const target = whereTo(client.userName, this.#arrival.node)
+    if (!target.ok) {
+      this.#refuse([target.message])
+      return
+    }
+    const answer = await this.#authorize(client, target)
+    if (answer === null) {
+      this.#refuse(['Whether you have access cannot be decided at the moment. Try again in a minute.'])
+      return
+    }
+    if (!answer.ok) {
+      this.#refuse(answer.lines)
+      return
+    }
+    const admitted = this.#enter(answer.facts)
+    if (this.#abort.signal.aborted) this.#end(CLIENT_LEFT)
+    else if (!client.isStillValid()) this.#end(NO_LONGER_VALID)
+    else await this.#connect(admitted, client)
+  }
+
+  async #authorize(client: ProvenClient, target: Extract<SshUserName, { ok: true }>) {
+    const input: AuthorizeInput = {
+      protocol: 'ssh',
+      loginSessionId: client.user.loginSessionId,
+      userId: client.user.userId,
+      keyFingerprint: client.user.keyFingerprint,
+      certificateSerial: client.user.serial,
+      node: target.node,
+      login: target.login,
+      address: this.#client.peerAddress,
+    }
+    try {
+      return await this.#world.control.authorize(input)
+    } catch (error) {
+      this.#log.error({ err: error }, 'authorize failed')
+      return null
+    }
+  }
+
+  #enter(facts: AuthorizationFacts): Admitted {
+    const { control, clock } = this.#world
+    this.#log = this.#log.child({ session: facts.sessionId })
+    const liveEnd = new LiveEnd({
+      clock,
+      ...facts,
+      silentFor: () => control.silentFor(),
+      onEnd: (reason) => this.#end(reason),
+    })
+    const watch = control.watchEnd(facts.sessionId, (notice) => this.#notice(notice))
+    const upstreamClosed = Promise.withResolvers<void>()
+    this.#admitted = { facts, recorder: null, upstream: null, upstreamClosed, relay: null, liveEnd, watch }
+    return this.#admitted
+  }
+
+  async #connect(admitted: Admitted, client: ProvenClient): Promise<void> {
+    this.#move('connecting')
+    const { facts } = admitted
+    const recorder = this.#openRecorder(facts)
+    if (!recorder) return
+    admitted.recorder = recorder
+    const upstream = await this.#openUpstream(facts)
+    if (!upstream) return
+    admitted.upstream = upstream.leg
+    upstream.leg.onClose = ({ error, peerText }) => {
+      admitted.upstreamClosed.resolve()
+      this.#targetLeft(facts.node.name, error, peerText)
+    }
+    const use = await this.#startUse(facts.sessionId)
+    if (this.#ending) return
+    if (!use.ok) this.#end({ reason: 'refused_before_use', text: use.text })
+    else if (!client.isStillValid()) this.#end(NO_LONGER_VALID)
+    else this.#relay(admitted, recorder, upstream)
+  }
+
+  #openRecorder(facts: AuthorizationFacts): Recorder | null {
+    try {
+      return this.#world.openRecorder(facts, (error) => this.#recordingFailed(error))
+    } catch (error) {
+      this.#log.error({ err: error }, 'the recording cannot be started')
+      this.#end({ reason: 'recording_unavailable', text: 'The session cannot be recorded, so it is not started.' })
+      return null
+    }
+  }
+
+  async #openUpstream(facts: AuthorizationFacts): Promise<Upstream | null> {
+    try {
+      const task = { signal: this.#abort.signal, clock: this.#world.clock }
+      const upstream = await connectUpstream(this.#world.authorizationOf(facts), this.#world, task)
+      if (!this.#ending) return upstream
+      upstream.leg.destroy()
+    } catch (error) {
+      const failure =
+        error instanceof UpstreamFailed ? error : new UpstreamFailed('internal_error', 'the target cannot be used')
+      this.#log.warn({ err: error, node: facts.node.name }, 'no connection to the target')
+      this.#end({ reason: failure.reason, text: failure.message })
+    }
+    return null
+  }
+
+  async #startUse(sessionId: string): Promise<{ readonly ok: true } | { readonly ok: false; readonly text: string }> {
+    try {
+      return await this.#world.control.startUse(sessionId)
+    } catch (error) {
+      this.#log.error({ err: error }, 'startUse failed')
+      return { ok: false, text: 'Whether you have access cannot be decided at the moment. Try again in a minute.' }
+    }
+  }
+
+  #relay(admitted: Admitted, recorder: Recorder, upstream: Upstream): void {
+    this.#move('relaying')
+    const { facts, liveEnd } = admitted
+    const { control, clock, settings } = this.#world
+    const relay = new ConnectionRelay({
+      client: this.#client,
+      target: upstream.leg,
+      permissions: facts.permissions,
+      channelsPerConnection: settings().limits.channelsPerConnection,
+      clock,
+      host: {
+        observer: recorder,
+        append: (event) => control.append(facts.sessionId, event),
+        active: () => liveEnd.active(),
+        fail: (error, side) => this.#relayFailed(error, side),
+      },
+    })
+    admitted.relay = relay
+    relay.start()
+    this.#client.authenticated()
+    this.#client.send(authSuccess())
+    for (const packet of upstream.held) relay.receive('target', packet)
+    upstream.leg.resume()
+    liveEnd.start()
+  }
+
+  #notice(notice: EndNotice): void {
+    if (notice.kind === 'end') {
+      this.#end({ reason: 'ended', text: notice.text })
+      return
+    }
+    this.#admitted?.liveEnd.move(notice.endsAt, notice.budgetMs)
+    if (notice.text !== '') void this.#admitted?.relay?.injectNotice(plainLine(notice.text))
+  }
+
+  #recordingFailed(error: Error): void {
+    this.#log.error({ err: error }, 'the recording failed')
+    this.#end({ reason: 'recording_failed', text: 'Session ended: it can no longer be recorded.' })
+  }
+
+  #relayFailed(error: Error, side: Side | null): void {
+    this.#log.warn({ err: error, side }, 'the relay failed')
+    if (side === null) this.#recordingFailed(error)
+    else if (side === 'client') this.#end({ reason: 'client_protocol_error', text: `protocol error: ${error.message}` })
+    else
+      this.#end({ reason: 'target_protocol_error', text: 'Session ended: the target does not keep to the protocol.' })
+  }
+
+  #clientLeft(error: Error | undefined): void {
+    this.#abort.abort(error ?? new Error('the client left'))
+    this.#end(error ? { reason: 'client_connection_lost', text: error.message } : CLIENT_LEFT)
+  }
+
+  #targetLeft(node: string, error: Error | undefined, peerText: string | undefined): void {
+    if (error) this.#log.warn({ err: error }, 'connection to the target lost')
+    const why = peerText === undefined ? '' : `: ${peerText}`
+    this.#end({ reason: 'target_left', text: `${node} closed the connection${why}` })
+  }
+
+  /** Somebody proven has no access; nothing was stored as begun. */
+  #refuse(lines: readonly string[]): void {
+    if (this.#state === 'closed') return
+    this.#move('refusing')
+    refuse(this.#client, lines)
+    this.#closed()
+  }
+
+  /** The one way out once a session exists. The first reason counts. */
+  #end(reason: EndReason): void {
+    const admitted = this.#admitted
+    if (this.#ending || !admitted) return
+    this.#ending = this.#windUp(admitted, reason)
+      .catch((error: unknown) => this.#log.error({ err: error }, 'the end of a session failed'))
+      .then(() => this.#closed())
+  }
+
+  async #windUp(admitted: Admitted, { reason, text }: EndReason): Promise<void> {
+    const wasRelaying = this.#state === 'relaying'
+    this.#move('ending')
+    admitted.liveEnd.stop()
+    admitted.watch.stop()
+    const shown = plainLine(text)
+    if (wasRelaying) await admitted.relay?.windUp(shown)
+    this.#abort.abort(new Error(shown))
+    if (wasRelaying) this.#client.disconnect(DISCONNECT.byApplication, shown)
+    else refuse(this.#client, [text])
+    await this.#farewell(admitted, shown)
+    const end = await admitted.recorder?.close(reason)
+    await this.#world.control.endSession(admitted.facts.sessionId, {
+      reason,
+      head: end?.head ?? null,
+      complete: end?.complete ?? false,
+      contents: [...(admitted.recorder?.contents ?? [])],
+    })
+  }
+
+  /** Waits until both connections are closed, and closes them after half a second in any case. */
+  async #farewell({ upstream, upstreamClosed }: Admitted, text: string): Promise<void> {
+    if (upstream) upstream.disconnect(DISCONNECT.byApplication, text)
+    else upstreamClosed.resolve()
+    const timer = this.#world.clock.after(FAREWELL_MS, () => {
+      this.#client.destroy()
+      upstream?.destroy()
+      this.#clientClosed.resolve()
+      upstreamClosed.resolve()
+    })
+    await Promise.all([this.#clientClosed.promise, upstreamClosed.promise])
+    timer.cancel()
+  }
+
+  #giveUp(): void {
+    this.#client.destroy()
+    this.#closed()
+  }
+
+  #closed(): void {
+    if (this.#state !== 'closed') this.#move('closed')
+    this.#over.resolve()
+  }
+
+  #move(to: SessionState): void {
+    this.#state = moveSession(this.#state, to)
+  }
+}
+
+const EXPIRED_LINES = ['Your certificate has expired.', 'run: sally login']
+const NO_LONGER_VALID = {
+  reason: 'certificate_expired',
+  text: 'Your certificate is not valid any more. Run: sally login',
+}
+const CLIENT_LEFT = { reason: 'client_left', text: 'the client left' }
+
+function whereTo(userName: string, node: string | null): SshUserName {
+  if (node === null) return parseSshUserName(userName)
+  const named = parseSshUserName(userName.includes('+') ? userName : `${userName}+${node}`)
+  const wanted = parseSshUserName(`+${node}`)
+  if (!wanted.ok) return wanted
+  if (named.ok && named.node !== wanted.node) return { ok: false, message: 'the user name names another node' }
+  return named
+}
