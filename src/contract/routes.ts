@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Name } from './common.ts'
 import { AuditEvent, AuditQuery, Verification } from './audit.ts'
+import { Delivery } from './delivery.ts'
 import { AddLockBody, Lock } from './lock.ts'
 import { AcceptInvitationBody, LoginSession, Ping, SignedIn, SignInBody } from './login.ts'
 import { NodeDocument, VisibleNode } from './node.ts'
@@ -37,6 +38,8 @@ export interface Route<
   readonly answer: R
   /** Needs a second factor not older than five minutes, bound to this very call (see `stepUp`). */
   readonly fresh?: true
+  /** Why a mutating call stores no event of its own; every other mutating call does. */
+  readonly eventless?: string
 }
 
 // Keeps the literal type: which fields a route has, and the names in its path, are known to callers and handlers.
@@ -319,6 +322,20 @@ export const routes = {
     access: operator('authority', 'update'),
     fresh: true,
     body: z.strictObject({ step: z.enum(['init', 'trust', 'sign', 'drop', 'cancel']) }),
+    answer: Done,
+  }),
+  /** What nobody has been told yet, oldest first. Asking again before `confirmDelivery` gives it again. */
+  listDeliveries: route({
+    method: 'GET',
+    path: '/v1/deliveries',
+    access: { who: 'local' },
+    answer: z.object({ items: z.array(Delivery) }),
+  }),
+  confirmDelivery: route({
+    method: 'POST',
+    path: '/v1/deliveries/:id/confirm',
+    access: { who: 'local' },
+    eventless: 'what it tells of has its own event',
     answer: Done,
   }),
   status: route({
