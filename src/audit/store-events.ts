@@ -65,18 +65,17 @@ export async function storeEvents(
 }
 
 export async function queueOutbox(tx: Tx, messages: readonly OutboxMessage[], now: number): Promise<void> {
-  for (const message of messages) {
-    await tx
-      .insertInto('outbox')
-      .values({
-        id: newId('delivery', now),
-        topic: message.topic,
-        body_json: canonicalJson(message.body),
-        created_at: now,
-        delivered_at: null,
-      })
-      .execute()
-  }
+  if (messages.length === 0) return
+  const last = await tx.selectFrom('outbox').select('position').orderBy('position', 'desc').limit(1).executeTakeFirst()
+  const rows = messages.map((message, index) => ({
+    id: newId('delivery', now),
+    position: (last?.position ?? 0) + index + 1,
+    topic: message.topic,
+    body_json: canonicalJson(message.body),
+    created_at: now,
+    delivered_at: null,
+  }))
+  await tx.insertInto('outbox').values(rows).execute()
 }
 
 /** Digests of the named rows as they are at the deed's end; all that was touched must be named. */

@@ -115,7 +115,7 @@ describe('transactions', () => {
         steps.push(`${id} begins`)
         await tx
           .insertInto('outbox')
-          .values({ id, topic: 't', body_json: '{}', created_at: 1, delivered_at: null })
+          .values({ id, position: steps.length, topic: 't', body_json: '{}', created_at: 1, delivered_at: null })
           .execute()
         await tx.selectFrom('outbox').selectAll().execute()
         steps.push(`${id} ends`)

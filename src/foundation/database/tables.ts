@@ -271,6 +271,8 @@ export interface CheckpointsTable {
 /** Messages to be told to people; claimed by deliverers. */
 export interface OutboxTable {
   id: string
+  /** Order of the commits: 1, 2, 3 ... */
+  position: number
   topic: string
   body_json: string
   created_at: number

@@ -106,9 +106,9 @@ export const first: Migration = {
     `create table checkpoints (
       ordinal ${int} primary key, size ${int} not null, note text not null, created_at ${int} not null) ${strict}`,
     `create table outbox (
-      id text primary key, topic text not null, body_json text not null, created_at ${int} not null,
-      delivered_at ${int}) ${strict}`,
-    `create index outbox_waiting on outbox (created_at, id) where delivered_at is null`,
+      id text primary key, position ${int} not null unique, topic text not null, body_json text not null,
+      created_at ${int} not null, delivered_at ${int}) ${strict}`,
+    `create index outbox_waiting on outbox (position) where delivered_at is null`,
   ],
 }
 

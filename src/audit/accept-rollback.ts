@@ -1,0 +1,116 @@
+import type { Actor } from '../contract/audit.ts'
+import { checkpointDigest, parseNote } from '../formats/checkpoint-note.ts'
+import type { Database } from '../foundation/database/open-database.ts'
+import { Refused } from '../foundation/errors.ts'
+import type { StoredDeedLog } from './commit-deed.ts'
+import type { Deed, RowRef, Tx } from './deed.ts'
+import type { OutsideEntry } from './outside-file.ts'
+
+export interface Acceptance {
+  readonly actor: Actor
+  readonly reason: string
+  /** The last checkpoint outside: of the history that is lost. null when there is none */
+  readonly lost: OutsideEntry | null
+}
+
+/**
+ * Takes deeds again after a rollback was found. What the lost events may have ended could be alive in this history, so every
+ * login session, grant, pending request and open invitation ends in the same deed.
+ * Errors: Refused('changed_meanwhile') when the store is not read-only.
+ */
+export async function acceptRollback(deeds: StoredDeedLog, acceptance: Acceptance): Promise<void> {
+  const why = deeds.readOnly
+  if (why === null) throw new Refused('changed_meanwhile', 'the store is not read-only: there is nothing to accept')
+  await deeds.commitAcceptance((tx, now) => acceptanceDeed(tx, now, acceptance, why))
+}
+
+async function acceptanceDeed(tx: Tx, now: number, acceptance: Acceptance, why: string): Promise<Deed<null>> {
+  const rows: RowRef[] = [
+    ...named('login_sessions', await endLogins(tx, now)),
+    ...named('grants', await endGrants(tx, now, acceptance.actor.name)),
+    ...named('access_requests', await cancelRequests(tx, now)),
+    ...named('invitations', await endInvitations(tx, now)),
+  ]
+  const kept = await tx.selectFrom('chain_head').select(['seq', 'hash']).executeTakeFirst()
+  const details = {
+    reason: acceptance.reason,
+    why,
+    kept: { seq: kept?.seq ?? 0, head: kept?.hash ?? null },
+    lost: acceptance.lost ? lostCheckpoint(acceptance.lost) : null,
+    ended: rows.length,
+  }
+  const event = { type: 'audit.accept_rollback', actor: acceptance.actor, outcome: 'success', details, rows } as const
+  return { result: null, events: [event] }
+}
+
+function lostCheckpoint(entry: OutsideEntry): Record<string, unknown> {
+  try {
+    const { text, checkpoint } = parseNote(entry.note)
+    return { digest: checkpointDigest(text), size: checkpoint.size, head: checkpoint.head, time: checkpoint.time }
+  } catch {
+    return { unreadable: true }
+  }
+}
+
+const named = (table: RowRef['table'], rows: readonly { id: string }[]): RowRef[] =>
+  rows.map(({ id }) => ({ table, id }))
+
+function endLogins(tx: Tx, now: number) {
+  return tx
+    .updateTable('login_sessions')
+    .set({ ended_at: now, end_reason: 'rollback_accepted' })
+    .where('ended_at', 'is', null)
+    .returning('id')
+    .execute()
+}
+
+function endGrants(tx: Tx, now: number, by: string) {
+  return tx
+    .updateTable('grants')
+    .set({ state: 'ended', ended_at: now, end_reason: 'revoked', ended_by: by, end_comment: 'a rollback was accepted' })
+    .where('state', '<>', 'ended')
+    .returning('id')
+    .execute()
+}
+
+function cancelRequests(tx: Tx, now: number) {
+  return tx
+    .updateTable('access_requests')
+    .set((e) => ({
+      state: 'cancelled' as const,
+      decided_at: now,
+      resolution: 'a rollback of the store was accepted',
+      version: e('version', '+', 1),
+    }))
+    .where('state', '=', 'pending')
+    .returning('id')
+    .execute()
+}
+
+function endInvitations(tx: Tx, now: number) {
+  return tx
+    .updateTable('invitations')
+    .set({ expires_at: now })
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', now)
+    .returning('id')
+    .execute()
+}
+
+/** Digests of checkpoints outside whose history was given up by an acceptance. */
+export async function acceptedDigests(database: Database): Promise<ReadonlySet<string>> {
+  const events = await database.reads
+    .selectFrom('audit_events')
+    .select('details_json')
+    .where('type', '=', 'audit.accept_rollback')
+    .execute()
+  const digests = events.map((event) => lostDigest(event.details_json))
+  return new Set(digests.filter((digest) => digest !== null))
+}
+
+/** Of an audit.accept_rollback event's details; null when it names none. */
+export function lostDigest(detailsJson: string | null): string | null {
+  const details = JSON.parse(detailsJson ?? '{}') as { lost?: { digest?: unknown } | null }
+  const digest = details.lost?.digest
+  return typeof digest === 'string' ? digest : null
+}
