@@ -2,7 +2,6 @@ import { readFile, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { CommandFailed } from './command-failed.ts'
-import { makePrivateFolder, writeFileAtomically } from './write-file-atomically.ts'
 
 /** What a signed-in device knows: whom it trusts and who it is. */
 export interface Profile {
@@ -59,6 +58,8 @@ export function profileFolder(env: Readonly<Record<string, string | undefined>>)
 export function openProfiles(folder: string): ProfileStore {
   const path = (file: ProfileFile): string => join(folder, file)
   const write = async (file: ProfileFile, content: string): Promise<void> => {
+    // Loaded late: it needs node:crypto, which costs as much as all other loading together.
+    const { makePrivateFolder, writeFileAtomically } = await import('./write-file-atomically.ts')
     await makePrivateFolder(folder)
     await writeFileAtomically(path(file), content)
   }

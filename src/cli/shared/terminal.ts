@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty'
 import { systemClock, type Clock } from '../../foundation/clock.ts'
 
 /** Everything a command line touches outside itself; tests give their own. */
@@ -29,17 +30,17 @@ export function processTerminal(): Terminal {
       interrupt.abort(new Interrupted())
     })
   }
-  // `sally ls | head`: the reader has left, which is no failure of ours.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
   const { env } = process
   const quiet = (env['SALLY_NONINTERACTIVE'] ?? '') !== '' || (env['CI'] ?? '') !== ''
   return {
-    stdout: screen(process.stdout),
-    stderr: screen(process.stderr),
-    stdin: process.stdin,
+    stdout: screen(() => process.stdout),
+    stderr: screen(() => process.stderr),
+    get stdin() {
+      return process.stdin
+    },
     env,
     clock: systemClock,
-    interactive: !quiet && process.stdin.isTTY === true && process.stderr.isTTY === true,
+    interactive: !quiet && isatty(0) && isatty(2),
     interrupted: interrupt.signal,
   }
 }
@@ -49,11 +50,26 @@ export class Interrupted extends Error {
   override readonly name = 'Interrupted'
 }
 
-function screen(stream: NodeJS.WriteStream): Screen {
+/** The streams are made at the first use: most starts use one of them. */
+function screen(stream: () => NodeJS.WriteStream): Screen {
+  const open = once(() => {
+    // `sally ls | head`: the reader has left, which is no failure of ours.
+    const opened = stream()
+    opened.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+    return opened
+  })
   return {
-    write: (text) => void stream.write(text),
-    columns: stream.isTTY === true ? (stream.columns ?? 80) : null,
+    write: (text) => void open().write(text),
+    get columns() {
+      const { isTTY, columns } = open()
+      return isTTY === true ? (columns ?? 80) : null
+    },
   }
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
 }
 
 /** Colours only on a terminal, and never against NO_COLOR (no-color.org: present and not empty). */
