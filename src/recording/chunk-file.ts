@@ -18,9 +18,18 @@ export interface FileCalls {
   /** write(2): how many bytes were taken */
   write(fd: number, bytes: Uint8Array): number
   sync(fd: number): Promise<void>
+  /** Without it a power cut may leave the data and forget the file's name. */
+  syncFolder(folder: string): Promise<void>
 }
 
-export const systemCalls: FileCalls = { write: (fd, bytes) => writeSync(fd, bytes), sync: promisify(fdatasync) }
+export const systemCalls: FileCalls = {
+  write: (fd, bytes) => writeSync(fd, bytes),
+  sync: promisify(fdatasync),
+  async syncFolder(path) {
+    await using folder = await open(path, 'r')
+    await folder.sync()
+  },
+}
 
 /**
  * A recording's file, open for appending. A chunk that could only be written in part stays pending: its rest is written
@@ -111,13 +120,7 @@ export class ChunkFile {
   async #syncNow(): Promise<void> {
     await this.#calls.sync(this.#fd)
     if (this.#folderSynced) return
-    // Without it a power cut may leave the data and forget the file's name.
-    const folder = await open(dirname(this.#path), 'r')
-    try {
-      await folder.sync()
-    } finally {
-      await folder.close()
-    }
+    await this.#calls.syncFolder(dirname(this.#path))
     this.#folderSynced = true
   }
 
