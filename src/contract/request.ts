@@ -55,6 +55,7 @@ export const ThresholdProgress = z.object({
   deny: z.int(),
   met: z.boolean(),
 })
+export type ThresholdProgress = z.infer<typeof ThresholdProgress>
 
 export const AccessRequest = z.object({
   id: z.string(),

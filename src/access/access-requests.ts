@@ -1,0 +1,216 @@
+import type { Kysely } from 'kysely'
+import type { DeedLog } from '../audit/deed.ts'
+import type { AccessRequest, AskPreview } from '../contract/request.ts'
+import type { Clock } from '../foundation/clock.ts'
+import type { Tables } from '../foundation/database/tables.ts'
+import { Refused } from '../foundation/errors.ts'
+import type { Log } from '../foundation/log.ts'
+import type { TakenAway } from '../grants/snapshot.ts'
+import { askDeed, forecastAsk, warningsOf, type AskForecast, type AskOutcome } from './ask/ask.ts'
+import type { Asked } from './ask/plan-ask.ts'
+import { maySee, requestNotFound, type Caller } from './caller.ts'
+import { checkBallot, requestExpired, voteDeed, type Ballot, type VoteOutcome } from './decide/cast-vote.ts'
+import { cancelDeed } from './end/cancel-request.ts'
+import { grantHasEnded, takeBackDeed, ORDERS, type OrderName, type TakeBackInput } from './end/take-back.ts'
+import { LIMITS } from './limits.ts'
+import { orNothing } from './nothing-to-do.ts'
+import { loadCase, type RequestCase } from './request-case.ts'
+import { listRequests, type ListQuery } from './show/list-requests.ts'
+import { mayRevoke, presentRequest } from './show/present-request.ts'
+import { Watchers } from './watchers.ts'
+
+export interface AccessParts {
+  /** Last committed state */
+  readonly reads: Kysely<Tables>
+  readonly deeds: DeedLog
+  readonly clock: Clock
+  readonly log: Log
+  /** Takes power away in memory, before anything is stored */
+  readonly takeAway: (taken: TakenAway, now: number) => void
+}
+
+/** The path of one access request: ask, route, decide, grant, end. A thin shell over the rules in its folders. */
+export class AccessRequests {
+  readonly #parts: AccessParts
+  readonly #watchers = new Watchers()
+
+  constructor(parts: AccessParts) {
+    this.#parts = parts
+    parts.deeds.onCommitted((committed) => this.#watchers.onCommitted(committed))
+  }
+
+  async forecast(caller: Caller, asked: Asked): Promise<AskPreview> {
+    return previewOf(await forecastAsk(this.#parts.reads, this.#parts.clock.now(), caller, asked))
+  }
+
+  /** Stores the request, or finds the identical one that is pending. */
+  async ask(caller: Caller, asked: Asked): Promise<{ request: AccessRequest; existing: boolean }> {
+    const outcome = await orNothing<AskOutcome>(
+      this.#parts.deeds.commitDeed((tx, now) => askDeed(tx, now, caller, asked)),
+    )
+    return { request: await this.show(caller, outcome.requestId), existing: outcome.existing }
+  }
+
+  /** Errors: Refused('not_found'), also for requests that the caller must not know of. */
+  async show(caller: Caller, id: string): Promise<AccessRequest> {
+    return presentRequest(await this.#see(caller, id), caller, this.#parts.clock.now())
+  }
+
+  async list(caller: Caller, query: ListQuery): Promise<{ items: AccessRequest[]; next: string | null }> {
+    return listRequests(this.#parts.reads, this.#parts.clock.now(), caller, query)
+  }
+
+  /** Answers as soon as the version is not `version`; when the signal is aborted, with what it is then. */
+  async waitForChange(caller: Caller, id: string, version: number, signal: AbortSignal): Promise<AccessRequest> {
+    for (;;) {
+      // The watch stands before the look: a change in between is not missed.
+      const change = new AbortController()
+      const changed = this.#watchers.next(id, AbortSignal.any([signal, change.signal]))
+      try {
+        const shown = await this.show(caller, id)
+        if (shown.version !== version || signal.aborted) return shown
+        await changed
+      } finally {
+        change.abort()
+      }
+    }
+  }
+
+  /**
+   * One vote. `demandFresh` throws unless a second factor was proven lately; it is asked after it is clear that the caller
+   * may review at all, and before anything is written.
+   */
+  async review(caller: Caller, id: string, ballot: Ballot, demandFresh: () => Promise<void>): Promise<AccessRequest> {
+    try {
+      const outcome = await orNothing(this.#vote(caller, id, ballot, demandFresh))
+      if (outcome.kind === 'late') throw requestExpired()
+    } catch (error) {
+      if (error instanceof Refused) await this.#recordRefusedVote(caller, id, ballot, error)
+      throw error
+    }
+    return this.show(caller, id)
+  }
+
+  /** Looks first, so that no second factor is spent on a vote that is refused anyway. */
+  async #vote(caller: Caller, id: string, ballot: Ballot, demandFresh: () => Promise<void>): Promise<VoteOutcome> {
+    const now = this.#parts.clock.now()
+    const loaded = await loadCase(this.#parts.reads, id, now)
+    if (!loaded) throw requestNotFound()
+    checkBallot(loaded, caller, ballot, now)
+    await demandFresh()
+    return this.#parts.deeds.commitDeed((tx, at) => voteDeed(tx, at, caller, id, ballot))
+  }
+
+  async cancel(caller: Caller, id: string): Promise<AccessRequest> {
+    const outcome = await this.#parts.deeds.commitDeed((tx, now) => cancelDeed(tx, now, caller, id))
+    if (outcome.kind === 'late') throw requestExpired()
+    return this.show(caller, id)
+  }
+
+  /** The requester gives the grant back. */
+  async return(caller: Caller, id: string): Promise<AccessRequest> {
+    const loaded = await this.#see(caller, id)
+    if (caller.userId !== loaded.request.user_id)
+      throw new Refused('not_allowed', 'only the one who has the grant returns it', `sallyctl request revoke ${id}`)
+    return this.#takeBack('return_grant', caller, loaded, null)
+  }
+
+  async revoke(caller: Caller, id: string, reason: string): Promise<AccessRequest> {
+    const loaded = await this.#see(caller, id)
+    if (!mayRevoke(caller, loaded)) throw new Refused('not_allowed', 'your roles do not let you revoke this grant')
+    if (!reason.isWellFormed() || Buffer.byteLength(reason) > LIMITS.reasonBytes)
+      throw new Refused('over_limit', `a reason is text of at most ${LIMITS.reasonBytes} bytes`)
+    return this.#takeBack('revoke_grant', caller, loaded, reason || null)
+  }
+
+  /** In memory first: whatever the store says, nothing works any more once this returns. */
+  async #takeBack(
+    order: OrderName,
+    caller: Caller,
+    { request, grant }: RequestCase,
+    comment: string | null,
+  ): Promise<AccessRequest> {
+    if (!grant) throw new Refused('not_found', 'the request was never granted')
+    if (grant.state === 'ended') throw grantHasEnded()
+    const at = this.#parts.clock.now()
+    this.#parts.takeAway(
+      { kind: 'grant', id: grant.id, reason: ORDERS[order], by: caller.actor.name, comment: comment ?? '' },
+      at,
+    )
+    const input: TakeBackInput = {
+      requestId: request.id,
+      grantId: grant.id,
+      actor: { ...caller.actor },
+      login: caller.loginId,
+      comment,
+      at,
+    }
+    const done = await this.#parts.deeds.commitTakingAway({ name: order, input }, (tx) =>
+      takeBackDeed(tx, order, input),
+    )
+    const shown = await this.show(caller, request.id)
+    return done === 'spilled' ? withEnd(shown, order, caller.actor.name, comment, at) : shown
+  }
+
+  async #see(caller: Caller, id: string): Promise<RequestCase> {
+    const loaded = await loadCase(this.#parts.reads, id, this.#parts.clock.now())
+    if (!loaded || !maySee(caller, loaded)) throw requestNotFound()
+    return loaded
+  }
+
+  /** Attempts to review one's own request, or without the right, are events of their own. */
+  async #recordRefusedVote(caller: Caller, id: string, ballot: Ballot, refusal: Refused): Promise<void> {
+    if (refusal.code !== 'own_request' && refusal.code !== 'not_a_reviewer') return
+    const details = { code: refusal.code, decision: ballot.decision }
+    await this.#parts.deeds.commitDeed(async () => ({
+      result: null,
+      events: [
+        {
+          type: 'access_request.review_refused',
+          actor: caller.actor,
+          outcome: 'refused',
+          login: caller.loginId,
+          request: id,
+          details,
+        },
+      ],
+    }))
+  }
+}
+
+/** The store could not be written; the answer shows what holds already. */
+function withEnd(
+  shown: AccessRequest,
+  order: OrderName,
+  by: string,
+  comment: string | null,
+  at: number,
+): AccessRequest {
+  if (!shown.grant) return shown
+  const grant = {
+    ...shown.grant,
+    state: 'ended' as const,
+    endedAt: at,
+    endReason: ORDERS[order],
+    endedBy: by,
+    endComment: comment,
+  }
+  return { ...shown, grant, can: [] }
+}
+
+function previewOf({ plan, reviewers, nobodyCanApprove }: AskForecast): AskPreview {
+  return {
+    roles: plan.roles.map((role) => role.name),
+    duration: plan.durationMs,
+    longest: plan.longestMs,
+    reviewers: reviewers.slice(0, LIMITS.reviewersShown).map((member) => member.name),
+    approvalsNeeded: plan.facts.roles.flatMap((role) =>
+      role.sets.flatMap((set) =>
+        set.thresholds
+          .filter(({ approve }) => approve > 0)
+          .map(({ name, approve }) => ({ role: role.name, name, approve })),
+      ),
+    ),
+    warnings: warningsOf(plan, nobodyCanApprove),
+  }
+}

@@ -1,0 +1,187 @@
+import type { Deed, NewEvent, Tx } from '../../audit/deed.ts'
+import { canonicalJson } from '../../formats/canonical-json.ts'
+import { requestDigest, requestIdentity } from '../../formats/request-digest.ts'
+import { newId } from '../../foundation/ids.ts'
+import { requireMember, type Caller } from '../caller.ts'
+import { loadDirectory, type Directory, type Member, type Reader } from '../directory.ts'
+import { expireRequest } from '../end/expire-request.ts'
+import { LIMITS } from '../limits.ts'
+import { requestCreated } from '../messages.ts'
+import { NothingToDo } from '../nothing-to-do.ts'
+import { buildCase } from '../request-case.ts'
+import { digestOfFacts } from '../route/route-request.ts'
+import { membersWhoMayReview, nobodyCanApprove } from '../route/who-can-review.ts'
+import { storedRequest, type PinnedRole, type StoredRequest } from '../stored-request.ts'
+import { planAsk, refuseTooManyAsks, type Asked, type AskHistory, type AskPlan } from './plan-ask.ts'
+
+const NO_RESOURCES = { resources: [], narrowing: null, start: { at: 'approval' }, extends: null } as const
+
+export interface AskOutcome {
+  readonly requestId: string
+  readonly existing: boolean
+}
+
+/** What a request would be: who could approve it and what stands against it. */
+export interface AskForecast {
+  readonly plan: AskPlan
+  readonly reviewers: readonly Member[]
+  readonly nobodyCanApprove: boolean
+}
+
+/** The dry run: the same rules on the same facts, and nothing is stored. */
+export async function forecastAsk(reader: Reader, now: number, caller: Caller, asked: Asked): Promise<AskForecast> {
+  const directory = await loadDirectory(reader, now)
+  const requester = requireMember(caller, directory, 'ask for access')
+  const plan = planAsk(requester, asked, directory, await historyOf(reader, requester.id, now), now)
+  return { plan, ...forecast(requestRow(plan, requester, directory, caller, now), directory, requester, now) }
+}
+
+function forecast(row: RequestRow, directory: Directory, requester: Member, now: number): Omit<AskForecast, 'plan'> {
+  const routed = buildCase(storedRequest(row), [], null, directory, new Map([[requester.id, requester.name]]))
+  const reviewers = membersWhoMayReview(directory, routed)
+  return { reviewers, nobodyCanApprove: nobodyCanApprove(reviewers, routed, now) }
+}
+
+/** Stores a request, or throws NothingToDo with the identical one that is pending. */
+export async function askDeed(tx: Tx, now: number, caller: Caller, asked: Asked): Promise<Deed<AskOutcome>> {
+  const directory = await loadDirectory(tx, now)
+  const requester = requireMember(caller, directory, 'ask for access')
+  const history = await historyOf(tx, requester.id, now)
+  const plan = planAsk(requester, asked, directory, history, now)
+  const row = requestRow(plan, requester, directory, caller, now)
+  const overdue = await identicalPending(tx, row.identity_hash, now)
+  refuseTooManyAsks(history)
+  const expired = overdue ? await expireRequest(tx, overdue, requester.name) : null
+  await tx.insertInto('access_requests').values(row).execute()
+  const { reviewers, nobodyCanApprove: nobody } = forecast(row, directory, requester, now)
+  const warnings = warningsOf(plan, nobody)
+  const told = { request: storedRequest(row), requesterName: requester.name }
+  const created = createdEvent(told.request, caller, asked, reviewers, warnings)
+  return {
+    result: { requestId: row.id, existing: false },
+    events: expired ? [expired.event, created] : [created],
+    outbox: [
+      ...(expired ? [expired.message] : []),
+      requestCreated(
+        told,
+        reviewers.map((member) => member.name),
+        warnings,
+      ),
+    ],
+  }
+}
+
+export function warningsOf(
+  plan: Pick<AskPlan, 'earlierDenial'>,
+  nobody: boolean,
+): ('nobody_can_approve' | 'earlier_denial')[] {
+  return [
+    ...(nobody ? (['nobody_can_approve'] as const) : []),
+    ...(plan.earlierDenial ? (['earlier_denial'] as const) : []),
+  ]
+}
+
+type RequestRow = ReturnType<typeof requestRow>
+
+function requestRow(plan: AskPlan, requester: Member, directory: Directory, caller: Caller, now: number) {
+  const roles = plan.roles.map(({ id, name, revision, contentHash }): PinnedRole => ({
+    id,
+    name,
+    revision,
+    contentHash,
+  }))
+  const common = { ...NO_RESOURCES, requesterId: requester.id, reason: plan.reason, durationMs: plan.durationMs }
+  const id = newId('request', now)
+  const content = {
+    ...common,
+    installation: directory.installation,
+    id,
+    kind: 'role',
+    annotations: plan.annotations,
+  } as const
+  const pinned = roles.map(({ id: roleId, revision, contentHash }) => ({ id: roleId, revision, contentHash }))
+  return {
+    id,
+    event_id: '',
+    kind: 'role' as const,
+    user_id: requester.id,
+    roles_json: canonicalJson(roles),
+    reason: plan.reason,
+    duration_ms: plan.durationMs,
+    created_at: now,
+    pending_until: plan.pendingUntil,
+    state: 'pending' as const,
+    decided_at: null,
+    resolution: null,
+    login_id: caller.loginId,
+    facts_json: canonicalJson({ facts: plan.facts, earlierDenial: plan.earlierDenial }),
+    facts_digest: digestOfFacts(plan.facts),
+    request_digest: requestDigest({ ...content, roles: pinned, pendingUntil: plan.pendingUntil }),
+    annotations_json: canonicalJson(plan.annotations),
+    suggested_json: canonicalJson(plan.suggested),
+    identity_hash: requestIdentity({ ...common, roleIds: roles.map((role) => role.id) }),
+    version: 1,
+  }
+}
+
+/** Returns one whose time is over (the caller ends it); throws NothingToDo with one that still waits. */
+async function identicalPending(tx: Tx, identity: string, now: number): Promise<StoredRequest | null> {
+  const row = await tx
+    .selectFrom('access_requests')
+    .selectAll()
+    .where('identity_hash', '=', identity)
+    .where('state', '=', 'pending')
+    .executeTakeFirst()
+  if (!row) return null
+  if (now < row.pending_until) throw new NothingToDo<AskOutcome>({ requestId: row.id, existing: true })
+  return storedRequest(row)
+}
+
+async function historyOf(reader: Reader, userId: string, now: number): Promise<AskHistory> {
+  const { asks } = await reader
+    .selectFrom('access_requests')
+    .select((select) => select.fn.countAll<number>().as('asks'))
+    .where('user_id', '=', userId)
+    .where('created_at', '>', now - LIMITS.askWindowMs)
+    .executeTakeFirstOrThrow()
+  const denied = await reader
+    .selectFrom('access_requests')
+    .select(['roles_json', 'decided_at'])
+    .where('user_id', '=', userId)
+    .where('state', '=', 'denied')
+    .where('decided_at', '>', now - LIMITS.denialRememberedMs)
+    .execute()
+  const denials = denied.map((row) => ({
+    roleIds: (JSON.parse(row.roles_json) as PinnedRole[]).map((role) => role.id),
+    decidedAt: row.decided_at ?? 0,
+  }))
+  return { asksInLastHour: asks, denials }
+}
+
+function createdEvent(
+  request: StoredRequest,
+  caller: Caller,
+  asked: Asked,
+  reviewers: readonly Member[],
+  warnings: readonly string[],
+): NewEvent {
+  return {
+    type: 'access_request.create',
+    actor: caller.actor,
+    outcome: 'success',
+    login: caller.loginId,
+    request: request.id,
+    details: {
+      roles: request.roles,
+      expanded: asked.roles.includes('*'),
+      reason: request.reason,
+      durationMs: request.duration_ms,
+      pendingUntil: request.pending_until,
+      requestDigest: request.request_digest,
+      factsDigest: request.facts_digest,
+      reviewers: reviewers.length,
+      warnings,
+    },
+    rows: [{ table: 'access_requests', id: request.id }],
+  }
+}

@@ -1,0 +1,285 @@
+import { hash } from 'node:crypto'
+import type { Deed, NewEvent, OutboxMessage, Tx } from '../../audit/deed.ts'
+import { canonicalJson } from '../../formats/canonical-json.ts'
+import { Bug, Refused } from '../../foundation/errors.ts'
+import { newId } from '../../foundation/ids.ts'
+import { refuseBadLength, refuseBadReason, refuseBadStanding } from '../ask/plan-ask.ts'
+import { memberOf, requestNotFound, type Caller } from '../caller.ts'
+import type { Member } from '../directory.ts'
+import { closeRequest, expireRequest, touchRequest } from '../end/expire-request.ts'
+import { grantOf, storeGrant } from '../grant/make-grant.ts'
+import { LIMITS } from '../limits.ts'
+import { requestDecided, requestReviewed } from '../messages.ts'
+import { NothingToDo } from '../nothing-to-do.ts'
+import { buildCase, loadCase, type RequestCase } from '../request-case.ts'
+import { storedVote, type Vote } from '../stored-request.ts'
+import { outcomeOf, rolesReviewable } from './tally.ts'
+
+const LONGEST_DETAIL = 28_000
+
+export interface Ballot {
+  readonly decision: 'approve' | 'deny'
+  readonly reason: string
+  /** Shortens what is granted; null leaves it */
+  readonly durationMs: number | null
+  readonly requestDigest: string
+  readonly factsDigest: string
+}
+
+/** `late`: the request's time was over; that is stored, and the vote is refused afterwards. */
+export type VoteOutcome = { readonly kind: 'counted' } | { readonly kind: 'late' }
+
+/**
+ * One vote, and the decision it may bring, in one transaction.
+ * Errors: Refused with not_found, own_request, not_a_reviewer, user_disabled, locked, already_resolved, request_expired,
+ * request_changed, widens_request, malformed, over_limit.
+ */
+export async function voteDeed(
+  tx: Tx,
+  now: number,
+  caller: Caller,
+  id: string,
+  ballot: Ballot,
+): Promise<Deed<VoteOutcome>> {
+  const loaded = await loadCase(tx, id, now)
+  if (!loaded) throw requestNotFound()
+  const { reviewer, roleIds, before } = checkBallot(loaded, caller, ballot, now)
+  if (now >= loaded.request.pending_until) return lateDeed(tx, loaded)
+  const vote = await storeVote(tx, loaded, reviewer, roleIds, ballot, before, now)
+  const votes = [...loaded.votes.filter((other) => other !== before), vote]
+  const names = new Map([...loaded.names, [reviewer.id, reviewer.name]])
+  const counted = buildCase(loaded.request, votes, null, loaded.directory, names)
+  return decisionDeed(tx, counted, vote, before, reviewer, caller, now)
+}
+
+/** Everything that can be refused before a vote is written. An overdue request passes: its end has to be stored first. */
+export function checkBallot(
+  loaded: RequestCase,
+  caller: Caller,
+  ballot: Ballot,
+  now: number,
+): { reviewer: Member; roleIds: string[]; before: Vote | null } {
+  const { reviewer, roleIds } = reviewerOf(caller, loaded)
+  const before = loaded.votes.find((vote) => vote.reviewer_id === reviewer.id && vote.superseded_at === null) ?? null
+  refuseResolved(loaded, before, ballot)
+  if (now >= loaded.request.pending_until) return { reviewer, roleIds, before }
+  refuseOtherContent(loaded, ballot)
+  refuseBadBallot(loaded, ballot)
+  const idle = before && sameVote(before, ballot) && outcomeOf(loaded.tally, before.id) === 'pending'
+  if (idle) throw new NothingToDo<VoteOutcome>({ kind: 'counted' })
+  return { reviewer, roleIds, before }
+}
+
+/** Errors: own_request before anything else, then not_a_reviewer, then what is wrong with the account. */
+function reviewerOf(caller: Caller, loaded: RequestCase): { reviewer: Member; roleIds: string[] } {
+  if (caller.userId !== null && caller.userId === loaded.request.user_id)
+    throw new Refused('own_request', 'nobody reviews a request of their own', 'ask somebody else to review it')
+  const reviewer = memberOf(caller, loaded.directory)
+  if (!reviewer || caller.local)
+    throw new Refused('not_a_reviewer', 'only a signed-in reviewer may vote; the local admin never does')
+  const roleIds = rolesReviewable(reviewer, loaded)
+  if (roleIds.length === 0) throw new Refused('not_a_reviewer', 'your roles do not let you review this request')
+  refuseBadStanding(reviewer)
+  return { reviewer, roleIds }
+}
+
+function refuseResolved({ request }: RequestCase, before: Vote | null, ballot: Ballot): void {
+  if (request.state === 'pending') return
+  // A double click, or a retry after a lost answer, is told what came of it.
+  if (before && sameVote(before, ballot) && request.state !== 'expired')
+    throw new NothingToDo<VoteOutcome>({ kind: 'counted' })
+  if (request.state === 'expired') throw requestExpired()
+  throw new Refused(
+    'already_resolved',
+    `the request is ${request.state} already${request.resolution ? `: ${request.resolution}` : ''}`,
+  )
+}
+
+export function requestExpired(): Refused {
+  return new Refused('request_expired', 'the request was not decided in time', 'the requester can ask again')
+}
+
+async function lateDeed(tx: Tx, { request, requesterName }: RequestCase): Promise<Deed<VoteOutcome>> {
+  const { event, message } = await expireRequest(tx, request, requesterName)
+  return { result: { kind: 'late' }, events: [event], outbox: [message] }
+}
+
+function refuseOtherContent({ request, factsDigest }: RequestCase, ballot: Ballot): void {
+  if (ballot.requestDigest === request.request_digest && ballot.factsDigest === factsDigest) return
+  throw new Refused(
+    'request_changed',
+    'the rules or a role changed since you were shown this request',
+    `look again: sally request show ${request.id}`,
+    { requestDigest: request.request_digest, factsDigest },
+  )
+}
+
+function refuseBadBallot({ request }: RequestCase, { reason, durationMs, decision }: Ballot): void {
+  refuseBadReason(reason)
+  if (durationMs === null) return
+  if (decision === 'deny') throw new Refused('malformed', 'a denial has no duration')
+  refuseBadLength(durationMs, 'duration', LIMITS.durationMs)
+  if (durationMs > request.duration_ms)
+    throw new Refused(
+      'widens_request',
+      'a reviewer may shorten the duration, never lengthen it',
+      'leave the duration out, or name a shorter one',
+    )
+}
+
+function sameVote(vote: Vote, ballot: Ballot): boolean {
+  return (
+    vote.decision === ballot.decision &&
+    vote.reason === ballot.reason &&
+    vote.duration_ms === ballot.durationMs &&
+    vote.request_digest === ballot.requestDigest &&
+    vote.facts_digest === ballot.factsDigest
+  )
+}
+
+async function storeVote(
+  tx: Tx,
+  { request, votes }: RequestCase,
+  reviewer: Member,
+  roleIds: readonly string[],
+  ballot: Ballot,
+  before: Vote | null,
+  now: number,
+): Promise<Vote> {
+  if (before) await tx.updateTable('reviews').set({ superseded_at: now }).where('id', '=', before.id).execute()
+  const row = {
+    id: newId('review', now),
+    event_id: '',
+    request_id: request.id,
+    reviewer_id: reviewer.id,
+    reviewer_kind: 'user' as const,
+    decision: ballot.decision,
+    reason: ballot.reason,
+    roles_json: canonicalJson(roleIds),
+    duration_ms: ballot.durationMs,
+    request_digest: ballot.requestDigest,
+    facts_digest: ballot.factsDigest,
+    created_at: now,
+    ordinal: Math.max(0, ...votes.map((vote) => vote.ordinal)) + 1,
+    superseded_at: null,
+  }
+  await tx.insertInto('reviews').values(row).execute()
+  return storedVote(row)
+}
+
+async function decisionDeed(
+  tx: Tx,
+  counted: RequestCase,
+  vote: Vote,
+  before: Vote | null,
+  reviewer: Member,
+  caller: Caller,
+  now: number,
+): Promise<Deed<VoteOutcome>> {
+  const outcome = outcomeOf(counted.tally, vote.id)
+  const reviewed = reviewEvent(counted, vote, before, caller)
+  const told = requestReviewed(counted, reviewer.name, vote.decision, vote.reason)
+  const failed = conditionEvents(counted, caller)
+  const result = { kind: 'counted' } as const
+  if (outcome === 'pending') {
+    await touchRequest(tx, counted.request)
+    const rows = [...(reviewed.rows ?? []), { table: 'access_requests', id: counted.request.id } as const]
+    return { result, events: [{ ...reviewed, rows }, ...failed], outbox: [told] }
+  }
+  const decided = await decide(tx, counted, outcome, caller, now)
+  return { result, events: [reviewed, ...failed, ...decided.events], outbox: [told, decided.message] }
+}
+
+async function decide(
+  tx: Tx,
+  counted: RequestCase,
+  outcome: 'approved' | 'denied',
+  caller: Caller,
+  now: number,
+): Promise<{ events: NewEvent[]; message: OutboxMessage }> {
+  const resolution = resolutionOf(counted, outcome)
+  await closeRequest(tx, counted.request, outcome, now, resolution)
+  const events = [decisionEvent(counted, outcome, caller)]
+  if (outcome === 'denied') return { events, message: requestDecided(counted, outcome, resolution, null) }
+  const grant = grantOf(counted, now)
+  if (grant.ends_at <= now) throw new Bug(`request ${counted.request.id} would be granted for no time`)
+  events.push(await storeGrant(tx, grant, caller.actor, caller.loginId))
+  return { events, message: requestDecided(counted, outcome, resolution, grant.ends_at) }
+}
+
+function resolutionOf({ tally, names }: RequestCase, outcome: 'approved' | 'denied'): string {
+  const side = outcome === 'approved' ? 'approve' : 'deny'
+  const voters = tally.votes.filter(({ vote, counts }) => counts && vote.decision === side)
+  return `${outcome} by ${voters.map(({ vote }) => names.get(vote.reviewer_id) ?? vote.reviewer_id).join(', ')}`
+}
+
+function reviewEvent({ request }: RequestCase, vote: Vote, before: Vote | null, caller: Caller): NewEvent {
+  const ids = before ? [before.id, vote.id] : [vote.id]
+  return {
+    type: 'access_request.review',
+    actor: caller.actor,
+    outcome: 'success',
+    login: caller.loginId,
+    request: request.id,
+    details: {
+      review: vote.id,
+      replaces: before?.id ?? null,
+      decision: vote.decision,
+      reason: vote.reason,
+      roles: vote.roleIds,
+      durationMs: vote.duration_ms,
+      requestDigest: vote.request_digest,
+      factsDigest: vote.facts_digest,
+    },
+    rows: ids.map((id) => ({ table: 'reviews', id })),
+  }
+}
+
+/** Every vote with whether and for what it counted, and both digests: a verifier can count again. */
+function decisionEvent(counted: RequestCase, outcome: 'approved' | 'denied', caller: Caller): NewEvent {
+  const { request, tally, facts, factsDigest } = counted
+  return {
+    type: outcome === 'approved' ? 'access_request.approve' : 'access_request.deny',
+    actor: caller.actor,
+    outcome: 'success',
+    login: caller.loginId,
+    request: request.id,
+    details: {
+      requestDigest: request.request_digest,
+      factsDigest,
+      votes: bounded(
+        tally.votes.map(({ vote, counts, why, roles }) => ({
+          review: vote.id,
+          reviewer: vote.reviewer_id,
+          decision: vote.decision,
+          ordinal: vote.ordinal,
+          factsDigest: vote.facts_digest,
+          counts,
+          why,
+          roles,
+        })),
+      ),
+      thresholds: bounded(tally.roles.map(({ role, sets }) => ({ role: role.name, sets }))),
+      rules: facts.rules,
+      policies: facts.policies,
+      grantedMs: outcome === 'approved' ? tally.grantedMs : null,
+    },
+    rows: [{ table: 'access_requests', id: request.id }],
+  }
+}
+
+function conditionEvents({ request, tally }: RequestCase, caller: Caller): NewEvent[] {
+  return tally.problems.slice(0, 10).map((problem) => ({
+    type: 'condition.fail',
+    actor: caller.actor,
+    outcome: 'failure',
+    request: request.id,
+    details: { problem: problem.slice(0, 500) },
+  }))
+}
+
+/** An event has a size limit, and a decision must not fail for its length: what is too long is named by its hash. */
+function bounded(value: unknown): unknown {
+  const json = canonicalJson(value)
+  return json.length <= LONGEST_DETAIL ? value : { tooLong: json.length, sha256: hash('sha256', json) }
+}

@@ -1,0 +1,49 @@
+import type { Deed, NewEvent, Tx } from '../../audit/deed.ts'
+import type { Actor } from '../../contract/audit.ts'
+import { Refused } from '../../foundation/errors.ts'
+import { maySee, requestNotFound, type Caller } from '../caller.ts'
+import { requestExpired, type VoteOutcome } from '../decide/cast-vote.ts'
+import { requestDecided } from '../messages.ts'
+import { loadCase, type RequestCase } from '../request-case.ts'
+import { closeRequest, expireRequest } from './expire-request.ts'
+
+/** The requester takes a pending request back. Errors: Refused('not_found' | 'not_allowed' | 'already_resolved' | 'request_expired'). */
+export async function cancelDeed(tx: Tx, now: number, caller: Caller, id: string): Promise<Deed<VoteOutcome>> {
+  const loaded = await loadCase(tx, id, now)
+  if (!loaded || !maySee(caller, loaded)) throw requestNotFound()
+  const { request, requesterName } = loaded
+  if (caller.userId !== request.user_id)
+    throw new Refused('not_allowed', 'only the requester cancels a request', 'reviewers deny it instead')
+  if (request.state === 'expired') throw requestExpired()
+  if (request.state !== 'pending') throw new Refused('already_resolved', `the request is ${request.state} already`)
+  if (now >= request.pending_until) {
+    const { event, message } = await expireRequest(tx, request, requesterName)
+    return { result: { kind: 'late' }, events: [event], outbox: [message] }
+  }
+  return {
+    result: { kind: 'counted' },
+    ...(await cancelled(tx, loaded, now, caller.actor, caller.loginId, `cancelled by ${requesterName}`)),
+  }
+}
+
+/** Closes a pending request without a decision. */
+export async function cancelled(
+  tx: Tx,
+  { request, requesterName }: Pick<RequestCase, 'request' | 'requesterName'>,
+  now: number,
+  actor: Actor,
+  login: string | null,
+  resolution: string,
+): Promise<Pick<Deed<unknown>, 'outbox'> & { readonly events: [NewEvent] }> {
+  await closeRequest(tx, request, 'cancelled', now, resolution)
+  const event: NewEvent = {
+    type: 'access_request.cancel',
+    actor,
+    outcome: 'success',
+    login,
+    request: request.id,
+    details: { resolution },
+    rows: [{ table: 'access_requests', id: request.id }],
+  }
+  return { events: [event], outbox: [requestDecided({ request, requesterName }, 'cancelled', resolution, null)] }
+}

@@ -1,0 +1,65 @@
+import type { GrantNow } from '../../grants/grant-standing.ts'
+import { grantStanding } from '../../grants/grant-standing.ts'
+import type { Directory } from '../directory.ts'
+import type { RequestCase } from '../request-case.ts'
+import type { StoredGrant } from '../stored-request.ts'
+import type { GrantEndReason } from './end-grant.ts'
+
+// What must happen to a request or grant because of the clock or of something that happened elsewhere: a user removed, a
+// role deleted, a lock. Pure; the sweep carries it out.
+
+export type Consequence =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'expire_request' }
+  | { readonly kind: 'cancel_request'; readonly because: string }
+  | { readonly kind: 'end_grant'; readonly reason: GrantEndReason }
+  /** The stored reason for giving nothing at the moment changes; null = it gives again */
+  | { readonly kind: 'suspend_grant'; readonly why: string | null }
+
+const NONE: Consequence = { kind: 'none' }
+
+export function consequenceFor(loaded: Pick<RequestCase, 'request' | 'grant' | 'directory'>, now: number): Consequence {
+  if (loaded.request.state === 'pending') return pendingConsequence(loaded, now)
+  return loaded.grant ? grantConsequence(loaded.grant, loaded.directory, now) : NONE
+}
+
+function pendingConsequence(
+  { request, directory }: Pick<RequestCase, 'request' | 'directory'>,
+  now: number,
+): Consequence {
+  if (now >= request.pending_until) return { kind: 'expire_request' }
+  const requester = directory.members.get(request.user_id)
+  if (!requester) return { kind: 'cancel_request', because: 'the user was removed' }
+  if (requester.standing.kind === 'disabled') return { kind: 'cancel_request', because: 'the user was disabled' }
+  const lock = directory.lockOn('request', request.id)
+  if (lock !== undefined) return { kind: 'cancel_request', because: `locked${lock ? `: ${lock}` : ''}` }
+  const gone = request.roles.find((role) => !directory.roles.has(role.id))
+  return gone ? { kind: 'cancel_request', because: `the role ${gone.name} was deleted` } : NONE
+}
+
+function grantConsequence(grant: StoredGrant, directory: Directory, now: number): Consequence {
+  const standing = grantStanding(grantNow(grant, directory), now)
+  if (standing.kind === 'over')
+    return standing.reason === 'ended' ? NONE : { kind: 'end_grant', reason: standing.reason }
+  if (standing.kind === 'not_started') return NONE
+  return standing.why === grant.suspended ? NONE : { kind: 'suspend_grant', why: standing.why }
+}
+
+/** The grant with everything that decides what it gives, read from the directory. */
+export function grantNow(grant: StoredGrant, directory: Directory): GrantNow {
+  const owner = directory.members.get(grant.user_id)
+  return {
+    state: grant.state,
+    startsAt: grant.starts_at,
+    endsAt: grant.ends_at,
+    owner: owner && {
+      person: owner,
+      disabled: owner.standing.kind === 'disabled',
+      locked: owner.standing.kind === 'locked',
+    },
+    requestLocked: directory.lockOn('request', grant.request_id) !== undefined,
+    roles: grant.roles.map(({ id, name }) => {
+      return { id, name, current: directory.roles.get(id), locked: directory.lockOn('role', id) !== undefined }
+    }),
+  }
+}

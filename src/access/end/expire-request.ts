@@ -1,0 +1,54 @@
+import type { NewEvent, OutboxMessage, Tx } from '../../audit/deed.ts'
+import { SYSTEM } from '../caller.ts'
+import { requestDecided } from '../messages.ts'
+import { moveRequest, type RequestState } from '../state-moves.ts'
+import type { StoredRequest } from '../stored-request.ts'
+import { Bug } from '../../foundation/errors.ts'
+
+export interface Told {
+  readonly event: NewEvent
+  readonly message: OutboxMessage
+}
+
+/** Moves a pending request whose time is over. The instant of its end is the one it was made with. */
+export async function expireRequest(tx: Tx, request: StoredRequest, requesterName: string): Promise<Told> {
+  const resolution = 'nobody decided in time'
+  await closeRequest(tx, request, 'expired', request.pending_until, resolution)
+  return {
+    event: {
+      type: 'access_request.expire',
+      actor: SYSTEM,
+      outcome: 'success',
+      request: request.id,
+      details: { pendingUntil: request.pending_until },
+      rows: [{ table: 'access_requests', id: request.id }],
+    },
+    message: requestDecided({ request, requesterName }, 'expired', resolution, null),
+  }
+}
+
+/** Writes a terminal state. Only a row that is still pending is moved: anything else is our bug. */
+export async function closeRequest(
+  tx: Tx,
+  request: StoredRequest,
+  to: Exclude<RequestState, 'pending'>,
+  decidedAt: number,
+  resolution: string,
+): Promise<void> {
+  const result = await tx
+    .updateTable('access_requests')
+    .set({ state: moveRequest(request.state, to), decided_at: decidedAt, resolution, version: request.version + 1 })
+    .where('id', '=', request.id)
+    .where('state', '=', 'pending')
+    .executeTakeFirst()
+  if (result.numUpdatedRows !== 1n) throw new Bug(`request ${request.id} was decided twice`)
+}
+
+/** Raises the version, so that whoever waits for a change of the request hears of it. */
+export async function touchRequest(tx: Tx, request: Pick<StoredRequest, 'id' | 'version'>): Promise<void> {
+  await tx
+    .updateTable('access_requests')
+    .set({ version: request.version + 1 })
+    .where('id', '=', request.id)
+    .execute()
+}

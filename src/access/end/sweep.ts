@@ -1,0 +1,100 @@
+import type { Deed, NewEvent, Tx } from '../../audit/deed.ts'
+import { SYSTEM } from '../caller.ts'
+import { loadDirectory, type Reader } from '../directory.ts'
+import { NothingToDo } from '../nothing-to-do.ts'
+import { loadCase, type RequestCase } from '../request-case.ts'
+import type { StoredGrant } from '../stored-request.ts'
+import { cancelled } from './cancel-request.ts'
+import { consequenceFor, type Consequence } from './consequences.ts'
+import { endGrant } from './end-grant.ts'
+import { expireRequest, touchRequest } from './expire-request.ts'
+
+/** Ids of requests that are pending or have a live grant, and for which something is due at `now`. */
+export async function dueRequests(reader: Reader, now: number): Promise<string[]> {
+  const pending = await reader.selectFrom('access_requests').select('id').where('state', '=', 'pending').execute()
+  const live = await reader.selectFrom('grants').select('request_id as id').where('state', '!=', 'ended').execute()
+  if (pending.length + live.length === 0) return []
+  const directory = await loadDirectory(reader, now)
+  const due: string[] = []
+  for (const { id } of [...pending, ...live]) {
+    const loaded = await loadCase(reader, id, now, directory)
+    if (loaded && consequenceFor(loaded, now).kind !== 'none') due.push(id)
+  }
+  return due
+}
+
+/** Only what the clock ends: cheap enough for every second. */
+export async function overdueRequests(reader: Reader, now: number): Promise<string[]> {
+  const pending = await reader
+    .selectFrom('access_requests')
+    .select('id')
+    .where('state', '=', 'pending')
+    .where('pending_until', '<=', now)
+    .execute()
+  const over = await reader
+    .selectFrom('grants')
+    .select('request_id as id')
+    .where('state', '!=', 'ended')
+    .where('ends_at', '<=', now)
+    .execute()
+  return [...pending, ...over].map(({ id }) => id)
+}
+
+/** Carries out what is due for one request, judged anew inside the transaction. Throws NothingToDo when nothing is. */
+export async function consequenceDeed(tx: Tx, now: number, id: string): Promise<Deed<Consequence>> {
+  const loaded = await loadCase(tx, id, now)
+  const due = loaded ? consequenceFor(loaded, now) : null
+  if (!loaded || !due || due.kind === 'none') throw new NothingToDo<Consequence>({ kind: 'none' })
+  return { result: due, ...(await carryOut(tx, now, loaded, due)) }
+}
+
+async function carryOut(
+  tx: Tx,
+  now: number,
+  loaded: RequestCase,
+  due: Exclude<Consequence, { kind: 'none' }>,
+): Promise<Pick<Deed<unknown>, 'events' | 'outbox'>> {
+  const { request, requesterName, grant } = loaded
+  switch (due.kind) {
+    case 'expire_request': {
+      const { event, message } = await expireRequest(tx, request, requesterName)
+      return { events: [event], outbox: [message] }
+    }
+    case 'cancel_request':
+      return cancelled(tx, loaded, now, SYSTEM, null, due.because)
+    case 'end_grant': {
+      if (!grant) throw new NothingToDo<Consequence>({ kind: 'none' })
+      // What the clock ended was over at its end, however late we came to say so.
+      const at = due.reason === 'expired' ? grant.ends_at : now
+      const end = { reason: due.reason, actor: SYSTEM, login: null, comment: null, at }
+      const { event, message } = await endGrant(tx, grant, request, requesterName, end)
+      return { events: [event], outbox: [message] }
+    }
+    case 'suspend_grant': {
+      if (!grant) throw new NothingToDo<Consequence>({ kind: 'none' })
+      return { events: [await suspendGrant(tx, grant, loaded, due.why)] }
+    }
+  }
+}
+
+async function suspendGrant(
+  tx: Tx,
+  grant: StoredGrant,
+  { request }: RequestCase,
+  why: string | null,
+): Promise<NewEvent> {
+  await tx.updateTable('grants').set({ suspended: why }).where('id', '=', grant.id).execute()
+  await touchRequest(tx, request)
+  return {
+    type: why === null ? 'grant.resume' : 'grant.suspend',
+    actor: SYSTEM,
+    outcome: 'success',
+    request: request.id,
+    grants: [grant.id],
+    details: { why },
+    rows: [
+      { table: 'grants', id: grant.id },
+      { table: 'access_requests', id: request.id },
+    ],
+  }
+}

@@ -1,0 +1,60 @@
+import type { NewEvent, Tx } from '../../audit/deed.ts'
+import { canonicalJson } from '../../formats/canonical-json.ts'
+import { newId } from '../../foundation/ids.ts'
+import type { Actor } from '../../contract/audit.ts'
+import type { GrantsTable } from '../../foundation/database/tables.ts'
+import type { RequestCase } from '../request-case.ts'
+import type { PinnedRole } from '../stored-request.ts'
+
+/**
+ * The grant of an approved request. Its clock starts now; it pins the revisions that stood in the facts which every counted
+ * approval named, so nobody gets contents that the reviewers were not shown.
+ */
+export function grantOf(
+  { request, facts, tally }: Pick<RequestCase, 'request' | 'facts' | 'tally'>,
+  now: number,
+): GrantsTable {
+  const pinned = facts.roles.map(({ id, name, revision, contentHash }): PinnedRole => ({
+    id,
+    name,
+    revision,
+    contentHash,
+  }))
+  return {
+    id: newId('grant', now),
+    event_id: '',
+    request_id: request.id,
+    user_id: request.user_id,
+    kind: 'role',
+    roles_json: canonicalJson(pinned),
+    state: 'active',
+    starts_at: now,
+    ends_at: now + tally.grantedMs,
+    ended_at: null,
+    end_reason: null,
+    ended_by: null,
+    end_comment: null,
+    suspended: null,
+    login_id: request.login_id,
+  }
+}
+
+/** Writes it in the deciding transaction and returns its event. */
+export async function storeGrant(tx: Tx, grant: GrantsTable, actor: Actor, login: string | null): Promise<NewEvent> {
+  await tx.insertInto('grants').values(grant).execute()
+  return {
+    type: 'grant.start',
+    actor,
+    outcome: 'success',
+    login,
+    request: grant.request_id,
+    grants: [grant.id],
+    details: {
+      user: grant.user_id,
+      roles: JSON.parse(grant.roles_json) as PinnedRole[],
+      startsAt: grant.starts_at,
+      endsAt: grant.ends_at,
+    },
+    rows: [{ table: 'grants', id: grant.id }],
+  }
+}

@@ -1,0 +1,47 @@
+import type { OutboxMessage } from '../audit/deed.ts'
+import { LIMITS } from './limits.ts'
+import type { StoredGrant, StoredRequest } from './stored-request.ts'
+
+// What people are told. Bodies hold names and plain texts; how they are shown and delivered is the deliverer's business.
+
+interface Told {
+  readonly request: StoredRequest
+  readonly requesterName: string
+}
+
+const aboutRequest = ({ request, requesterName }: Told): Record<string, unknown> => ({
+  request: request.id,
+  user: requesterName,
+  roles: request.roles.map((role) => role.name),
+})
+
+export function requestCreated(told: Told, reviewers: readonly string[], warnings: readonly string[]): OutboxMessage {
+  const { reason, duration_ms, pending_until, suggested } = told.request
+  const asked = { reason, duration: duration_ms, pendingUntil: pending_until, suggested, warnings }
+  return {
+    topic: 'request.created',
+    body: { ...aboutRequest(told), ...asked, to: reviewers.slice(0, LIMITS.reviewersShown) },
+  }
+}
+
+export function requestReviewed(told: Told, reviewer: string, decision: string, reason: string): OutboxMessage {
+  return {
+    topic: 'request.reviewed',
+    body: { ...aboutRequest(told), reviewer, decision, reason, to: [told.requesterName] },
+  }
+}
+
+export function requestDecided(told: Told, state: string, resolution: string, endsAt: number | null): OutboxMessage {
+  return {
+    topic: 'request.decided',
+    body: { ...aboutRequest(told), state, resolution, endsAt, to: [told.requesterName] },
+  }
+}
+
+export function grantEnded(
+  told: Told,
+  grant: StoredGrant,
+  end: { reason: string; by: string | null; comment: string | null },
+): OutboxMessage {
+  return { topic: 'grant.ended', body: { ...aboutRequest(told), grant: grant.id, ...end, to: [told.requesterName] } }
+}

@@ -1,0 +1,75 @@
+import { tally, type Tally, type TallyInput } from './decide/tally.ts'
+import { loadDirectory, type Directory, type Reader } from './directory.ts'
+import { hindranceOf } from './route/hindrance.ts'
+import { digestOfFacts, routeRequest, type RequestFacts } from './route/route-request.ts'
+import {
+  storedGrant,
+  storedRequest,
+  storedVote,
+  type StoredGrant,
+  type StoredRequest,
+  type Vote,
+} from './stored-request.ts'
+
+/** A request with everything that decides about it, as of one read. */
+export interface RequestCase {
+  readonly request: StoredRequest
+  readonly requesterName: string
+  readonly directory: Directory
+  readonly facts: RequestFacts
+  readonly factsDigest: string
+  readonly hindrance: string | null
+  /** All votes by ordinal, replaced ones included */
+  readonly votes: readonly Vote[]
+  readonly tally: Tally
+  readonly grant: StoredGrant | null
+  /** Names of requester and voters, gone ones included */
+  readonly names: ReadonlyMap<string, string>
+}
+
+/** Null: there is no such request. Give `directory` when several cases are loaded from one read. */
+export async function loadCase(
+  tx: Reader,
+  id: string,
+  now: number,
+  directory?: Directory,
+): Promise<RequestCase | null> {
+  const row = await tx.selectFrom('access_requests').selectAll().where('id', '=', id).executeTakeFirst()
+  if (!row) return null
+  const request = storedRequest(row)
+  const votes = await tx.selectFrom('reviews').selectAll().where('request_id', '=', id).orderBy('ordinal').execute()
+  const grant = await tx.selectFrom('grants').selectAll().where('request_id', '=', id).executeTakeFirst()
+  const known = directory ?? (await loadDirectory(tx, now))
+  const names = await namesOf(tx, [request.user_id, ...votes.map((vote) => vote.reviewer_id)])
+  return buildCase(request, votes.map(storedVote), grant ? storedGrant(grant) : null, known, names)
+}
+
+export function buildCase(
+  request: StoredRequest,
+  votes: readonly Vote[],
+  grant: StoredGrant | null,
+  directory: Directory,
+  names: ReadonlyMap<string, string>,
+): RequestCase {
+  const requesterName = names.get(request.user_id) ?? ''
+  const facts = routeRequest(directory.members.get(request.user_id), request.roles, directory.roles)
+  const base = {
+    request,
+    requesterName,
+    facts,
+    factsDigest: digestOfFacts(facts),
+    hindrance: hindranceOf(request.user_id, facts, directory),
+  }
+  const standing = votes.filter((vote) => vote.superseded_at === null)
+  const input: TallyInput = { ...base, votes: standing, voters: directory.members }
+  return { ...base, directory, votes, grant, names, tally: tally(input) }
+}
+
+async function namesOf(tx: Reader, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const rows = await tx
+    .selectFrom('users')
+    .select(['id', 'name'])
+    .where('id', 'in', [...new Set(ids)])
+    .execute()
+  return new Map(rows.map((row) => [row.id, row.name]))
+}

@@ -1,0 +1,115 @@
+import type { AccessRequest, Grant, Review, ThresholdProgress } from '../../contract/request.ts'
+import { mayOperate, mayReviewNow, type Caller } from '../caller.ts'
+import type { CountedVote } from '../decide/tally.ts'
+import { LIMITS } from '../limits.ts'
+import type { RequestCase } from '../request-case.ts'
+import { membersStillToVote, membersWhoMayReview, nobodyCanApprove } from '../route/who-can-review.ts'
+import type { StoredGrant, StoredRequest, Vote } from '../stored-request.ts'
+
+/** A request as its viewer is shown it at `now`. What the clock has ended is shown as ended, swept or not. */
+export function presentRequest(loaded: RequestCase, caller: Caller, now: number): AccessRequest {
+  const { request, requesterName, tally } = loaded
+  const state = stateAt(request, now)
+  const open = state === 'pending'
+  const reviewers = open ? membersWhoMayReview(loaded.directory, loaded) : []
+  const stuck = open && nobodyCanApprove(reviewers, loaded, now)
+  return {
+    id: request.id,
+    user: requesterName,
+    roles: request.roles.map((role) => role.name),
+    reason: request.reason,
+    duration: request.duration_ms,
+    grantedDuration: loaded.grant ? loaded.grant.ends_at - loaded.grant.starts_at : tally.grantedMs,
+    state,
+    createdAt: request.created_at,
+    pendingUntil: request.pending_until,
+    decidedAt: request.decided_at ?? (open ? null : request.pending_until),
+    resolution: open
+      ? loaded.hindrance && `cannot be approved: ${loaded.hindrance}`
+      : (request.resolution ?? 'nobody decided in time'),
+    requestDigest: request.request_digest,
+    factsDigest: loaded.factsDigest,
+    suggestedReviewers: [...request.suggested],
+    annotations: Object.fromEntries(Object.entries(request.annotations).map(([key, values]) => [key, [...values]])),
+    reviews: presentVotes(loaded),
+    progress: progressOf(loaded),
+    reviewers: membersStillToVote(reviewers, tally)
+      .slice(0, LIMITS.reviewersShown)
+      .map((member) => member.name),
+    warnings: [
+      ...(stuck ? (['nobody_can_approve'] as const) : []),
+      ...(request.asked.earlierDenial ? (['earlier_denial'] as const) : []),
+    ],
+    grant: loaded.grant && presentGrant(loaded.grant, requesterName, now),
+    can: whatCan(loaded, caller, now),
+    version: request.version,
+  }
+}
+
+export function stateAt(request: Pick<StoredRequest, 'state' | 'pending_until'>, now: number): AccessRequest['state'] {
+  return request.state === 'pending' && now >= request.pending_until ? 'expired' : request.state
+}
+
+function presentVotes({ request, votes, tally, names }: RequestCase): Review[] {
+  const counted = new Map(tally.votes.map((entry) => [entry.vote.id, entry]))
+  return votes.map((vote) => presentVote(vote, counted.get(vote.id), request, names.get(vote.reviewer_id) ?? ''))
+}
+
+function presentVote(vote: Vote, entry: CountedVote | undefined, request: StoredRequest, reviewer: string): Review {
+  const roles = request.roles.filter((role) => vote.roleIds.includes(role.id)).map((role) => role.name)
+  const why = entry ? entry.why : 'replaced'
+  const { id, decision, reason, duration_ms: duration, created_at: at } = vote
+  return { id, reviewer, decision, reason, roles, duration, at, counts: why === null, why }
+}
+
+function progressOf({ tally }: RequestCase): ThresholdProgress[] {
+  return tally.roles.flatMap(({ role, sets }) =>
+    sets.flatMap(({ thresholds }) =>
+      thresholds.map(({ name, approvals, approve, denials, deny, met }) => ({
+        role: role.name,
+        name,
+        approvals,
+        approve,
+        denials,
+        deny,
+        met,
+      })),
+    ),
+  )
+}
+
+/** Also for /v1/me: grants of a user. */
+export function presentGrant(grant: StoredGrant, user: string, now: number): Grant {
+  const over = grant.state !== 'ended' && now >= grant.ends_at
+  return {
+    id: grant.id,
+    requestId: grant.request_id,
+    user,
+    roles: grant.roles.map((role) => role.name),
+    state: over ? 'ended' : grant.state,
+    startsAt: grant.starts_at,
+    endsAt: grant.ends_at,
+    endedAt: over ? grant.ends_at : grant.ended_at,
+    endReason: over ? 'expired' : (grant.end_reason as Grant['endReason']),
+    endedBy: grant.ended_by,
+    endComment: grant.end_comment,
+  }
+}
+
+/** Buttons come from here; the deeds check for themselves. */
+function whatCan(loaded: RequestCase, caller: Caller, now: number): AccessRequest['can'] {
+  const { request, grant } = loaded
+  const own = caller.userId !== null && caller.userId === request.user_id
+  if (stateAt(request, now) === 'pending') {
+    if (own) return ['cancel']
+    return mayReviewNow(caller, loaded) ? ['review'] : []
+  }
+  if (!grant || grant.state === 'ended' || now >= grant.ends_at) return []
+  const can: AccessRequest['can'] = own ? ['return'] : []
+  return mayRevoke(caller, loaded) ? [...can, 'revoke'] : can
+}
+
+/** Whoever may review it now, and operators. */
+export function mayRevoke(caller: Caller, loaded: RequestCase): boolean {
+  return mayOperate(caller, loaded.directory, 'delete') || mayReviewNow(caller, loaded)
+}

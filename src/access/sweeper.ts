@@ -1,0 +1,83 @@
+import type { Kysely } from 'kysely'
+import type { Committed, DeedLog } from '../audit/deed.ts'
+import type { Clock, Timer } from '../foundation/clock.ts'
+import type { PowerTable, Tables } from '../foundation/database/tables.ts'
+import type { Log } from '../foundation/log.ts'
+import type { Consequence } from './end/consequences.ts'
+import { consequenceDeed, dueRequests, overdueRequests } from './end/sweep.ts'
+import { orNothing } from './nothing-to-do.ts'
+
+const TICK_MS = 1000
+/** Every so many ticks everything is judged, not only what the clock ends: locks run out, and commits of others are seen. */
+const FULL_EVERY = 10
+const CONSEQUENTIAL: ReadonlySet<PowerTable> = new Set(['users', 'roles', 'locks'])
+
+export interface SweeperParts {
+  readonly reads: Kysely<Tables>
+  readonly deeds: DeedLog
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/**
+ * Stores what the clock, a lock, a removed user or a deleted role has ended. Nothing depends on it for safety: every use
+ * checks for itself. It makes the end definite, so that what was over never comes back.
+ */
+export class Sweeper {
+  readonly #parts: SweeperParts
+  #timer: Timer | null = null
+  #ticks = 0
+  #running: Promise<void> = Promise.resolve()
+  #stopped = false
+  #forget: (() => void) | null = null
+
+  constructor(parts: SweeperParts) {
+    this.#parts = parts
+  }
+
+  /** First a full sweep, which is awaited: what ended while we were away has ended before anybody is let in. */
+  async start(): Promise<void> {
+    this.#forget = this.#parts.deeds.onCommitted((committed) => this.#onCommitted(committed))
+    await this.sweep()
+    this.#arm()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#forget?.()
+    this.#timer?.cancel()
+    await this.#running
+  }
+
+  /** Everything that is due now, one deed each. Sweeps run one after the other. */
+  sweep(only: 'everything' | 'overdue' = 'everything'): Promise<void> {
+    this.#running = this.#running
+      .then(() => this.#sweepNow(only))
+      .catch((error: unknown) => {
+        this.#parts.log.error({ err: error }, 'a sweep of requests failed; the next one tries again')
+      })
+    return this.#running
+  }
+
+  async #sweepNow(only: 'everything' | 'overdue'): Promise<void> {
+    const { reads, clock, deeds } = this.#parts
+    const due = only === 'overdue' ? await overdueRequests(reads, clock.now()) : await dueRequests(reads, clock.now())
+    for (const id of due) {
+      if (this.#stopped) return
+      await orNothing<Consequence>(deeds.commitDeed((tx, now) => consequenceDeed(tx, now, id)))
+    }
+  }
+
+  /** Not awaited by the commit that caused it: it makes deeds of its own. */
+  #onCommitted(committed: Pick<Committed, 'rows'>): void {
+    if (committed.rows.some((row) => CONSEQUENTIAL.has(row.table))) void this.sweep()
+  }
+
+  #arm(): void {
+    if (this.#stopped) return
+    this.#timer = this.#parts.clock.after(TICK_MS, () => {
+      this.#ticks += 1
+      void this.sweep(this.#ticks % FULL_EVERY === 0 ? 'everything' : 'overdue').then(() => this.#arm())
+    })
+  }
+}

@@ -1,0 +1,64 @@
+import type { AccessRequests } from '../access/access-requests.ts'
+import type { Caller } from '../access/caller.ts'
+import type { Clock } from '../foundation/clock.ts'
+import type { CallContext, Handlers } from './handler.ts'
+
+const WATCH_MS = 25_000
+
+/** Handlers of the noun "request": unwrap, call, present. */
+export function requestHandlers(requests: AccessRequests, clock: Clock): Handlers {
+  return {
+    async ask(context, { body }) {
+      const asked = {
+        roles: body.roles,
+        reason: body.reason,
+        durationMs: body.duration ?? null,
+        pendingForMs: body.pendingFor ?? null,
+        reviewers: body.reviewers,
+      }
+      const caller = callerOf(context)
+      const preview = await requests.forecast(caller, asked)
+      if (body.dryRun) return { request: null, preview, existing: false }
+      return { ...(await requests.ask(caller, asked)), preview }
+    },
+    listRequests: async (context, { query }) => await requests.list(callerOf(context), query),
+    showRequest: async (context, { params }) => await requests.show(callerOf(context), idOf(params)),
+    async watchRequest(context, { params, query }) {
+      const late = new AbortController()
+      const timer = clock.after(WATCH_MS, () => late.abort())
+      try {
+        const signal = AbortSignal.any([context.signal, late.signal])
+        return await requests.waitForChange(callerOf(context), idOf(params), query.version, signal)
+      } finally {
+        timer.cancel()
+      }
+    },
+    async review(context, { params, body }) {
+      const { decision, reason, duration, requestDigest, factsDigest } = body
+      const caller = callerOf(context)
+      const ballot = {
+        decision,
+        reason,
+        durationMs: duration ?? null,
+        requestDigest,
+        factsDigest,
+      }
+      return await requests.review(caller, idOf(params), ballot, context.requireFresh)
+    },
+    cancelRequest: async (context, { params }) => await requests.cancel(callerOf(context), idOf(params)),
+    returnGrant: async (context, { params }) => await requests.return(callerOf(context), idOf(params)),
+    revokeGrant: async (context, { params, body }) =>
+      await requests.revoke(callerOf(context), idOf(params), body.reason),
+  }
+}
+
+function callerOf(context: CallContext): Caller {
+  return {
+    actor: context.actor,
+    userId: context.login?.userId ?? null,
+    loginId: context.login?.id ?? null,
+    local: context.local,
+  }
+}
+
+const idOf = (params: Readonly<Record<string, string>>): string => params['id'] ?? ''

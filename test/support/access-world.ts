@@ -1,0 +1,247 @@
+import { hash } from 'node:crypto'
+import { sql } from 'kysely'
+import { AccessRequests } from '../../src/access/access-requests.ts'
+import type { Caller } from '../../src/access/caller.ts'
+import { Sweeper } from '../../src/access/sweeper.ts'
+import { takingAwayReplays } from '../../src/access/end/take-back.ts'
+import { StoredDeedLog } from '../../src/audit/commit-deed.ts'
+import type { NewEvent, Tx } from '../../src/audit/deed.ts'
+import { spillInMemory } from '../../src/audit/spill-file.ts'
+import type { AccessRequest } from '../../src/contract/request.ts'
+import { RoleDocument } from '../../src/contract/role.ts'
+import { canonicalJson } from '../../src/formats/canonical-json.ts'
+import { openTemporaryDatabase, type Database } from '../../src/foundation/database/open-database.ts'
+import { silentLog } from '../../src/foundation/log.ts'
+import type { TakenAway } from '../../src/grants/snapshot.ts'
+import { ManualClock } from './manual-clock.ts'
+
+export const MINUTE = 60_000
+export const HOUR = 60 * MINUTE
+
+const ADMIN = { kind: 'local-admin', id: null, name: 'local-admin' } as const
+
+export interface Person {
+  readonly roles?: readonly string[]
+  readonly traits?: Readonly<Record<string, readonly string[]>>
+  readonly disabled?: boolean
+  readonly votesCountFrom?: number | null
+}
+
+/** The request engine on a store of its own with a clock that stands still. Ids are made from names: `usr_alice`, `rol_dba`. */
+export class AccessWorld {
+  readonly clock: ManualClock
+  readonly database: Database
+  readonly deeds: StoredDeedLog
+  readonly requests: AccessRequests
+  readonly sweeper: Sweeper
+  readonly taken: TakenAway[] = []
+
+  constructor(database: Database, clock: ManualClock) {
+    this.clock = clock
+    this.database = database
+    this.deeds = new StoredDeedLog({ database, clock, log: silentLog, spill: spillInMemory() })
+    for (const [name, replay] of Object.entries(takingAwayReplays)) this.deeds.registerReplay(name, replay)
+    const parts = { reads: database.reads, deeds: this.deeds, clock, log: silentLog }
+    this.requests = new AccessRequests({ ...parts, takeAway: (taken) => void this.taken.push(taken) })
+    this.sweeper = new Sweeper(parts)
+  }
+
+  static async open(clock = new ManualClock()): Promise<AccessWorld> {
+    const world = new AccessWorld(openTemporaryDatabase(clock), clock)
+    await world.database.transact((tx) =>
+      tx.insertInto('installation').values({ id: 'ins_test', name: 'test', created_at: clock.now() }).execute(),
+    )
+    return world
+  }
+
+  async close(): Promise<void> {
+    await this.sweeper.stop()
+    await this.deeds.close()
+    await this.database.close()
+  }
+
+  /** Writes or replaces a role; `spec` as in YAML. */
+  async role(name: string, spec: object = {}, id = `rol_${name}`): Promise<void> {
+    const parsed = RoleDocument.parse({ kind: 'role', metadata: { name }, spec }).spec
+    const spec_json = canonicalJson(JSON.parse(JSON.stringify(parsed)))
+    const content_hash = hash('sha256', spec_json)
+    await this.#deed('role.update', async (tx, now) => {
+      const before = await tx.selectFrom('roles').selectAll().where('id', '=', id).executeTakeFirst()
+      const revision = (before?.revision ?? 0) + 1
+      const row = { id, event_id: '', name, revision, content_hash, deleted_at: null }
+      await tx
+        .insertInto('roles')
+        .values(row)
+        .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
+        .execute()
+      const revisionId = `${id}/${revision}`
+      await tx
+        .insertInto('role_revisions')
+        .values({ id: revisionId, event_id: '', role_id: id, revision, spec_json, content_hash, created_at: now })
+        .execute()
+      return [
+        { table: 'roles', id },
+        { table: 'role_revisions', id: revisionId },
+      ]
+    })
+  }
+
+  async deleteRole(id: string): Promise<void> {
+    await this.#deed('role.delete', async (tx, now) => {
+      await tx.updateTable('roles').set({ deleted_at: now }).where('id', '=', id).execute()
+      return [{ table: 'roles', id }]
+    })
+  }
+
+  /** Writes or replaces a user; roles by name. */
+  async user(
+    name: string,
+    { roles = [], traits = {}, disabled = false, votesCountFrom = null }: Person = {},
+    id = `usr_${name}`,
+  ): Promise<void> {
+    await this.#deed('user.update', async (tx, now) => {
+      const row = {
+        ...{ id, event_id: '', name, email: null, role_ids_json: canonicalJson(roles.map((role) => `rol_${role}`)) },
+        ...{
+          traits_json: canonicalJson(traits),
+          password_hash: null,
+          disabled: disabled ? (1 as const) : (0 as const),
+        },
+        ...{ deleted_at: null, created_at: now, votes_count_from: votesCountFrom },
+      }
+      await tx
+        .insertInto('users')
+        .values(row)
+        .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
+        .execute()
+      return [{ table: 'users', id }]
+    })
+  }
+
+  async deleteUser(id: string): Promise<void> {
+    await this.#deed('user.delete', async (tx, now) => {
+      await tx.updateTable('users').set({ deleted_at: now }).where('id', '=', id).execute()
+      return [{ table: 'users', id }]
+    })
+  }
+
+  async lock(kind: 'user' | 'role' | 'request', target: string, expiresAt: number | null = null): Promise<string> {
+    const id = `lck_${kind}_${target}_${this.#counter++}`
+    await this.#deed('lock.create', async (tx, now) => {
+      const row = { id, event_id: '', target_kind: kind, target_id: target, target_name: target, message: 'held' }
+      await tx
+        .insertInto('locks')
+        .values({ ...row, created_by: 'local-admin', created_at: now, expires_at: expiresAt, removed_at: null })
+        .execute()
+      return [{ table: 'locks', id }]
+    })
+    return id
+  }
+
+  async unlock(id: string): Promise<void> {
+    await this.#deed('lock.delete', async (tx, now) => {
+      await tx.updateTable('locks').set({ removed_at: now }).where('id', '=', id).execute()
+      return [{ table: 'locks', id }]
+    })
+  }
+
+  #counter = 0
+
+  async #deed(
+    type: NewEvent['type'],
+    change: (tx: Tx, now: number) => Promise<NonNullable<NewEvent['rows']>>,
+  ): Promise<void> {
+    await this.deeds.commitDeed(async (tx, now) => {
+      const rows = await change(tx, now)
+      return { result: null, events: [{ type, actor: ADMIN, outcome: 'success', rows }] }
+    })
+    // Consequences of the change follow in deeds of their own.
+    await this.sweeper.sweep()
+  }
+
+  // What people do.
+
+  async ask(
+    user: string,
+    roles: readonly string[],
+    more: { reason?: string; duration?: number; pendingFor?: number; reviewers?: string[] } = {},
+  ): Promise<AccessRequest> {
+    const { request } = await this.requests.ask(callerNamed(user), asked(roles, more))
+    return request
+  }
+
+  /** Votes with the digests that are current, as somebody does who has just looked. */
+  async vote(
+    user: string,
+    id: string,
+    decision: 'approve' | 'deny',
+    more: { reason?: string; duration?: number; seen?: AccessRequest } = {},
+  ): Promise<AccessRequest> {
+    const seen = more.seen ?? (await this.show(id))
+    const { requestDigest, factsDigest } = seen
+    const ballot = {
+      decision,
+      reason: more.reason ?? '',
+      durationMs: more.duration ?? null,
+      requestDigest,
+      factsDigest,
+    }
+    return this.requests.review(callerNamed(user), id, ballot, async () => {})
+  }
+
+  approve(
+    user: string,
+    id: string,
+    more: { reason?: string; duration?: number; seen?: AccessRequest } = {},
+  ): Promise<AccessRequest> {
+    return this.vote(user, id, 'approve', more)
+  }
+
+  deny(user: string, id: string, more: { reason?: string; seen?: AccessRequest } = {}): Promise<AccessRequest> {
+    return this.vote(user, id, 'deny', more)
+  }
+
+  /** As the local admin sees it. */
+  show(id: string): Promise<AccessRequest> {
+    return this.requests.show(LOCAL_ADMIN, id)
+  }
+
+  async events(): Promise<
+    { type: string; details: Record<string, unknown>; outcome: string; actor: { name: string } }[]
+  > {
+    const rows = await this.database.reads.selectFrom('audit_events').selectAll().orderBy('seq').execute()
+    return rows.map(({ type, outcome, details_json, actor_json }) => {
+      const details = JSON.parse(details_json ?? '{}') as Record<string, unknown>
+      return { type, outcome, details, actor: JSON.parse(actor_json) as { name: string } }
+    })
+  }
+
+  async eventTypes(): Promise<string[]> {
+    return (await this.events()).map((event) => event.type)
+  }
+
+  async outbox(): Promise<{ topic: string; body: Record<string, unknown> }[]> {
+    const rows = await this.database.reads.selectFrom('outbox').selectAll().orderBy(sql`rowid`).execute()
+    return rows.map(({ topic, body_json }) => ({ topic, body: JSON.parse(body_json) as Record<string, unknown> }))
+  }
+}
+
+export const LOCAL_ADMIN: Caller = { actor: ADMIN, userId: null, loginId: null, local: true }
+
+/** `alice` signed in: user `usr_alice`, login `lgn_alice`. */
+export function callerNamed(name: string, id = `usr_${name}`): Caller {
+  return { actor: { kind: 'user', id, name }, userId: id, loginId: `lgn_${name}`, local: false }
+}
+
+export function asked(
+  roles: readonly string[],
+  more: { reason?: string; duration?: number; pendingFor?: number; reviewers?: string[] } = {},
+) {
+  return {
+    roles,
+    reason: more.reason ?? 'because',
+    durationMs: more.duration ?? null,
+    pendingForMs: more.pendingFor ?? null,
+    reviewers: more.reviewers ?? [],
+  }
+}
