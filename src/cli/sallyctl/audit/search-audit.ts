@@ -1,0 +1,65 @@
+import type { AuditEvent } from '../../../contract/audit.ts'
+import type { CommandContext } from '../../shared/command-context.ts'
+import { CommandFailed } from '../../shared/command-failed.ts'
+import { utcTime } from '../../shared/format-time.ts'
+import { readInstant } from '../../shared/read-options.ts'
+import { renderTable, type Column } from '../../shared/table.ts'
+
+type Texts = 'user' | 'type' | 'request' | 'session' | 'resource' | 'text'
+export type SearchOptions = Readonly<Record<Texts | 'since' | 'until' | 'limit', string | undefined>>
+
+const PAGE = 100
+const MOST = 10_000
+
+const COLUMNS: readonly Column<AuditEvent>[] = [
+  { head: 'Seq', cell: (each) => String(each.seq) },
+  { head: 'Time (UTC)', cell: (each) => utcTime(each.time) },
+  { head: 'Type', cell: (each) => each.type },
+  { head: 'Who', cell: (each) => each.actor.name, shrinks: true },
+  { head: 'Outcome', cell: (each) => each.outcome },
+  { head: 'About', cell: aboutOf, shrinks: true },
+]
+
+export async function searchAudit(context: CommandContext, options: SearchOptions): Promise<void> {
+  const now = context.terminal.clock.now()
+  const { user, type, request, session, resource, text } = options
+  const wanted = readLimit(options.limit)
+  const filter = { user, type, request, session, resource, text }
+  const times = { since: readInstant(options.since, now), until: readInstant(options.until, now) }
+  const api = await context.dial.operator(context)
+  const events: AuditEvent[] = []
+  let cursor: string | undefined
+  while (events.length < wanted) {
+    const limit = Math.min(PAGE, wanted - events.length)
+    const page = await api.searchAudit({ query: { ...filter, ...times, cursor, limit } })
+    events.push(...page.items)
+    if (page.next === null || page.items.length === 0) break
+    cursor = page.next
+  }
+  const width = context.terminal.stdout.columns
+  await context.show(events, () => (events.length === 0 ? 'No events.' : renderTable(COLUMNS, events, width)))
+}
+
+function readLimit(text: string | undefined): number {
+  if (text === undefined) return PAGE
+  const limit = /^\d{1,5}$/.test(text) ? Number(text) : 0
+  if (limit < 1 || limit > MOST) throw new CommandFailed('usage', `--limit is a number from 1 to ${MOST}`)
+  return limit
+}
+
+/** Resource, request, session and the details, as one line. */
+function aboutOf(event: AuditEvent): string {
+  const parts = [
+    event.resource === null ? '' : `${event.resource.kind} ${event.resource.name}`,
+    event.request ?? '',
+    event.session ?? '',
+    event.details === null ? '(details pruned)' : detailsOf(event.details),
+  ]
+  return parts.filter((part) => part !== '').join(' ')
+}
+
+function detailsOf(details: Readonly<Record<string, unknown>>): string {
+  return Object.entries(details)
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' ')
+}

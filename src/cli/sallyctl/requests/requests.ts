@@ -1,0 +1,40 @@
+import type { RequestState } from '../../../contract/request.ts'
+import { allPages } from '../../shared/all-pages.ts'
+import type { CommandContext } from '../../shared/command-context.ts'
+import { describeRequest, requestTable } from '../../shared/describe-request.ts'
+import { reviewRequest } from '../../shared/review-request.ts'
+
+export interface RequestFilter {
+  readonly state: RequestState | undefined
+  readonly user: string | undefined
+  readonly role: string | undefined
+}
+
+export async function listRequests(context: CommandContext, { state, user, role }: RequestFilter): Promise<void> {
+  const api = await context.dial.operator(context)
+  const items = await allPages((cursor) => api.listRequests({ query: { scope: 'all', state, user, role, cursor } }))
+  await context.show(items, () => requestTable(items, context.terminal.stdout.columns))
+}
+
+export async function showRequest(context: CommandContext, id: string): Promise<void> {
+  const api = await context.dial.operator(context)
+  const request = await api.showRequest({ params: { id } })
+  await context.show(request, () => describeRequest(request))
+}
+
+/** The local admin never reviews: a vote is always that of a signed-in account. */
+export async function vote(
+  context: CommandContext,
+  decision: 'approve' | 'deny',
+  id: string,
+  options: { readonly reason: string | undefined; readonly duration: string | undefined },
+): Promise<void> {
+  const api = await context.dial.signedIn(context)
+  await reviewRequest(context, api, { id, decision, reason: options.reason ?? '', duration: options.duration })
+}
+
+export async function revoke(context: CommandContext, id: string, reason = ''): Promise<void> {
+  const api = await context.dial.operator(context)
+  const request = await api.revokeGrant({ params: { id }, body: { reason } })
+  await context.show(request, () => describeRequest(request))
+}
