@@ -63,6 +63,8 @@ export class Snapshot {
   readonly #grants = new Map<string, GrantFacts>()
   readonly #grantsByUser = new Map<string, Set<string>>()
   readonly #locks = new Map<string, Omit<LocksTable, 'event_id'>>()
+  /** Ends that the store has not taken yet: a row that is read again must not bring the right back. */
+  readonly #taken = new Map<string, { taken: TakenAway; now: number }>()
   #position = 0
 
   private constructor(db: Kysely<Tables>) {
@@ -157,6 +159,7 @@ export class Snapshot {
 
   /** Takes power away in memory at once; the row follows when the store can write. */
   takeAway(taken: TakenAway, now: number): void {
+    if (taken.kind !== 'lock') this.#taken.set(taken.id, { taken, now })
     if (taken.kind === 'lock') this.#locks.set(taken.lock.id, taken.lock)
     if (taken.kind === 'login') {
       const login = this.#logins.get(taken.id)
@@ -169,6 +172,22 @@ export class Snapshot {
       const end = { ended_at: now, end_reason: reason, ended_by: by, end_comment: comment }
       this.#grants.set(taken.id, { ...grant, state: 'ended', ...end })
     }
+  }
+
+  #takeAgain(id: string, isStored: boolean): void {
+    const { taken, now } = this.#taken.get(id) ?? {}
+    if (isStored) this.#taken.delete(id)
+    else if (taken && now !== undefined) this.takeAway(taken, now)
+  }
+
+  /** Drops what ended before `until` and is of no use for explaining an end any more. */
+  forgetEnded(until: number): void {
+    for (const [id, grant] of this.#grants) {
+      if (grant.state !== 'ended' || (grant.ended_at ?? Infinity) >= until) continue
+      this.#grants.delete(id)
+      this.#grantsByUser.get(grant.user_id)?.delete(id)
+    }
+    for (const [id, login] of this.#logins) if ((login.ended_at ?? Infinity) < until) this.#logins.delete(id)
   }
 
   async #read(row: RowRef): Promise<void> {
@@ -248,6 +267,7 @@ export class Snapshot {
     const row = await this.#db.selectFrom('login_sessions').selectAll().where('id', '=', id).executeTakeFirst()
     // Ended ones stay until restart: the reason of their end is shown to the sessions they close.
     if (row) this.#logins.set(id, row)
+    this.#takeAgain(id, row?.ended_at !== null)
   }
 
   async #readGrant(id: string): Promise<void> {
@@ -257,6 +277,7 @@ export class Snapshot {
     this.#grants.set(id, { ...rest, roles: JSON.parse(roles_json) as PinnedRole[] })
     const ofUser = this.#grantsByUser.get(row.user_id) ?? new Set()
     this.#grantsByUser.set(row.user_id, ofUser.add(id))
+    this.#takeAgain(id, row.state === 'ended')
   }
 
   async #readLock(id: string): Promise<void> {
