@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { seededStore, type SeededStore } from '../../test/support/seeded-store.ts'
 import { silentLog } from '../foundation/log.ts'
+import { recordingFile } from '../recording/recordings-folder.ts'
 import { createSealer } from '../identity/sealing.ts'
 import { createSecretKey, randomBytes } from 'node:crypto'
 import type { AuthorizeInput, EndNotice } from './control-plane.ts'
@@ -92,7 +93,7 @@ describe('authorize', () => {
     const [event] = await store.events('session.start')
     expect(event).toMatchObject({ session_id: facts.sessionId, grant_ids_json: '["grt_1"]', request_id: 'req_1' })
     expect(JSON.parse(event?.details_json ?? '')).toMatchObject({
-      recording: `${facts.sessionId}.rec`,
+      recording: recordingFile(facts.sessionId),
       certificate: '7',
     })
   })

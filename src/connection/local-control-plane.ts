@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
 import type { Deed, DeedLog, NewEvent, Tx } from '../audit/deed.ts'
 import type { Actor } from '../contract/audit.ts'
 import { Refused } from '../foundation/errors.ts'
@@ -8,6 +7,7 @@ import { newId } from '../foundation/ids.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Snapshot } from '../grants/snapshot.ts'
 import type { Sealer } from '../identity/sealing.ts'
+import { recordingFile, recordingPath } from '../recording/recordings-folder.ts'
 import type { AuthorizationFacts } from './authorization.ts'
 import type {
   AuthorizeAnswer,
@@ -19,6 +19,7 @@ import type {
   SessionEnd,
   SessionRecordEvent,
 } from './control-plane.ts'
+import { endSessionDeed } from './end-session.ts'
 import { decideAccess, type AccessDecision } from './decide-access.ts'
 import { LiveSessions, type LiveSession, type Recheck } from './live-sessions.ts'
 
@@ -212,8 +213,8 @@ export class LocalControlPlane implements ControlPlane {
     now: number,
   ): Promise<Deed<Outcome>> {
     const facts = this.#facts(input, decision, now)
-    const { key, keyId, path } = facts.recording
-    const file = path.slice(this.#options.recordingsDir.length + 1)
+    const { key, keyId } = facts.recording
+    const file = recordingFile(facts.sessionId)
     await tx
       .insertInto('sessions')
       .values({
@@ -310,7 +311,7 @@ export class LocalControlPlane implements ControlPlane {
       idleMs: options.idleMs,
       offlineGraceMs: Math.min(offlineGraceMs, options.offlineGraceMs ?? offlineGraceMs),
       recording: {
-        path: join(recordingsDir, `${sessionId}.rec`),
+        path: recordingPath(recordingsDir, recordingFile(sessionId)),
         keyId: `key_${randomBytes(8).toString('hex')}`,
         key: randomBytes(32),
         mode: options.recordSession,
@@ -404,47 +405,4 @@ function splitAddress(address: string): [string, number] {
   const at = address.lastIndexOf(':')
   const host = address.slice(0, at)
   return [host.startsWith('[') ? host.slice(1, -1) : host, Number(address.slice(at + 1))]
-}
-
-export interface EndSessionInput {
-  readonly sessionId: string
-  readonly reason: string
-  readonly complete: boolean
-  readonly contents: readonly string[]
-  readonly head: RecordingHead | null
-  readonly about: Pick<NewEvent, 'actor' | 'login' | 'request' | 'grants' | 'session' | 'resource'>
-}
-
-/** Also replayed from the spill file after a restart. */
-export async function endSessionDeed(tx: Tx, now: number, input: EndSessionInput): Promise<Deed<null>> {
-  const { head } = input
-  const state = input.complete ? 'complete' : head === null ? 'missing' : 'cut_short'
-  await tx
-    .updateTable('sessions')
-    .set({
-      ended_at: now,
-      end_reason: input.reason,
-      recording_state: state,
-      recording_bytes: head?.bytes ?? 0,
-      recording_head: head?.digest ?? null,
-      recording_chunks: head?.chunks ?? 0,
-      contents_json: JSON.stringify(input.contents),
-    })
-    .where('id', '=', input.sessionId)
-    .where('ended_at', 'is', null)
-    .execute()
-  const event: NewEvent = {
-    type: 'session.end',
-    ...input.about,
-    outcome: input.complete ? 'success' : 'failure',
-    details: {
-      reason: input.reason,
-      recording: state,
-      chunks: head?.chunks ?? 0,
-      digest: head?.digest ?? null,
-      contents: input.contents,
-    },
-    rows: [{ table: 'sessions', id: input.sessionId }],
-  }
-  return { result: null, events: [event] }
 }
