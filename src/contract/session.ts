@@ -25,7 +25,7 @@ export const Session = z.object({
 export type Session = z.infer<typeof Session>
 
 export const SessionListQuery = PageQuery.extend({
-  live: z.coerce.boolean().optional(),
+  live: z.stringbool().optional(),
   user: Name.optional(),
   node: Name.optional(),
 })
