@@ -8,22 +8,27 @@ export class WrongRecordingKey extends Error {
   override readonly name = 'WrongRecordingKey'
 }
 
+export interface ReadChunk {
+  readonly records: readonly RecordingRecord[]
+  readonly digest: Buffer
+}
+
 /**
  * A file's records, chunk by chunk, to its last whole chunk; the answer at the end says whether that is the file's own end
- * (`closed`) or a cut. `bytes` of records are valid until the next record is asked for.
+ * (`closed`) or a cut. `bytes` of records are theirs to keep.
  * Errors: RecordingAltered, WrongRecordingKey, those of open(2) and read(2).
  */
-export async function* readRecording(path: string, key: Uint8Array): AsyncGenerator<RecordingRecord[], WalkEnd> {
+export async function* readRecording(path: string, key: Uint8Array): AsyncGenerator<ReadChunk, WalkEnd> {
   let opener: ChunkOpener | null = null
   const chunks = walkChunks(path)
   try {
     for (;;) {
       const next = await chunks.next()
       if (next.done) return next.value
-      const { file, header, bytes } = next.value
+      const { file, header, bytes, digest } = next.value
       opener ??= ChunkOpener.open(file, key)
       if (opener === null) throw new WrongRecordingKey('the key is not that of the recording')
-      yield recordsOf(opener.body(header, bytes), header.index)
+      yield { records: recordsOf(opener.body(header, bytes), header.index), digest }
     }
   } finally {
     await chunks.return({ file: null, head: null, closed: false, gap: false, tornBytes: 0 })

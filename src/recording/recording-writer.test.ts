@@ -79,7 +79,7 @@ async function played(): Promise<{ records: RecordingRecord[]; end: WalkEnd }> {
   for (;;) {
     const next = await chunks.next()
     if (next.done) return { records, end: next.value }
-    records.push(...next.value)
+    records.push(...next.value.records)
   }
 }
 const texts = (records: readonly RecordingRecord[]): string[] =>

@@ -1,5 +1,6 @@
 import { RecordingAltered } from '../formats/recording-chunk.ts'
 import type { RecordingHead } from './chunk-file.ts'
+import { readRecording } from './recording-reader.ts'
 import { walkChunks, type WalkEnd } from './walk-chunks.ts'
 
 /** A place in a file's chain, known from elsewhere. */
@@ -32,13 +33,20 @@ export interface RecordingVerdict {
   readonly head: RecordingHead | null
 }
 
-/** Follows a file's chain, without its key, and compares it with what the store and the checkpoints know. */
-export async function verifyRecording(path: string, expected: ExpectedRecording): Promise<RecordingVerdict> {
+/**
+ * Follows a file's chain, without its key, and compares it with what the store and the checkpoints know. With the key each
+ * chunk is opened as well. Errors: WrongRecordingKey, those of open(2) and read(2) but ENOENT.
+ */
+export async function verifyRecording(
+  path: string,
+  expected: ExpectedRecording,
+  key: Uint8Array | null = null,
+): Promise<RecordingVerdict> {
   const known = expected.end === null ? expected.checkpoints : [...expected.checkpoints, expected.end]
   const wanted = new Set(known.map((head) => head.chunks))
   const found = new Map<number, string>()
   try {
-    const end = await walk(path, wanted, found)
+    const end = await walk(key === null ? digestsOf(path) : openedDigestsOf(path, key), wanted, found)
     return { problems: compare(expected, known, found, end), head: end.head }
   } catch (error) {
     if (error instanceof RecordingAltered) {
@@ -50,13 +58,40 @@ export async function verifyRecording(path: string, expected: ExpectedRecording)
   }
 }
 
-async function walk(path: string, wanted: ReadonlySet<number>, found: Map<number, string>): Promise<WalkEnd> {
+interface ChainPlace {
+  /** Chunks up to here */
+  readonly count: number
+  readonly digest: Buffer
+}
+
+async function* digestsOf(path: string): AsyncGenerator<ChainPlace, WalkEnd> {
   const chunks = walkChunks(path)
   for (;;) {
     const next = await chunks.next()
     if (next.done) return next.value
-    const count = next.value.header.index + 1
-    if (wanted.has(count)) found.set(count, next.value.digest.toString('hex'))
+    yield { count: next.value.header.index + 1, digest: next.value.digest }
+  }
+}
+
+async function* openedDigestsOf(path: string, key: Uint8Array): AsyncGenerator<ChainPlace, WalkEnd> {
+  const chunks = readRecording(path, key)
+  for (let count = 1; ; count++) {
+    const next = await chunks.next()
+    if (next.done) return next.value
+    yield { count, digest: next.value.digest }
+  }
+}
+
+async function walk(
+  places: AsyncGenerator<ChainPlace, WalkEnd>,
+  wanted: ReadonlySet<number>,
+  found: Map<number, string>,
+): Promise<WalkEnd> {
+  for (;;) {
+    const next = await places.next()
+    if (next.done) return next.value
+    const { count, digest } = next.value
+    if (wanted.has(count)) found.set(count, digest.toString('hex'))
   }
 }
 
