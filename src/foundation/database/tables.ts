@@ -91,6 +91,8 @@ export interface RoleRevisionsTable extends PowerRow {
   revision: number
   spec_json: string
   content_hash: string
+  /** From the document's metadata: says nothing about what the role gives */
+  description: string | null
   created_at: number
 }
 

@@ -36,7 +36,7 @@ export const first: Migration = {
     `create unique index roles_name on roles (name) where deleted_at is null`,
     `create table role_revisions (
       id text primary key, event_id text not null, role_id ${references('roles')}, revision ${int} not null,
-      spec_json text not null, content_hash text not null, created_at ${int} not null,
+      spec_json text not null, content_hash text not null, description text, created_at ${int} not null,
       unique (role_id, revision)) ${strict}`,
     `create table nodes (
       id text primary key, event_id text not null, name text not null, address text not null, labels_json text not null,

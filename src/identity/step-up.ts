@@ -1,0 +1,83 @@
+import { Refused } from '../foundation/errors.ts'
+import type { AttemptLimiter } from './attempt-limiter.ts'
+import type { Doer, StoreParts } from './doer.ts'
+import type { Sealer } from './sealing.ts'
+import { newToken, tokenHash } from './tokens.ts'
+import { hasConfirmedFactor, useCode } from './totp.ts'
+
+const STEP_UP_MS = 5 * 60_000
+
+export interface StepUpParts extends StoreParts {
+  readonly sealer: Sealer
+  readonly limiter: AttemptLimiter
+}
+
+/**
+ * Trades a code for a token that is good once, for five minutes, on this login and for this action (see contract/routes.ts).
+ * Throws Refused: bad_credentials, code_already_used, too_many_attempts, second_factor_setup_required.
+ */
+export async function stepUp(
+  parts: StepUpParts,
+  doer: Doer,
+  who: { readonly userId: string; readonly loginId: string; readonly address: string },
+  input: { readonly action: string; readonly code: string },
+): Promise<string> {
+  const attempt = parts.limiter.begin(`codes of ${who.userId}`, who.address)
+  const { token, hash } = newToken('stepUp')
+  try {
+    await parts.deeds.commitDeed(async (tx, now) => {
+      if (!(await hasConfirmedFactor(tx, who.userId)))
+        throw new Refused('second_factor_setup_required', 'you have no second factor yet', 'run: sally mfa add')
+      const factor = await useCode(tx, parts.sealer, { userId: who.userId }, input.code, now)
+      await tx.deleteFrom('step_ups').where('expires_at', '<=', now).execute()
+      const row = { token_hash: hash, login_id: who.loginId, action: input.action, expires_at: now + STEP_UP_MS }
+      await tx
+        .insertInto('step_ups')
+        .values({ ...row, used_at: null })
+        .execute()
+      const details = { action: input.action, factor }
+      return {
+        result: null,
+        events: [{ type: 'mfa.step_up', actor: doer.actor, login: who.loginId, outcome: 'success', details }],
+      }
+    })
+  } catch (error) {
+    if (!(error instanceof Refused) || (error.code !== 'bad_credentials' && error.code !== 'code_already_used'))
+      attempt.takeBack()
+    throw error
+  }
+  attempt.succeed()
+  return token
+}
+
+/** Uses a token up; one statement, so that two calls never share it. Throws Refused('step_up_required'). */
+export async function spendStepUp(
+  parts: Pick<StoreParts, 'database' | 'clock'>,
+  loginId: string,
+  action: string,
+  token: string,
+): Promise<void> {
+  const hash = tokenHash('stepUp', token)
+  const now = parts.clock.now()
+  const spent =
+    hash !== null &&
+    (await parts.database.transact(async (tx) => {
+      const result = await tx
+        .updateTable('step_ups')
+        .set({ used_at: now })
+        .where('token_hash', '=', hash)
+        .where('login_id', '=', loginId)
+        .where('action', '=', action)
+        .where('used_at', 'is', null)
+        .where('expires_at', '>', now)
+        .executeTakeFirst()
+      return result.numUpdatedRows === 1n
+    }))
+  if (!spent)
+    throw new Refused(
+      'step_up_required',
+      'that confirmation is unknown, used, too old or for something else',
+      'confirm again with the next code',
+      { action },
+    )
+}
