@@ -104,13 +104,21 @@ export async function acceptedDigests(database: Database): Promise<ReadonlySet<s
     .select('details_json')
     .where('type', '=', 'audit.accept_rollback')
     .execute()
-  const digests = events.map((event) => lostDigest(event.details_json))
-  return new Set(digests.filter((digest) => digest !== null))
+  return new Set(
+    events.map((event) => lostHistory(event.details_json)?.digest).filter((digest) => digest !== undefined),
+  )
 }
 
-/** Of an audit.accept_rollback event's details; null when it names none. */
-export function lostDigest(detailsJson: string | null): string | null {
-  const details = JSON.parse(detailsJson ?? '{}') as { lost?: { digest?: unknown } | null }
-  const digest = details.lost?.digest
-  return typeof digest === 'string' ? digest : null
+/**
+ * Of an audit.accept_rollback event's details: the digest of the last checkpoint of the history that was given up, and the
+ * event up to which it is this one's too. null when it names none.
+ */
+export function lostHistory(detailsJson: unknown): { readonly digest: string; readonly kept: number } | null {
+  try {
+    const details = JSON.parse(String(detailsJson)) as { lost: { digest: unknown }; kept: { seq: unknown } }
+    const { digest } = details.lost
+    return typeof digest === 'string' ? { digest, kept: Number(details.kept.seq) } : null
+  } catch {
+    return null
+  }
 }

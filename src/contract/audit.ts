@@ -107,6 +107,8 @@ export const Verification = z.object({
   sessionFiles: z.int(),
   /** True: a checkpoint or key from outside the database confirmed the head. */
   anchored: z.boolean(),
+  /** What the reader must know besides: UNANCHORED, how far the checkpoints outside reach, what was pruned. */
+  notes: z.array(z.string()),
   problems: z.array(z.object({ kind: z.string(), where: z.string(), message: z.string() })),
 })
 export type Verification = z.infer<typeof Verification>

@@ -1,0 +1,175 @@
+import type { KeyObject } from 'node:crypto'
+import type { Verification } from '../../contract/audit.ts'
+import { checkpointKey, type SessionHead } from '../../formats/checkpoint-note.ts'
+import { openSnapshot, type Snapshot } from '../../foundation/database/open-snapshot.ts'
+import { storeTrouble } from '../../foundation/database/store-errors.ts'
+import type { SessionsTable } from '../../foundation/database/tables.ts'
+import { Refused } from '../../foundation/errors.ts'
+import { type Anchors, readAnchors } from './anchors.ts'
+import { type ChainFacts, verifyChain } from './chain.ts'
+import { Problems } from './problems.ts'
+import { verifyRows } from './rows.ts'
+
+export type SessionFileState =
+  | { readonly state: 'whole' }
+  | { readonly state: 'altered' | 'missing'; readonly message: string }
+
+export interface VerifyInput {
+  /** The database file: of a running daemon, or a copy. Opened read-only. */
+  readonly database: string
+  /** Public checkpoint keys (SPKI PEM) that come from outside the store */
+  readonly trusted?: readonly string[]
+  /** File of checkpoints outside; null: none */
+  readonly outside?: string | null
+  /** Checks one session's file; `head` is what the last checkpoint tells of it. Left out: files are not checked. */
+  readonly sessionFile?: (session: SessionsTable, head: SessionHead | null) => Promise<SessionFileState>
+  /** Also asks SQLite whether the file itself is whole. */
+  readonly checkFile?: boolean
+  readonly signal?: AbortSignal
+}
+
+export const UNANCHORED = 'UNANCHORED: proves consistency only'
+/** Checkpoints come each minute; this much without one is not an accident of timing. */
+const UNCOVERED_MS = 10 * 60_000
+
+/**
+ * Verifies chain, checkpoints, rows and session files of one unmoving state of the store. What is wrong is in the answer, also
+ * when the file is damaged. Errors: Refused('malformed') for a key or outside file that cannot be read; the signal's reason.
+ */
+export async function verifyAudit(input: VerifyInput): Promise<Verification> {
+  const problems = new Problems()
+  const answer = { events: 0, rows: 0, checkpoints: 0, sessionFiles: 0, anchored: false, notes: [] as string[] }
+  const trusted = (input.trusted ?? []).map(readTrusted)
+  let snapshot: Snapshot | null = null
+  try {
+    snapshot = openSnapshot(input.database)
+    Object.assign(answer, await verifySnapshot(input, snapshot, trusted, problems))
+  } catch (error) {
+    const trouble = storeTrouble(error) ?? schemaTrouble(error)
+    if (trouble === null) throw error
+    problems.add('database_damaged', input.database, `the database cannot be read: ${trouble}`)
+  } finally {
+    snapshot?.close()
+  }
+  return { ...answer, problems: problems.list() }
+}
+
+async function verifySnapshot(
+  input: VerifyInput,
+  snapshot: Snapshot,
+  trusted: readonly KeyObject[],
+  problems: Problems,
+): Promise<Omit<Verification, 'problems'>> {
+  checkFileAndSchema(input, snapshot, problems)
+  const pause = async (): Promise<void> => {
+    input.signal?.throwIfAborted()
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve)
+    })
+  }
+  const outside = input.outside ?? null
+  const local = localKeys(snapshot)
+  const anchors = await readAnchors({ snapshot, problems, trusted, local, outside, pause })
+  const chain = await verifyChain({ snapshot, problems, reached: (seq, head) => anchors.reached(seq, head), pause })
+  anchors.finish(chain.lastSeq)
+  checkCovered(input, anchors, chain, problems)
+  const rows = await verifyRows({ snapshot, problems, index: chain.rows, pause })
+  const sessionFiles = await verifySessionFiles(input, snapshot, anchors, problems)
+  const anchored = anchors.outsideCheckpoints > 0 || (trusted.length > 0 && anchors.lastIsTrusted)
+  return {
+    events: chain.events,
+    rows,
+    checkpoints: anchors.checkpoints,
+    sessionFiles,
+    anchored,
+    notes: notes(input, anchors, chain, anchored),
+  }
+}
+
+function checkFileAndSchema(input: VerifyInput, snapshot: Snapshot, problems: Problems): void {
+  for (const row of snapshot.rows("select type, name from sqlite_schema where type in ('trigger', 'view')")) {
+    const what = `${String(row['type'])} ${String(row['name'])}`
+    problems.add('schema_altered', what, `the file holds a ${what} that Sallyport never made`)
+  }
+  if (input.checkFile !== true) return
+  for (const row of snapshot.rows('pragma integrity_check')) {
+    const line = String(Object.values(row)[0])
+    if (line !== 'ok') problems.add('database_damaged', input.database, line)
+  }
+}
+
+function checkCovered(input: VerifyInput, anchors: Anchors, chain: ChainFacts, problems: Problems): void {
+  const expected = (input.trusted ?? []).length > 0 || (input.outside ?? null) !== null || anchors.checkpoints > 0
+  if (!expected || chain.events === 0) return
+  if ((input.trusted ?? []).length > 0 && anchors.lastTime !== null && !anchors.lastIsTrusted) {
+    problems.add('wrong_key', 'the last checkpoint', 'the last checkpoint is not signed by the trusted key')
+  }
+  if (anchors.lastTime === null) {
+    problems.add('checkpoint_missing', 'checkpoint 1', 'there is no checkpoint that can be trusted')
+  } else if (chain.lastTime - anchors.lastTime > UNCOVERED_MS) {
+    const since = new Date(anchors.lastTime).toISOString()
+    problems.add('checkpoint_missing', 'the last checkpoint', `no checkpoint after ${since}, while events went on`)
+  }
+  if ((input.outside ?? null) !== null && anchors.outsideCheckpoints === 0) {
+    problems.add('checkpoint_missing', String(input.outside), 'the file outside holds no checkpoint')
+  }
+}
+
+async function verifySessionFiles(
+  input: VerifyInput,
+  snapshot: Snapshot,
+  anchors: Anchors,
+  problems: Problems,
+): Promise<number> {
+  if (!input.sessionFile) return 0
+  let count = 0
+  for (const row of snapshot.rows('select * from sessions order by started_at, id')) {
+    input.signal?.throwIfAborted()
+    const session = row as unknown as SessionsTable
+    const result = await input.sessionFile(session, anchors.sessions.get(session.id) ?? null)
+    count += 1
+    if (result.state === 'whole') continue
+    problems.add(`session_file_${result.state}`, `session ${session.id}`, result.message)
+  }
+  return count
+}
+
+function notes(input: VerifyInput, anchors: Anchors, chain: ChainFacts, anchored: boolean): string[] {
+  const lines: string[] = []
+  if (!anchored) lines.push(UNANCHORED)
+  else if (anchors.outsideSize === null) {
+    lines.push('no checkpoint file from outside: a return to an older state with its own checkpoints would not be seen')
+  } else if (anchors.outsideSize < chain.lastSeq) {
+    lines.push(`the checkpoints outside reach event ${String(anchors.outsideSize)} of ${String(chain.lastSeq)}`)
+  }
+  if (chain.pruned > 0) lines.push(`pruned: ${String(chain.pruned)} events have lost their details to retention`)
+  if (!input.sessionFile) lines.push('session files were not checked')
+  return lines
+}
+
+function localKeys(snapshot: Snapshot): KeyObject[] {
+  const keys: KeyObject[] = []
+  for (const row of snapshot.rows("select public_key from authorities where kind = 'checkpoint'")) {
+    try {
+      keys.push(checkpointKey(String(row['public_key'])))
+    } catch {
+      // A key that somebody made unreadable signs nothing; its row tells of it.
+    }
+  }
+  return keys
+}
+
+function readTrusted(pem: string): KeyObject {
+  try {
+    return checkpointKey(pem)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : ''
+    throw new Refused('malformed', `the trusted key cannot be used: ${why}`, 'run: sallyctl ca export')
+  }
+}
+
+/** A table or column is gone. */
+function schemaTrouble(error: unknown): string | null {
+  const { code, message } = error as { code?: unknown; message?: unknown }
+  return code === 'ERR_SQLITE_ERROR' ? String(message) : null
+}
