@@ -69,11 +69,8 @@ export class AccessWorld {
       const before = await tx.selectFrom('roles').selectAll().where('id', '=', id).executeTakeFirst()
       const revision = (before?.revision ?? 0) + 1
       const row = { id, event_id: '', name, revision, content_hash, deleted_at: null }
-      await tx
-        .insertInto('roles')
-        .values(row)
-        .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
-        .execute()
+      if (before) await tx.updateTable('roles').set(row).where('id', '=', id).execute()
+      else await tx.insertInto('roles').values(row).execute()
       const revisionId = `${id}/${revision}`
       await tx
         .insertInto('role_revisions')
@@ -109,11 +106,8 @@ export class AccessWorld {
         },
         ...{ deleted_at: null, created_at: now, votes_count_from: votesCountFrom },
       }
-      await tx
-        .insertInto('users')
-        .values(row)
-        .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
-        .execute()
+      const updated = await tx.updateTable('users').set(row).where('id', '=', id).executeTakeFirst()
+      if (updated.numUpdatedRows === 0n) await tx.insertInto('users').values(row).execute()
       return [{ table: 'users', id }]
     })
   }
