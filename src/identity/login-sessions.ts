@@ -1,9 +1,9 @@
 import type { Deed, NewEvent, SpilledOrder, Tx } from '../audit/deed.ts'
-import type { Actor } from '../contract/audit.ts'
+import { z } from 'zod'
+import { Actor } from '../contract/audit.ts'
 import type { LoginSession } from '../contract/login.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Database } from '../foundation/database/open-database.ts'
-import type { LoginSessionsTable } from '../foundation/database/tables.ts'
 import { Refused } from '../foundation/errors.ts'
 import type { Doer, StoreParts } from './doer.ts'
 import { lockMessage } from './people.ts'
@@ -126,12 +126,8 @@ export async function listLogins(
   }))
 }
 
-interface EndOrder {
-  readonly ids: readonly string[]
-  readonly reason: string
-  readonly actor: Actor
-  readonly by: string | null
-}
+const EndOrder = z.object({ ids: z.array(z.string()), reason: z.string(), actor: Actor, by: z.string().nullable() })
+type EndOrder = z.infer<typeof EndOrder>
 
 /** Ends one login session: the user's own, or any by an operator (`userId` null). Throws Refused('not_found'). */
 export async function endLogin(parts: StoreParts, doer: Doer, loginId: string, userId: string | null): Promise<void> {
@@ -160,7 +156,7 @@ export async function endLoginsOf(parts: StoreParts, doer: Doer, userId: string,
 }
 
 /** Ends in memory first: what these logins opened closes now, whether or not the store can write. */
-async function endLogins(parts: StoreParts, doer: Doer, ids: readonly string[], reason: string): Promise<void> {
+async function endLogins(parts: StoreParts, doer: Doer, ids: string[], reason: string): Promise<void> {
   const now = parts.clock.now()
   for (const id of ids) parts.takeAway({ kind: 'login', id }, now)
   const order: EndOrder = { ids, reason, actor: doer.actor, by: doer.loginId }
@@ -182,7 +178,7 @@ function endingOf(order: EndOrder): (tx: Tx, now: number) => Promise<Deed<null>>
 export function replayEndLogins(
   input: Readonly<Record<string, unknown>>,
 ): (tx: Tx, now: number) => Promise<Deed<null>> {
-  return endingOf(input as unknown as EndOrder)
+  return endingOf(EndOrder.parse(input))
 }
 
 /** Ends rows inside another deed; one event each. Those that have ended stay as they are. */
@@ -210,5 +206,3 @@ function endEvent(order: EndOrder, id: string, rows: readonly string[]): NewEven
     rows: rows.map((row) => ({ table: 'login_sessions', id: row })),
   }
 }
-
-export type NewLogin = Omit<LoginSessionsTable, 'event_id' | 'ended_at' | 'end_reason'>

@@ -1,0 +1,11 @@
+import type { Replay } from '../audit/commit-deed.ts'
+import { replayAddLock } from './locks.ts'
+import { replayEndLogins } from './login-sessions.ts'
+import { replayRemoveUser } from './users.ts'
+
+/** Orders of this folder that may wait in the spill file, for DeedLog.registerReplay at start. */
+export const IDENTITY_REPLAYS: Readonly<Record<string, Replay>> = {
+  'login.end': replayEndLogins,
+  'user.remove': replayRemoveUser,
+  'lock.add': replayAddLock,
+}

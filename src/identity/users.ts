@@ -1,0 +1,267 @@
+import type { Deed, NewEvent, RowRef, Tx } from '../audit/deed.ts'
+import { z } from 'zod'
+import { Actor } from '../contract/audit.ts'
+import type { User, UserDocument } from '../contract/user.ts'
+import type { Database } from '../foundation/database/open-database.ts'
+import type { UsersTable } from '../foundation/database/tables.ts'
+import { Refused } from '../foundation/errors.ts'
+import { newId } from '../foundation/ids.ts'
+import type { AttemptLimiter } from './attempt-limiter.ts'
+import type { Doer, StoreParts } from './doer.ts'
+import { invite, INVITATION_MS, voidInvitations } from './invitations.ts'
+import type { NewInvitation } from './invitations.ts'
+import { endRows } from './login-sessions.ts'
+import { roleIdsOf } from './roles.ts'
+
+/** After an admin's reset, votes do not count for a day. */
+const RESET_VOTES_MS = 24 * 3_600_000
+
+export interface UserFields {
+  readonly name: string
+  readonly email?: string | undefined
+  readonly roles: readonly string[]
+  readonly traits: Readonly<Record<string, readonly string[]>>
+}
+
+/** Makes a user and an invitation. Throws Refused: exists, role_unknown. */
+export async function addUser(
+  parts: StoreParts,
+  doer: Doer,
+  fields: UserFields,
+  lifeMs = INVITATION_MS,
+): Promise<{ readonly id: string; readonly invitation: NewInvitation }> {
+  return await parts.deeds.commitDeed(async (tx, now) => {
+    const { row, event } = await insertUser(tx, doer, { ...fields, disabled: false }, now)
+    const invitation = await invite(tx, doer, row, lifeMs, now)
+    return { result: { id: row.id, invitation }, events: [event, invitation.event] }
+  })
+}
+
+/** Writes a user's document. Without `replace` a user of that name must not be there. Throws Refused: exists, role_unknown. */
+export async function putUser(
+  parts: StoreParts,
+  doer: Doer,
+  document: UserDocument,
+  replace: boolean,
+): Promise<{ id: string; created: boolean }> {
+  const fields = { name: document.metadata.name, ...document.spec }
+  return await parts.deeds.commitDeed<{ id: string; created: boolean }>(async (tx, now) => {
+    const before = await findUser(tx, fields.name)
+    if (!before || !replace) {
+      const { row, event } = await insertUser(tx, doer, fields, now)
+      return { result: { id: row.id, created: true }, events: [event] }
+    }
+    const events = await updateUser(tx, doer, before, fields, now)
+    return { result: { id: before.id, created: false }, events }
+  })
+}
+
+async function insertUser(
+  tx: Tx,
+  doer: Doer,
+  fields: UserFields & { readonly disabled: boolean },
+  now: number,
+): Promise<{ row: UsersTable; event: NewEvent }> {
+  if (await findUser(tx, fields.name))
+    throw new Refused('exists', `there is a user "${fields.name}"`, `to change it: sallyctl edit user/${fields.name}`)
+  const row: UsersTable = {
+    ...{ id: newId('user', now), event_id: '', name: fields.name, ...(await columns(tx, fields)) },
+    ...{ password_hash: null, deleted_at: null, created_at: now, votes_count_from: null },
+  }
+  await tx.insertInto('users').values(row).execute()
+  return { row, event: userEvent('user.create', doer, row, { ...described(fields) }, [row.id]) }
+}
+
+async function updateUser(
+  tx: Tx,
+  doer: Doer,
+  before: UsersTable,
+  fields: UserFields & { readonly disabled: boolean },
+  now: number,
+): Promise<readonly [NewEvent, ...NewEvent[]]> {
+  await tx
+    .updateTable('users')
+    .set(await columns(tx, fields))
+    .where('id', '=', before.id)
+    .execute()
+  const event = userEvent('user.update', doer, before, { ...described(fields) }, [before.id])
+  if (!fields.disabled) return [event]
+  return [event, ...(await endAll(tx, doer, before.id, 'account disabled', now))]
+}
+
+async function columns(tx: Tx, fields: UserFields & { readonly disabled: boolean }) {
+  return {
+    email: fields.email ?? null,
+    role_ids_json: JSON.stringify(await roleIdsOf(tx, fields.roles)),
+    traits_json: JSON.stringify(fields.traits),
+    disabled: fields.disabled ? (1 as const) : (0 as const),
+  }
+}
+
+function described({ email, roles, traits, disabled }: UserFields & { readonly disabled: boolean }) {
+  return { email: email ?? null, roles: [...roles], traits, disabled }
+}
+
+/**
+ * Password and factors go, login sessions end, an invitation is made. An existing user's votes do not count for 24 hours.
+ * Throws Refused('not_found').
+ */
+export async function resetUser(
+  parts: StoreParts & { readonly limiter: AttemptLimiter },
+  doer: Doer,
+  name: string,
+): Promise<NewInvitation> {
+  const invitation = await parts.deeds.commitDeed(async (tx, now) => {
+    const user = await mustFind(tx, name)
+    const hadSecrets = user.password_hash !== null
+    const votes_count_from = hadSecrets ? now + RESET_VOTES_MS : user.votes_count_from
+    await tx.updateTable('users').set({ password_hash: null, votes_count_from }).where('id', '=', user.id).execute()
+    const factors = await removeFactors(tx, user.id)
+    const made = await invite(tx, doer, user, INVITATION_MS, now)
+    const event = userEvent('user.reset', doer, user, { factors: factors.length }, [user.id], factors)
+    const ended = await endAll(tx, doer, user.id, 'account reset', now)
+    return { result: made, events: [event, made.event, ...ended] as const }
+  })
+  parts.limiter.forgive(name)
+  return invitation
+}
+
+async function removeFactors(tx: Tx, userId: string): Promise<RowRef[]> {
+  const factors = await tx.selectFrom('factors').select('id').where('user_id', '=', userId).execute()
+  await tx.deleteFrom('factors').where('user_id', '=', userId).execute()
+  return factors.map(({ id }) => ({ table: 'factors', id }))
+}
+
+async function endAll(tx: Tx, doer: Doer, userId: string, reason: string, now: number): Promise<NewEvent[]> {
+  const live = await tx
+    .selectFrom('login_sessions')
+    .select('id')
+    .where('user_id', '=', userId)
+    .where('ended_at', 'is', null)
+    .execute()
+  return await endRows(tx, { ids: live.map(({ id }) => id), reason, actor: doer.actor, by: doer.loginId }, now)
+}
+
+const RemovalOrder = z.object({ userId: z.string(), actor: Actor, by: z.string().nullable() })
+type RemovalOrder = z.infer<typeof RemovalOrder>
+
+/** The name is free again; the id never comes back. Login sessions end first, in memory. Throws Refused('not_found'). */
+export async function removeUser(parts: StoreParts, doer: Doer, name: string): Promise<void> {
+  const user = await parts.database.reads
+    .selectFrom('users')
+    .select('id')
+    .where('name', '=', name)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst()
+  if (!user) throw new Refused('not_found', `there is no user "${name}"`, 'run: sallyctl users ls')
+  const logins = await parts.database.reads
+    .selectFrom('login_sessions')
+    .select('id')
+    .where('user_id', '=', user.id)
+    .where('ended_at', 'is', null)
+    .execute()
+  const now = parts.clock.now()
+  for (const { id } of logins) parts.takeAway({ kind: 'login', id }, now)
+  const order: RemovalOrder = { userId: user.id, actor: doer.actor, by: doer.loginId }
+  await parts.deeds.commitTakingAway({ name: 'user.remove', input: { ...order } }, removal(order))
+}
+
+function removal(order: RemovalOrder): (tx: Tx, now: number) => Promise<Deed<null>> {
+  const doer: Doer = { actor: order.actor, loginId: order.by }
+  return async (tx, now) => {
+    const user = await tx.selectFrom('users').selectAll().where('id', '=', order.userId).executeTakeFirstOrThrow()
+    const gone = { deleted_at: user.deleted_at ?? now, password_hash: null, disabled: 1 } as const
+    await tx.updateTable('users').set(gone).where('id', '=', user.id).execute()
+    const factors = await removeFactors(tx, user.id)
+    const invitations = (await voidInvitations(tx, user.id, now)).map((id): RowRef => ({ table: 'invitations', id }))
+    const ended = await endAll(tx, doer, user.id, 'user removed', now)
+    return {
+      result: null,
+      events: [userEvent('user.delete', doer, user, {}, [user.id], [...factors, ...invitations]), ...ended],
+    }
+  }
+}
+
+/** For DeedLog.registerReplay('user.remove', ...). */
+export function replayRemoveUser(
+  input: Readonly<Record<string, unknown>>,
+): (tx: Tx, now: number) => Promise<Deed<null>> {
+  return removal(RemovalOrder.parse(input))
+}
+
+export async function listUsers(database: Database): Promise<User[]> {
+  const rows = await database.reads
+    .selectFrom('users')
+    .selectAll()
+    .where('deleted_at', 'is', null)
+    .orderBy('name')
+    .execute()
+  const confirmed = await database.reads
+    .selectFrom('factors')
+    .select('user_id')
+    .where('confirmed_at', 'is not', null)
+    .execute()
+  const roles = await database.reads
+    .selectFrom('roles')
+    .select(['id', 'name'])
+    .where('deleted_at', 'is', null)
+    .execute()
+  const names = new Map(roles.map(({ id, name }) => [id, name]))
+  const secured = new Set(confirmed.map(({ user_id }) => user_id))
+  return rows.map((row) => ({
+    ...{ id: row.id, name: row.name, email: row.email, disabled: row.disabled === 1, createdAt: row.created_at },
+    roles: (JSON.parse(row.role_ids_json) as string[]).flatMap((id) => names.get(id) ?? []),
+    traits: JSON.parse(row.traits_json) as User['traits'],
+    secondFactor: secured.has(row.id),
+  }))
+}
+
+export async function showUser(database: Database, userId: string): Promise<User> {
+  const found = (await listUsers(database)).find(({ id }) => id === userId)
+  if (!found) throw new Refused('not_found', 'there is no such user')
+  return found
+}
+
+export async function userIdNamed(database: Database, name: string): Promise<string> {
+  const row = await database.reads
+    .selectFrom('users')
+    .select('id')
+    .where('name', '=', name)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst()
+  if (!row) throw new Refused('not_found', `there is no user "${name}"`, 'run: sallyctl users ls')
+  return row.id
+}
+
+async function findUser(tx: Tx, name: string): Promise<UsersTable | undefined> {
+  return await tx
+    .selectFrom('users')
+    .selectAll()
+    .where('name', '=', name)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst()
+}
+
+async function mustFind(tx: Tx, name: string): Promise<UsersTable> {
+  const user = await findUser(tx, name)
+  if (!user) throw new Refused('not_found', `there is no user "${name}"`, 'run: sallyctl users ls')
+  return user
+}
+
+function userEvent(
+  type: 'user.create' | 'user.update' | 'user.delete' | 'user.reset',
+  doer: Doer,
+  user: { readonly id: string; readonly name: string },
+  details: Record<string, unknown>,
+  users: readonly string[],
+  more: readonly RowRef[] = [],
+): NewEvent {
+  return {
+    type,
+    actor: doer.actor,
+    login: doer.loginId,
+    outcome: 'success',
+    details: { user: user.id, name: user.name, ...details },
+    rows: [...users.map((id): RowRef => ({ table: 'users', id })), ...more],
+  }
+}

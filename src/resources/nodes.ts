@@ -1,0 +1,138 @@
+import { isIP } from 'node:net'
+import type { DeedLog, NewEvent } from '../audit/deed.ts'
+import type { Actor } from '../contract/audit.ts'
+import type { NodeDocument } from '../contract/node.ts'
+import { FormatError } from '../formats/format-error.ts'
+import { formatPublicKeyLine, parsePublicKey, parsePublicKeyLine } from '../formats/openssh/public-key.ts'
+import type { Database } from '../foundation/database/open-database.ts'
+import { Refused } from '../foundation/errors.ts'
+import { newId } from '../foundation/ids.ts'
+
+interface Parts {
+  readonly database: Database
+  readonly deeds: DeedLog
+}
+interface Doer {
+  readonly actor: Actor
+  readonly loginId: string | null
+}
+
+/**
+ * Writes a node. Keys are kept as `type base64`, without comments. Throws Refused: malformed, exists. `created` false: it
+ * was there before.
+ */
+export async function putNode(
+  parts: Parts,
+  doer: Doer,
+  document: NodeDocument,
+  replace: boolean,
+): Promise<{ id: string; created: boolean }> {
+  const columns = columnsOf(document)
+  return await parts.deeds.commitDeed(async (tx, now) => {
+    const before = await tx
+      .selectFrom('nodes')
+      .select('id')
+      .where('name', '=', columns.name)
+      .where('deleted_at', 'is', null)
+      .executeTakeFirst()
+    if (before && !replace)
+      throw new Refused(
+        'exists',
+        `there is a node "${columns.name}"`,
+        `to change it: sallyctl edit node/${columns.name}`,
+      )
+    const id = before?.id ?? newId('node', now)
+    if (before) await tx.updateTable('nodes').set(columns).where('id', '=', id).execute()
+    else
+      await tx
+        .insertInto('nodes')
+        .values({ id, event_id: '', ...columns, created_at: now, deleted_at: null })
+        .execute()
+    const type = before ? 'resource.update' : 'resource.create'
+    const event = nodeEvent(type, doer, { id, name: columns.name }, { ...columns })
+    return { result: { id, created: !before }, events: [event] }
+  })
+}
+
+/** The id never comes back. Throws Refused('not_found'). */
+export async function removeNode(parts: Parts, doer: Doer, name: string): Promise<void> {
+  await parts.deeds.commitDeed(async (tx, now) => {
+    const node = await tx
+      .selectFrom('nodes')
+      .select(['id', 'name'])
+      .where('name', '=', name)
+      .where('deleted_at', 'is', null)
+      .executeTakeFirst()
+    if (!node) throw new Refused('not_found', `there is no node "${name}"`, 'run: sallyctl get node')
+    await tx.updateTable('nodes').set({ deleted_at: now }).where('id', '=', node.id).execute()
+    return { result: null, events: [nodeEvent('resource.delete', doer, node, {})] }
+  })
+}
+
+export async function listNodeDocuments(database: Database): Promise<NodeDocument[]> {
+  const rows = await database.reads
+    .selectFrom('nodes')
+    .selectAll()
+    .where('deleted_at', 'is', null)
+    .orderBy('name')
+    .execute()
+  return rows.map((row) => ({
+    kind: 'node',
+    version: 'v1',
+    metadata: { name: row.name, labels: JSON.parse(row.labels_json) as Record<string, string> },
+    spec: {
+      address: row.address,
+      ...(row.host_key === null ? {} : { host_key: row.host_key }),
+      ...(row.host_authority === null ? {} : { host_authority: row.host_authority }),
+      ...(row.host_principal === null ? {} : { host_principal: row.host_principal }),
+    },
+  }))
+}
+
+function columnsOf({ metadata, spec }: NodeDocument) {
+  return {
+    name: metadata.name,
+    address: checkAddress(spec.address),
+    labels_json: JSON.stringify(metadata.labels),
+    host_key: spec.host_key === undefined ? null : keyLine('spec.host_key', spec.host_key),
+    host_authority: spec.host_authority === undefined ? null : keyLine('spec.host_authority', spec.host_authority),
+    host_principal: spec.host_principal ?? null,
+  }
+}
+
+/** `host:port` or `[2001:db8::1]:port`. */
+function checkAddress(address: string): string {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})))(?::(\d{1,5}))$/.exec(address)
+  const [, v6, host, portText] = match ?? []
+  const port = Number(portText)
+  const isHost = v6 === undefined ? host !== undefined : isIP(v6) === 6
+  if (!isHost || port < 1 || port > 65_535)
+    throw new Refused('malformed', `spec.address: "${address.slice(0, 60)}" is not HOST:PORT`)
+  return address
+}
+
+function keyLine(field: string, line: string): string {
+  try {
+    return formatPublicKeyLine(parsePublicKey(parsePublicKeyLine(line).blob).blob)
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error
+    throw new Refused('malformed', `${field}: ${error.message}`, 'give a line like: ssh-ed25519 AAAA...')
+  }
+}
+
+function nodeEvent(
+  type: 'resource.create' | 'resource.update' | 'resource.delete',
+  doer: Doer,
+  node: { readonly id: string; readonly name: string },
+  details: Record<string, unknown>,
+): NewEvent {
+  return {
+    type,
+    actor: doer.actor,
+    login: doer.loginId,
+    outcome: 'success',
+    resource: { kind: 'node', id: node.id, name: node.name },
+    details,
+    rows: [{ table: 'nodes', id: node.id }],
+  }
+}
