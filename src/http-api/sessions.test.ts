@@ -109,7 +109,7 @@ async function session(changes: Partial<Tables['sessions']> = {}): Promise<{ id:
     clock: store.clock,
     onFailure: () => {},
   })
-  writer.write({ kind: 'output', channel: 0, stream: 'stdout', bytes: Buffer.from('caf\xe9 \x1b[31m', 'latin1') })
+  void writer.write({ kind: 'output', channel: 0, stream: 'stdout', bytes: Buffer.from('caf\xe9 \x1b[31m', 'latin1') })
   const { head } = await writer.close('exit')
   await insert('sessions', {
     id,

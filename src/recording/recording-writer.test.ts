@@ -49,6 +49,7 @@ class FakeDisk implements FileCalls {
   }
 }
 
+// `void writer.write`: in strict and best_effort it answers no promise.
 let folder: TempFolder
 let clock: ManualClock
 let disk: FakeDisk
@@ -103,7 +104,7 @@ describe('strict', () => {
   test('begins with who and where, ends with why, and says that it is whole', async () => {
     const writer = create('strict')
     clock.advance(1500)
-    writer.write({ kind: 'channel', channel: 0, type: 'session' })
+    void writer.write({ kind: 'channel', channel: 0, type: 'session' })
     const ended = await writer.close('exit')
     const { records, end } = await played()
     expect(records).toEqual([
@@ -119,7 +120,7 @@ describe('strict', () => {
   test('nothing of the bytes it was given is kept: they may be overwritten at once', async () => {
     const writer = create('strict')
     const bytes = Buffer.from('secret of packet 1')
-    writer.write({ kind: 'output', channel: 0, stream: 'stdout', bytes })
+    void writer.write({ kind: 'output', channel: 0, stream: 'stdout', bytes })
     bytes.fill(0)
     await writer.close('done')
     expect(texts((await played()).records)).toEqual(['secret of packet 1'])
@@ -127,7 +128,7 @@ describe('strict', () => {
 
   test('plain text never reaches the file, which only its owner may read', async () => {
     const writer = create('strict')
-    writer.write(output('correct horse battery staple'))
+    void writer.write(output('correct horse battery staple'))
     await writer.close('done')
     expect(readFileSync(path()).includes('horse')).toBe(false)
     expect(statSync(path()).mode & 0o777).toBe(0o600)
@@ -136,7 +137,7 @@ describe('strict', () => {
   test('several records go into one chunk, stored before writeMany returns', async () => {
     const writer = create('strict')
     const before = writer.head().chunks
-    writer.writeMany([output('a'), output('b'), output('c')])
+    void writer.writeMany([output('a'), output('b'), output('c')])
     expect(writer.head().chunks).toBe(before + 1)
     expect(texts((await played()).records)).toEqual(['a', 'b', 'c'])
     await writer.close('done')
@@ -145,7 +146,7 @@ describe('strict', () => {
   test('a run of bytes longer than a chunk is split and comes back whole', async () => {
     const writer = create('strict')
     const long = Buffer.alloc(3_000_000, 'sallyport ')
-    writer.write({ kind: 'output', channel: 0, stream: 'stderr', bytes: long })
+    void writer.write({ kind: 'output', channel: 0, stream: 'stderr', bytes: long })
     await writer.close('done')
     expect(texts((await played()).records).join('')).toBe(long.toString())
   })
@@ -154,19 +155,19 @@ describe('strict', () => {
     const writer = create('strict')
     const write = disk.write.bind(disk)
     disk.write = (fd, bytes) => write(fd, bytes.subarray(0, 7))
-    writer.write(output('in many small pieces'))
+    void writer.write(output('in many small pieces'))
     await writer.close('done')
     expect(texts((await played()).records)).toEqual(['in many small pieces'])
   })
 
   test('a full disk throws, tells once, and nothing is taken any more even when there is room again', async () => {
     const writer = create('strict')
-    writer.write(output('stored'))
+    void writer.write(output('stored'))
     const head = writer.head()
     disk.room = 100
-    expect(() => writer.write(output('lost'))).toThrow(RecordingFailed)
+    expect(() => void writer.write(output('lost'))).toThrow(RecordingFailed)
     disk.room = Infinity
-    expect(() => writer.write(output('later'))).toThrow(RecordingFailed)
+    expect(() => void writer.write(output('later'))).toThrow(RecordingFailed)
     expect(failures).toHaveLength(1)
     const ended = await writer.close('recording failed')
     expect(ended).toEqual({ head, complete: false })
@@ -177,12 +178,12 @@ describe('strict', () => {
 
   test('a disk that fails to sync ends the session too', async () => {
     const writer = create('strict')
-    writer.write(output('stored'))
+    void writer.write(output('stored'))
     disk.syncError = new Error('EIO: i/o error, fdatasync')
     clock.advance(1000)
     await settle()
     expect(failures.map(String)).toEqual([expect.stringContaining('EIO')])
-    expect(() => writer.write(output('more'))).toThrow(RecordingFailed)
+    expect(() => void writer.write(output('more'))).toThrow(RecordingFailed)
     expect((await writer.close('failed')).complete).toBe(false)
   })
 
@@ -196,9 +197,9 @@ describe('strict', () => {
     await settle()
     expect(disk.syncs).toBe(first)
     disk.held = []
-    writer.write(output('a'))
+    void writer.write(output('a'))
     clock.advance(1000)
-    writer.write(output('b'))
+    void writer.write(output('b'))
     clock.advance(5000)
     await settle()
     expect(disk.running).toBe(1)
@@ -232,11 +233,11 @@ describe('strict', () => {
 
   test('headers count what streams carried, kept or not', async () => {
     const writer = create('strict')
-    writer.write({ kind: 'channel', channel: 0, type: 'session' })
-    writer.write({ kind: 'exec', channel: 0, command: 'true' })
+    void writer.write({ kind: 'channel', channel: 0, type: 'session' })
+    void writer.write({ kind: 'exec', channel: 0, command: 'true' })
     writer.seen(4000)
     writer.seen(96)
-    writer.write(output('x'))
+    void writer.write(output('x'))
     await writer.close('done')
     const { walkChunks } = await import('./walk-chunks.ts')
     let counters: unknown
@@ -248,7 +249,7 @@ describe('strict', () => {
     const writer = create('strict')
     const [a, b] = await Promise.all([writer.close('done'), writer.close('again')])
     expect(a).toBe(b)
-    expect(() => writer.write(output('late'))).toThrow(/after the end/)
+    expect(() => void writer.write(output('late'))).toThrow(/after the end/)
   })
 })
 
@@ -288,12 +289,12 @@ describe('best_effort', () => {
   test('collects for 100 ms or 64 KiB', async () => {
     const writer = create('best_effort')
     const chunks = writer.head().chunks
-    writer.write(output('a'))
-    writer.write(output('b'))
+    void writer.write(output('a'))
+    void writer.write(output('b'))
     expect(writer.head().chunks).toBe(chunks)
     clock.advance(100)
     expect(writer.head().chunks).toBe(chunks + 1)
-    writer.write({ kind: 'output', channel: 0, stream: 'stdout', bytes: Buffer.alloc(70_000, 'y') })
+    void writer.write({ kind: 'output', channel: 0, stream: 'stdout', bytes: Buffer.alloc(70_000, 'y') })
     expect(writer.head().chunks).toBe(chunks + 2)
     expect((await writer.close('done')).complete).toBe(true)
     expect((await played()).end.closed).toBe(true)
@@ -301,16 +302,16 @@ describe('best_effort', () => {
 
   test('goes on over a full disk and tells the gap where it was', async () => {
     const writer = create('best_effort')
-    writer.write(output('before'))
+    void writer.write(output('before'))
     clock.advance(100)
     disk.room = 50
     for (let i = 0; i < 40; i++)
-      writer.write({ ...output(''), kind: 'input', channel: 0, bytes: Buffer.alloc(10_000, i) })
+      void writer.write({ ...output(''), kind: 'input', channel: 0, bytes: Buffer.alloc(10_000, i) })
     expect(gaps.reduce((sum, bytes) => sum + bytes, 0)).toBeGreaterThan(0)
     expect(writer.complete).toBe(false)
     disk.room = Infinity
     clock.advance(200)
-    writer.write(output('after'))
+    void writer.write(output('after'))
     const ended = await writer.close('done')
     expect(ended.complete).toBe(false)
     const { records, end } = await played()
@@ -326,7 +327,7 @@ describe('best_effort', () => {
   test('a disk that stays full cuts the file short and says so', async () => {
     const writer = create('best_effort')
     disk.room = 10
-    for (let i = 0; i < 20; i++) writer.write({ kind: 'input', channel: 0, bytes: Buffer.alloc(10_000, i) })
+    for (let i = 0; i < 20; i++) void writer.write({ kind: 'input', channel: 0, bytes: Buffer.alloc(10_000, i) })
     const ended = await writer.close('done')
     expect(ended.complete).toBe(false)
     expect((await played()).end).toMatchObject({ closed: false, head: ended.head })
@@ -334,7 +335,7 @@ describe('best_effort', () => {
 
   test('a record that cannot be encoded becomes a gap', async () => {
     const writer = create('best_effort')
-    writer.write({ kind: 'exec', channel: 0, command: 'x'.repeat(200_000) })
+    void writer.write({ kind: 'exec', channel: 0, command: 'x'.repeat(200_000) })
     await writer.close('done')
     expect((await played()).records.map((record) => record.kind)).toEqual(['start', 'gap', 'end'])
   })
