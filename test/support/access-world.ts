@@ -215,7 +215,11 @@ export class AccessWorld {
   }
 
   async outbox(): Promise<{ topic: string; body: Record<string, unknown> }[]> {
-    const rows = await this.database.reads.selectFrom('outbox').selectAll().orderBy(sql`rowid`).execute()
+    const rows = await this.database.reads
+      .selectFrom('outbox')
+      .selectAll()
+      .orderBy(sql`rowid`)
+      .execute()
     return rows.map(({ topic, body_json }) => ({ topic, body: JSON.parse(body_json) as Record<string, unknown> }))
   }
 }
