@@ -63,7 +63,7 @@ export function renderKnownHosts(proxy: Pick<Proxy, 'name' | 'sshHostAuthorities
 
 /** Names, host names and addresses; the server's answer must not be able to write a line of its own. */
 function configWord(text: string): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._:-]*$/.test(text))
+  if (!/^[A-Za-z0-9:][A-Za-z0-9._:-]*$/.test(text))
     throw new CommandFailed('failed', `"${text}" cannot stand in a ssh_config`)
   return text
 }

@@ -3,9 +3,15 @@ import { CommandFailed } from '../../shared/command-failed.ts'
 import type { Proxy } from '../../shared/profile.ts'
 import { meetProxy, parseAddress, parsePin, pinOfPem, pingVerified } from '../../shared/first-contact.ts'
 
+/** As much of a command's context as trusting takes. */
+export interface TrustContext extends Pick<CommandContext, 'warn' | 'openProxy'> {
+  readonly terminal: { readonly interactive: boolean }
+  readonly prompt: Pick<CommandContext['prompt'], 'confirm'>
+}
+
 /** The proxy to sign in to: the known one, or a new one whose authority is pinned or compared by a person. */
 export async function trustProxy(
-  context: CommandContext,
+  context: TrustContext,
   known: Proxy | null,
   options: { readonly proxy: string | undefined; readonly caPin: string | undefined },
 ): Promise<Proxy> {
@@ -20,12 +26,12 @@ export async function trustProxy(
   return meetProxy(address, context.openProxy, (seen) => accept(context, where, seen, pin))
 }
 
-async function refreshKnown(context: CommandContext, known: Proxy): Promise<Proxy> {
+async function refreshKnown(context: TrustContext, known: Proxy): Promise<Proxy> {
   const now = await pingVerified(known, context.openProxy)
   return { ...known, ...now }
 }
 
-async function accept(context: CommandContext, where: string, seen: string, pin: string | undefined): Promise<boolean> {
+async function accept(context: TrustContext, where: string, seen: string, pin: string | undefined): Promise<boolean> {
   if (pin !== undefined) {
     if (pin === seen) return true
     throw new CommandFailed(
