@@ -12,6 +12,7 @@ import type { Caller, MayOperate, SignedInCaller } from './caller.ts'
 import { actionOf, demandFresh, demandStepUp } from './freshness.ts'
 import type { SpendStepUp } from './freshness.ts'
 import type { CallContext, Handler, Handlers, LineStream } from './handler.ts'
+import { parsePart } from './parse-part.ts'
 import { readJson } from './read-json.ts'
 
 export interface ApiOptions {
@@ -114,17 +115,6 @@ function parseInput(route: Route, request: FastifyRequest, body: Buffer): Record
     query: parsePart('query', route.query ?? z.strictObject({}), request.query),
     body: parsePart('body', route.body ?? z.undefined(), body.length === 0 ? undefined : readJson(body)),
   }
-}
-
-function parsePart(part: string, schema: z.ZodType, value: unknown): unknown {
-  const checked = (schema instanceof z.ZodObject ? schema.strict() : schema).safeParse(
-    part === 'query' ? { ...(value as object) } : value,
-  )
-  if (checked.success) return checked.data
-  const problems = checked.error.issues
-    .slice(0, 10)
-    .map(({ path, message }) => `${[part, ...path].join('.')}: ${message}`)
-  throw new Refused('malformed', problems[0] ?? `${part} is malformed`, undefined, { problems })
 }
 
 function stepUpToken(request: FastifyRequest): string | undefined {

@@ -1,0 +1,37 @@
+import { LoginFinder } from '../identity/login-sessions.ts'
+import { mayOperate } from '../identity/people.ts'
+import { spendStepUp } from '../identity/step-up.ts'
+import { authorityHandlers } from './authorities.ts'
+import type { ApiOptions } from './call-route.ts'
+import { documentHandlers } from './documents.ts'
+import { factorHandlers } from './factors.ts'
+import type { Handlers } from './handler.ts'
+import type { IdentityServices } from './identity-services.ts'
+import { lockHandlers } from './locks.ts'
+import { loginHandlers } from './logins.ts'
+import { userHandlers } from './users.ts'
+
+/** All handlers of identity and resources. */
+export function identityHandlers(services: IdentityServices): Handlers {
+  return {
+    ...authorityHandlers(services),
+    ...loginHandlers(services),
+    ...factorHandlers(services),
+    ...documentHandlers(services),
+    ...userHandlers(services),
+    ...lockHandlers(services),
+  }
+}
+
+/** The questions that the server asks before it calls a handler. */
+export function identityChecks(
+  services: IdentityServices,
+): Pick<ApiOptions, 'authenticate' | 'mayOperate' | 'spendStepUp'> {
+  const finder = new LoginFinder(services)
+  const { database, clock } = services
+  return {
+    authenticate: async (token) => await finder.find(token),
+    mayOperate: async (userId, resource, verb) => await mayOperate(database.reads, userId, resource, verb, clock.now()),
+    spendStepUp: async (loginId, action, token) => await spendStepUp(services, loginId, action, token),
+  }
+}
