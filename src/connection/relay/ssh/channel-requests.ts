@@ -10,7 +10,6 @@ import type { InboundPacket } from './ssh-leg.ts'
 import {
   bare,
   execRequest,
-  MESSAGE,
   readChannelRequest,
   readCommand,
   readEnv,
@@ -21,6 +20,7 @@ import {
   readWindowChange,
   type ChannelRequest,
 } from './wire/connection-messages.ts'
+import { MESSAGE } from './wire/messages.ts'
 
 const NOT_STORED = 'sallyport: this could not be stored in the audit log, so it was not started'
 
@@ -178,6 +178,6 @@ export class ChannelRequests {
   }
 
   #refuse(side: Side, channel: Channel, request: ChannelRequest): void {
-    if (request.wantReply) channel[side].replies.answer(bare(MESSAGE.channelFailure, channel[side].peerId))
+    if (request.wantReply) channel[side].replies.answer(bare(MESSAGE.CHANNEL_FAILURE, channel[side].peerId))
   }
 }

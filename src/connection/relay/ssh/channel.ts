@@ -2,7 +2,7 @@ import type { Side } from './channel-rules.ts'
 import { Credit } from './credit.ts'
 import type { Lane } from './lane.ts'
 import type { ReplyQueue } from './reply-queue.ts'
-import { ProtocolError } from './wire/payload.ts'
+import { ProtocolError } from './wire/protocol-error.ts'
 
 export type ChannelKind = 'session' | 'local-forward' | 'remote-forward' | 'agent'
 

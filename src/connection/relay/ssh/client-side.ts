@@ -16,8 +16,8 @@ import {
   serviceAccept,
   type PublicKeyRequest,
 } from './wire/auth-messages.ts'
-import { DISCONNECT, MESSAGE } from './wire/connection-messages.ts'
-import { ProtocolError } from './wire/payload.ts'
+import { DISCONNECT_REASON, MESSAGE } from './wire/messages.ts'
+import { ProtocolError } from './wire/protocol-error.ts'
 
 /** Signed requests; OpenSSH's server allows as many. */
 const MOST_ATTEMPTS = 6
@@ -68,14 +68,14 @@ export class ClientSide {
 
   receive({ payload }: InboundPacket): void {
     const message = payload[0]
-    if (message === MESSAGE.serviceRequest && this.#stage === 'service') {
+    if (message === MESSAGE.SERVICE_REQUEST && this.#stage === 'service') {
       const service = readServiceRequest(payload)
       if (service !== 'ssh-userauth') throw new ProtocolError('only ssh-userauth is served')
       this.#stage = 'requests'
       this.#options.leg.send(serviceAccept(service))
       return
     }
-    if (message !== MESSAGE.authRequest || this.#stage === 'service') {
+    if (message !== MESSAGE.USERAUTH_REQUEST || this.#stage === 'service') {
       throw new ProtocolError(`unexpected message ${message} before the user is known`)
     }
     if (this.#stage === 'identified') {
@@ -140,7 +140,7 @@ export class ClientSide {
 
   #giveUp(): void {
     this.#stage = 'identified'
-    this.#options.leg.disconnect(DISCONNECT.noMoreAuthMethods, 'too many attempts to sign in')
+    this.#options.leg.disconnect(DISCONNECT_REASON.NO_MORE_AUTH_METHODS_AVAILABLE, 'too many attempts to sign in')
     this.#options.onIdentified({ kind: 'gave-up' })
   }
 }

@@ -14,7 +14,6 @@ import type { InboundPacket, SshLeg } from './ssh-leg.ts'
 import {
   dataOf,
   extendedDataOf,
-  MESSAGE,
   mustBeBare,
   recipientOf,
   signalRequest,
@@ -22,7 +21,9 @@ import {
   windowAdjust,
   windowAmountOf,
 } from './wire/connection-messages.ts'
-import { isPeersFault, ProtocolError } from './wire/payload.ts'
+import { MESSAGE } from './wire/messages.ts'
+import { isPeersFault } from './wire/payload.ts'
+import { ProtocolError } from './wire/protocol-error.ts'
 
 const MOST_UNANSWERED = 64
 
@@ -110,16 +111,16 @@ export class ConnectionRelay implements RelayContext {
       return
     }
     const message = packet.payload[0]!
-    if (message > MESSAGE.channelOpen && message <= MESSAGE.channelFailure) {
+    if (message > MESSAGE.CHANNEL_OPEN && message <= MESSAGE.CHANNEL_FAILURE) {
       this.#channelMessage(side, message, packet)
-    } else if (message === MESSAGE.channelOpen) {
+    } else if (message === MESSAGE.CHANNEL_OPEN) {
       this.host.active()
       this.#opens.receive(side, packet)
-    } else if (message === MESSAGE.globalRequest) {
+    } else if (message === MESSAGE.GLOBAL_REQUEST) {
       this.#globals.receive(side, packet)
-    } else if (message === MESSAGE.requestSuccess || message === MESSAGE.requestFailure) {
+    } else if (message === MESSAGE.REQUEST_SUCCESS || message === MESSAGE.REQUEST_FAILURE) {
       this.#globals.replied(side, packet)
-    } else if (side !== 'client' || message !== MESSAGE.authRequest) {
+    } else if (side !== 'client' || message !== MESSAGE.USERAUTH_REQUEST) {
       // RFC 4252 section 5.1: requests to sign in that come after success are ignored.
       throw new ProtocolError(`unexpected message ${message}`)
     }
@@ -170,17 +171,17 @@ export class ConnectionRelay implements RelayContext {
     }
     if (from.sentClose) throw new ProtocolError('a message behind CLOSE')
     switch (message) {
-      case MESSAGE.channelOpenConfirmation:
-      case MESSAGE.channelOpenFailure:
+      case MESSAGE.CHANNEL_OPEN_CONFIRMATION:
+      case MESSAGE.CHANNEL_OPEN_FAILURE:
         throw new ProtocolError('the channel is open already')
-      case MESSAGE.channelData:
-      case MESSAGE.channelExtendedData:
+      case MESSAGE.CHANNEL_DATA:
+      case MESSAGE.CHANNEL_EXTENDED_DATA:
         if (from.sentEof) throw new ProtocolError('data behind EOF')
         break
-      case MESSAGE.channelEof:
+      case MESSAGE.CHANNEL_EOF:
         from.sentEof = true
         break
-      case MESSAGE.channelClose:
+      case MESSAGE.CHANNEL_CLOSE:
         from.sentClose = true
         break
     }
@@ -189,8 +190,8 @@ export class ConnectionRelay implements RelayContext {
 
   #opening(side: Side, channel: Channel, message: number, packet: InboundPacket): void {
     if (side === channel.opener) throw new ProtocolError('a message for a channel that is not open')
-    if (message === MESSAGE.channelOpenConfirmation) this.#opens.confirmed(side, channel, packet)
-    else if (message === MESSAGE.channelOpenFailure) this.#opens.failed(channel, packet)
+    if (message === MESSAGE.CHANNEL_OPEN_CONFIRMATION) this.#opens.confirmed(side, channel, packet)
+    else if (message === MESSAGE.CHANNEL_OPEN_FAILURE) this.#opens.failed(channel, packet)
     else throw new ProtocolError('a message for a channel that is not open')
   }
 
@@ -198,29 +199,29 @@ export class ConnectionRelay implements RelayContext {
     if (this.#phase !== 'relaying') return
     const { payload } = packet
     switch (payload[0]) {
-      case MESSAGE.channelData:
+      case MESSAGE.CHANNEL_DATA:
         this.#data(side, channel, packet, dataOf(payload), side === 'client' ? 'stdin' : 'stdout')
         return
-      case MESSAGE.channelExtendedData:
+      case MESSAGE.CHANNEL_EXTENDED_DATA:
         if (side === 'client') throw new ProtocolError('extended data from a client')
         this.#data(side, channel, packet, extendedDataOf(payload), 'stderr')
         return
-      case MESSAGE.windowAdjust:
+      case MESSAGE.CHANNEL_WINDOW_ADJUST:
         this.#windowAdjust(side, channel, packet)
         return
-      case MESSAGE.channelRequest:
+      case MESSAGE.CHANNEL_REQUEST:
         if (side === 'client') this.host.active()
         this.#requests.receive(side, channel, packet)
         return
-      case MESSAGE.channelSuccess:
-      case MESSAGE.channelFailure:
+      case MESSAGE.CHANNEL_SUCCESS:
+      case MESSAGE.CHANNEL_FAILURE:
         this.#reply(side, channel, packet)
         return
-      case MESSAGE.channelEof:
+      case MESSAGE.CHANNEL_EOF:
         mustBeBare(payload)
         this.#patched(side, channel, packet)
         return
-      case MESSAGE.channelClose:
+      case MESSAGE.CHANNEL_CLOSE:
         mustBeBare(payload)
         this.#close(side, channel, packet)
         return
@@ -262,7 +263,7 @@ export class ConnectionRelay implements RelayContext {
   #reply(side: Side, channel: Channel, packet: InboundPacket): void {
     mustBeBare(packet.payload)
     const asker = channel[otherSide(side)]
-    const ok = packet.payload[0] === MESSAGE.channelSuccess
+    const ok = packet.payload[0] === MESSAGE.CHANNEL_SUCCESS
     asker.replies.replied(ok, packet.payload, () => this.#patched(side, channel, packet))
   }
 
@@ -284,7 +285,7 @@ export class ConnectionRelay implements RelayContext {
 
   #receiveWhileEnding(side: Side, packet: InboundPacket): void {
     const { payload } = packet
-    if (this.#phase !== 'ending' || side !== 'client' || payload[0] !== MESSAGE.windowAdjust) return
+    if (this.#phase !== 'ending' || side !== 'client' || payload[0] !== MESSAGE.CHANNEL_WINDOW_ADJUST) return
     const channel = this.channels.get(recipientOf(payload))
     channel.client.credit.grant(windowAmountOf(payload))
     this.#notices.windowGrew(channel)

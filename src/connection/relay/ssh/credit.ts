@@ -1,4 +1,4 @@
-import { ProtocolError } from './wire/payload.ts'
+import { ProtocolError } from './wire/protocol-error.ts'
 
 const MOST = 2 ** 32 - 1
 

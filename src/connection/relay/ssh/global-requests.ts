@@ -5,12 +5,12 @@ import type { RelayContext } from './relay-host.ts'
 import { ReplyQueue, type OnReply } from './reply-queue.ts'
 import type { InboundPacket } from './ssh-leg.ts'
 import {
-  MESSAGE,
   readGlobalRequest,
   readStreamlocalListen,
   readTcpListen,
   type ChannelRequest,
 } from './wire/connection-messages.ts'
+import { MESSAGE } from './wire/messages.ts'
 import { payload } from './wire/payload.ts'
 
 const MOST_UNANSWERED = 64
@@ -47,7 +47,7 @@ export class GlobalRequests {
   /** REQUEST_SUCCESS or REQUEST_FAILURE from `side`. */
   replied(side: Side, packet: InboundPacket): void {
     const asker = otherSide(side)
-    const ok = packet.payload[0] === MESSAGE.requestSuccess
+    const ok = packet.payload[0] === MESSAGE.REQUEST_SUCCESS
     this.#replies[asker].replied(ok, packet.payload, () => this.#relay.pass(asker, packet))
   }
 
@@ -119,7 +119,7 @@ export class GlobalRequests {
   }
 
   #refuse(side: Side, request: ChannelRequest): void {
-    if (request.wantReply) this.#replies[side].answer(payload(MESSAGE.requestFailure))
+    if (request.wantReply) this.#replies[side].answer(payload(MESSAGE.REQUEST_FAILURE))
   }
 
   #newLane(side: Side): Lane {

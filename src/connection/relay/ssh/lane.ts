@@ -1,5 +1,5 @@
 import type { InboundPacket } from './ssh-leg.ts'
-import { ProtocolError } from './wire/payload.ts'
+import { ProtocolError } from './wire/protocol-error.ts'
 
 /** Above this the peer is not read any more ... */
 const PAUSE_BYTES = 128 * 1024

@@ -1,6 +1,6 @@
 import type { SshLeg } from './ssh-leg.ts'
 import { banner } from './wire/auth-messages.ts'
-import { DISCONNECT } from './wire/connection-messages.ts'
+import { DISCONNECT_REASON } from './wire/messages.ts'
 
 const MOST_LINES = 10
 const LONGEST_LINE = 400
@@ -23,5 +23,5 @@ export function plainLines(lines: readonly string[]): readonly string[] {
 export function refuse(leg: SshLeg, lines: readonly string[]): void {
   const shown = plainLines(lines)
   if (shown.length > 0) leg.send(banner(`${shown.join('\r\n')}\r\n`))
-  leg.disconnect(DISCONNECT.noMoreAuthMethods, shown[0] ?? 'access denied')
+  leg.disconnect(DISCONNECT_REASON.NO_MORE_AUTH_METHODS_AVAILABLE, shown[0] ?? 'access denied')
 }

@@ -1,4 +1,4 @@
-import { ProtocolError } from './wire/payload.ts'
+import { ProtocolError } from './wire/protocol-error.ts'
 
 /** What came of a request that was passed on. `bytes` is the answer, valid only during the call. */
 export type OnReply = (ok: boolean, bytes: Buffer) => void

@@ -13,7 +13,7 @@ import { moveSession, type SessionState } from './session-states.ts'
 import type { SshLeg } from './ssh-leg.ts'
 import { connectUpstream, UpstreamFailed, type Upstream, type UpstreamWorld } from './upstream-side.ts'
 import { authSuccess } from './wire/auth-messages.ts'
-import { DISCONNECT } from './wire/connection-messages.ts'
+import { DISCONNECT_REASON } from './wire/messages.ts'
 
 /** How long a peer may take to receive its last words. */
 const FAREWELL_MS = 500
@@ -39,6 +39,8 @@ export interface SessionArrival {
   readonly leg: SshLeg
   /** Named by a preface of the connection (CONNECT); the user name then need not name it. */
   readonly node: string | null
+  /** Monotonic instant by which the client must have signed in */
+  readonly signInBy: number
   /** The connection belongs to somebody known from now on. */
   signedIn(): void
 }
@@ -108,7 +110,7 @@ export class SshSession {
   /** Ends the session with a text on its terminals. */
   tellAndClose(text: string): Promise<void> {
     if (this.#state === 'identifying' || this.#state === 'accepting') {
-      this.#client.disconnect(DISCONNECT.serviceNotAvailable, plainLine(text))
+      this.#client.disconnect(DISCONNECT_REASON.SERVICE_NOT_AVAILABLE, plainLine(text))
     }
     this.#end({ reason: 'shutdown', text })
     return this.#over.promise
@@ -120,7 +122,9 @@ export class SshSession {
     const leg = this.#client
     return new Promise((resolve) => {
       // Slow ones just lose the connection: nobody is known who could be told.
-      const grace = clock.after(settings().limits.loginGraceMs, () => leg.destroy(new Error('too slow to sign in')))
+      const grace = clock.after(this.#arrival.signInBy - clock.monotonic(), () =>
+        leg.destroy(new Error('too slow to sign in')),
+      )
       const settle = (identification: Identification): void => {
         grace.cancel()
         resolve(identification)
@@ -326,7 +330,7 @@ export class SshSession {
     const shown = plainLine(text)
     if (wasRelaying) await admitted.relay?.windUp(shown)
     this.#abort.abort(new Error(shown))
-    if (wasRelaying) this.#client.disconnect(DISCONNECT.byApplication, shown)
+    if (wasRelaying) this.#client.disconnect(DISCONNECT_REASON.BY_APPLICATION, shown)
     else refuse(this.#client, [text])
     await this.#farewell(admitted, shown)
     const end = await admitted.recorder?.close(reason)
@@ -340,7 +344,7 @@ export class SshSession {
 
   /** Waits until both connections are closed, and closes them after half a second in any case. */
   async #farewell({ upstream, upstreamClosed }: Admitted, text: string): Promise<void> {
-    if (upstream) upstream.disconnect(DISCONNECT.byApplication, text)
+    if (upstream) upstream.disconnect(DISCONNECT_REASON.BY_APPLICATION, text)
     else upstreamClosed.resolve()
     const timer = this.#world.clock.after(FAREWELL_MS, () => {
       this.#client.destroy()

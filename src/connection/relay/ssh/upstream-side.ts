@@ -10,8 +10,8 @@ import type { ControlPlane } from '../../control-plane.ts'
 import type { Node } from './host-key.ts'
 import type { InboundPacket, SshLeg } from './ssh-leg.ts'
 import { bytesToSign, publicKeyRequest, serviceRequest } from './wire/auth-messages.ts'
-import { MESSAGE } from './wire/connection-messages.ts'
-import { ProtocolError } from './wire/payload.ts'
+import { MESSAGE } from './wire/messages.ts'
+import { ProtocolError } from './wire/protocol-error.ts'
 
 const CONNECT_MS = 10_000
 /** Key exchange and signing in, behind the TCP connection */
@@ -34,6 +34,8 @@ export interface Dialled {
   readonly socket: Duplex
   /** Of our end, without port */
   readonly localAddress: string | null
+  /** Of the target, without port */
+  readonly peerAddress: string
 }
 
 export interface UpstreamWorld {
@@ -112,15 +114,15 @@ function signIn(
         return
       }
       switch (payload[0]) {
-        case MESSAGE.serviceAccept:
-        case MESSAGE.authBanner:
+        case MESSAGE.SERVICE_ACCEPT:
+        case MESSAGE.USERAUTH_BANNER:
           return
-        case MESSAGE.authSuccess:
+        case MESSAGE.USERAUTH_SUCCESS:
           leg.authenticated()
           leg.pause()
           resolve({ leg, held })
           return
-        case MESSAGE.authFailure:
+        case MESSAGE.USERAUTH_FAILURE:
           reject(new UpstreamFailed('upstream_refused', `${facts.node.name} did not let ${facts.login} in`))
           return
         default:

@@ -1,8 +1,9 @@
 // RFC 4252: byte 50 | string user | string service | string method | method's own fields
 //   publickey: boolean signed | string algorithm | string key blob | string signature, if signed
-import { MESSAGE } from './connection-messages.ts'
+import { MESSAGE } from './messages.ts'
 import { SshReader } from '../../../../formats/openssh/ssh-bytes.ts'
-import { payload, ProtocolError } from './payload.ts'
+import { payload } from './payload.ts'
+import { ProtocolError } from './protocol-error.ts'
 
 const MAX_KEY = 16 * 1024
 const MAX_SIGNATURE = 4096
@@ -41,7 +42,7 @@ export function readAuthRequest(bytes: Buffer): PublicKeyRequest | OtherRequest 
 
 /** The part that is signed; the complete request is this and the length-prefixed signature. */
 export function publicKeyRequest(user: string, algorithm: string, key: Uint8Array): Buffer {
-  return payload(MESSAGE.authRequest, user, 'ssh-connection', 'publickey', true, algorithm, key)
+  return payload(MESSAGE.USERAUTH_REQUEST, user, 'ssh-connection', 'publickey', true, algorithm, key)
 }
 
 /** string session id | request */
@@ -59,27 +60,27 @@ export function readServiceRequest(bytes: Buffer): string {
 }
 
 export function serviceAccept(name: string): Buffer {
-  return payload(MESSAGE.serviceAccept, name)
+  return payload(MESSAGE.SERVICE_ACCEPT, name)
 }
 
 export function serviceRequest(name: string): Buffer {
-  return payload(MESSAGE.serviceRequest, name)
+  return payload(MESSAGE.SERVICE_REQUEST, name)
 }
 
 export function keyOk(algorithm: string, key: Uint8Array): Buffer {
-  return payload(MESSAGE.authKeyOk, algorithm, key)
+  return payload(MESSAGE.USERAUTH_PK_OK, algorithm, key)
 }
 
 export function authFailure(): Buffer {
-  return payload(MESSAGE.authFailure, 'publickey', false)
+  return payload(MESSAGE.USERAUTH_FAILURE, 'publickey', false)
 }
 
 export function authSuccess(): Buffer {
-  return payload(MESSAGE.authSuccess)
+  return payload(MESSAGE.USERAUTH_SUCCESS)
 }
 
 export function banner(text: string): Buffer {
-  return payload(MESSAGE.authBanner, text, '')
+  return payload(MESSAGE.USERAUTH_BANNER, text, '')
 }
 
 /** string text | string language */

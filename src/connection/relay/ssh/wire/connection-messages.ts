@@ -1,44 +1,8 @@
 // RFC 4254. Channel messages all begin: byte message | uint32 recipient channel | ...
 import { SshReader } from '../../../../formats/openssh/ssh-bytes.ts'
-import { payload, ProtocolError } from './payload.ts'
-
-export const MESSAGE = {
-  disconnect: 1,
-  serviceRequest: 5,
-  serviceAccept: 6,
-  extInfo: 7,
-  authRequest: 50,
-  authFailure: 51,
-  authSuccess: 52,
-  authBanner: 53,
-  authKeyOk: 60,
-  globalRequest: 80,
-  requestSuccess: 81,
-  requestFailure: 82,
-  channelOpen: 90,
-  channelOpenConfirmation: 91,
-  channelOpenFailure: 92,
-  windowAdjust: 93,
-  channelData: 94,
-  channelExtendedData: 95,
-  channelEof: 96,
-  channelClose: 97,
-  channelRequest: 98,
-  channelSuccess: 99,
-  channelFailure: 100,
-} as const
-
-/** RFC 4253 section 11.1 */
-export const DISCONNECT = {
-  protocolError: 2,
-  keyExchangeFailed: 3,
-  serviceNotAvailable: 7,
-  hostKeyNotVerifiable: 9,
-  connectionLost: 10,
-  byApplication: 11,
-  tooManyConnections: 12,
-  noMoreAuthMethods: 14,
-} as const
+import { MESSAGE } from './messages.ts'
+import { payload } from './payload.ts'
+import { ProtocolError } from './protocol-error.ts'
 
 /** RFC 4254 section 5.1 */
 export const OPEN_FAILURE = { prohibited: 1, connectFailed: 2, unknownType: 3, resourceShortage: 4 } as const
@@ -80,7 +44,7 @@ export function readOpenConfirmation(bytes: Buffer): OpenConfirmation {
 }
 
 export function openFailure(recipient: number, reason: number, text: string): Buffer {
-  return payload(MESSAGE.channelOpenFailure, recipient, reason, text, '')
+  return payload(MESSAGE.CHANNEL_OPEN_FAILURE, recipient, reason, text, '')
 }
 
 /** The channel that a message from 91 to 100 is for. */
@@ -103,7 +67,7 @@ export function extendedDataOf(bytes: Buffer): Buffer {
 }
 
 export function extendedData(recipient: number, bytes: Uint8Array): Buffer {
-  return payload(MESSAGE.channelExtendedData, recipient, STDERR, bytes)
+  return payload(MESSAGE.CHANNEL_EXTENDED_DATA, recipient, STDERR, bytes)
 }
 
 export const WINDOW_AMOUNT_AT = 5
@@ -116,7 +80,7 @@ export function windowAmountOf(bytes: Buffer): number {
 }
 
 export function windowAdjust(recipient: number, amount: number): Buffer {
-  return payload(MESSAGE.windowAdjust, recipient, amount)
+  return payload(MESSAGE.CHANNEL_WINDOW_ADJUST, recipient, amount)
 }
 
 /** uint32 recipient, and nothing behind it: EOF, CLOSE, SUCCESS, FAILURE */
@@ -229,9 +193,9 @@ export function readExitSignal(r: SshReader): string {
 }
 
 export function signalRequest(recipient: number, signal: string): Buffer {
-  return payload(MESSAGE.channelRequest, recipient, 'signal', false, signal)
+  return payload(MESSAGE.CHANNEL_REQUEST, recipient, 'signal', false, signal)
 }
 
 export function execRequest(recipient: number, wantReply: boolean, command: string): Buffer {
-  return payload(MESSAGE.channelRequest, recipient, 'exec', wantReply, command)
+  return payload(MESSAGE.CHANNEL_REQUEST, recipient, 'exec', wantReply, command)
 }

@@ -1,10 +1,6 @@
 import { FormatError } from '../../../../formats/format-error.ts'
 import { SshWriter } from '../../../../formats/openssh/ssh-bytes.ts'
-
-/** What a peer sent is not what the protocol allows. The leg answers it with DISCONNECT, reason PROTOCOL_ERROR. */
-export class ProtocolError extends Error {
-  override readonly name = 'ProtocolError'
-}
+import { ProtocolError } from './protocol-error.ts'
 
 /** True for what the peer sent wrong, in form or in order; everything else is a failure of ours. */
 export function isPeersFault(error: unknown): boolean {
