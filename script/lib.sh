@@ -31,3 +31,10 @@ bootstrap() {
   use_node || fail "no Node.js 24 after script/bootstrap"
   export PATH="$ROOT/node_modules/.bin:$PATH"
 }
+
+# Bundles the programs into dist/ when a source is newer than the last bundle.
+build_programs() {
+  if [ -e dist/.built ] && [ -z "$(find src package-lock.json script/build.ts -newer dist/.built -print -quit)" ]; then return 0; fi
+  node script/build.ts >&2
+  touch dist/.built
+}

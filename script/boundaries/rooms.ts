@@ -145,7 +145,7 @@ export const WIRE = {
 
 /** Tests beside the code may use these besides what their room may use. */
 export const TEST_PACKAGES = ['vitest', 'fast-check']
-export const TEST_ROOMS = ['src/contract']
+export const TEST_ROOMS = ['src/contract', 'src/foundation/errors.ts']
 
 export function roomOf(path: string): Room | undefined {
   return ROOMS.filter((room) => path.startsWith(`${room.path}/`)).sort((a, b) => b.path.length - a.path.length)[0]

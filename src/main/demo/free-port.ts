@@ -1,0 +1,18 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+
+/** `wanted` when nobody listens there, else any free loopback port. */
+export async function freePort(wanted = 0): Promise<number> {
+  const server = createServer()
+  try {
+    server.listen(wanted, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    server.close()
+    await once(server, 'close')
+    return port
+  } catch (error) {
+    if (wanted === 0) throw error
+    return freePort()
+  }
+}
