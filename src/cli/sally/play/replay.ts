@@ -1,0 +1,91 @@
+import type { PlayedRecord } from '../../../contract/recording.ts'
+import { describeRecord } from './describe-record.ts'
+import { HarmlessDisplay } from './harmless-display.ts'
+import type { PlayOptions, PlayOutput } from './play-options.ts'
+
+/** One write of a replay. */
+export interface Scene {
+  /** Recorded milliseconds to wait before it, idle time already cut */
+  readonly wait: number
+  readonly bytes: Uint8Array
+}
+
+const LF = 0x0a
+
+/**
+ * A recording as timed writes of plain display. Pure: who waits and writes is the caller. On a terminal (`size`) a line of
+ * ours is dim, a gap red; otherwise plain.
+ */
+export async function* replay(
+  records: AsyncIterable<PlayedRecord>,
+  options: PlayOptions,
+  size: PlayOutput['size'],
+): AsyncGenerator<Scene> {
+  const stage = new Stage(size)
+  let at = 0
+  let wait = 0
+  for await (const record of records) {
+    const pause = Math.max(0, record.at - at)
+    at = Math.max(at, record.at)
+    wait += options.skipIdle ? Math.min(pause, options.maxIdleMs) : pause
+    const bytes = stage.show(record)
+    if (bytes.length === 0) continue
+    // Nothing to see in between: one pause, however many records it spans.
+    yield { wait: options.skipIdle ? Math.min(wait, options.maxIdleMs) : wait, bytes }
+    wait = 0
+  }
+  const rest = stage.leave()
+  if (rest.length > 0) yield { wait: 0, bytes: rest }
+}
+
+class Stage {
+  readonly #size: PlayOutput['size']
+  readonly #displays = new Map<string, HarmlessDisplay>()
+  #shown: string | null = null
+  #isAtLineStart = true
+
+  constructor(size: PlayOutput['size']) {
+    this.#size = size
+  }
+
+  show(record: PlayedRecord): Buffer {
+    if (record.kind === 'output') return this.#output(record)
+    if (record.kind === 'pty' || record.kind === 'resize') return this.#sized(record.columns, record.rows)
+    const line = describeRecord(record)
+    if (line === null) return Buffer.alloc(0)
+    return this.#line(line, record.kind === 'gap' || record.kind === 'unparsed')
+  }
+
+  leave(): Buffer {
+    const restore = this.#size === null ? '' : [...this.#displays.values()].map((display) => display.restore()).join('')
+    return Buffer.from(restore)
+  }
+
+  #output(record: Extract<PlayedRecord, { kind: 'output' }>): Buffer {
+    const name = `${record.channel} ${record.stream}`
+    const display = this.#displays.get(name) ?? new HarmlessDisplay()
+    this.#displays.set(name, display)
+    const bytes = display.pass(Buffer.from(record.bytes, 'base64'))
+    if (bytes.length === 0) return bytes
+    const isOther = this.#shown !== null && this.#shown.split(' ')[0] !== String(record.channel)
+    const heading = isOther ? this.#line(`channel ${record.channel}`, false) : Buffer.alloc(0)
+    this.#shown = name
+    this.#isAtLineStart = bytes[bytes.length - 1] === LF
+    return Buffer.concat([heading, bytes])
+  }
+
+  #sized(columns: number, rows: number): Buffer {
+    const size = this.#size
+    if (size === null || (size.columns >= columns && size.rows >= rows)) return Buffer.alloc(0)
+    const advice = `recorded on ${columns}x${rows}, and this terminal is ${size.columns}x${size.rows}: enlarge it`
+    return this.#line(advice, false)
+  }
+
+  #line(text: string, isAlarm: boolean): Buffer {
+    const fresh = this.#isAtLineStart ? '' : '\r\n'
+    this.#isAtLineStart = true
+    const isTerminal = this.#size !== null
+    const paint = isTerminal ? `\x1b[0;${isAlarm ? '1;31' : '2'}m` : ''
+    return Buffer.from(`${fresh}${paint}-- ${text} --${isTerminal ? '\x1b[0m' : ''}${isTerminal ? '\r\n' : '\n'}`)
+  }
+}
