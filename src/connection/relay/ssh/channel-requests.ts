@@ -10,6 +10,7 @@ import type { InboundPacket } from './ssh-leg.ts'
 import {
   bare,
   execRequest,
+  exitStatus,
   readChannelRequest,
   readCommand,
   readEnv,
@@ -22,6 +23,8 @@ import {
 } from './wire/connection-messages.ts'
 import { MESSAGE } from './wire/messages.ts'
 
+/** What ssh itself exits with when something went wrong */
+const FAILED = 255
 const NOT_STORED = 'sallyport: this could not be stored in the audit log, so it was not started'
 
 /** CHANNEL_REQUEST (RFC 4254 sections 5.4 and 6): what may pass, and what must be stored before it does. */
@@ -165,9 +168,25 @@ export class ChannelRequests {
         then(held)
         return
       }
-      this.#notices.say(channel, NOT_STORED)
-      this.#refuse('client', channel, request)
+      if (event.type === 'agent_forward') this.#refuse('client', channel, request)
+      else this.#abandon(channel, request)
     })
+  }
+
+  /**
+   * Ends a channel whose program must not start. Not by CHANNEL_FAILURE: the stock client gives up at that without
+   * printing what it was sent before. All of it goes behind the replies that the client still waits for.
+   */
+  #abandon(channel: Channel, request: ChannelRequest): void {
+    const { peerId, replies } = channel.client
+    const notice = this.#notices.noticeFor(channel, NOT_STORED)
+    channel.isAbandoned = true
+    if (request.wantReply) replies.answer(bare(MESSAGE.CHANNEL_SUCCESS, peerId))
+    for (const message of notice) replies.answer(message)
+    replies.answer(exitStatus(peerId, FAILED))
+    replies.answer(bare(MESSAGE.CHANNEL_EOF, peerId))
+    replies.answer(bare(MESSAGE.CHANNEL_CLOSE, peerId))
+    this.#relay.send('target', bare(MESSAGE.CHANNEL_CLOSE, channel.target.peerId))
   }
 
   #passOn(side: Side, channel: Channel, request: ChannelRequest, packet: InboundPacket): void {

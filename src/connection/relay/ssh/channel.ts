@@ -57,6 +57,8 @@ export class Channel {
   hasTerminal = false
   /** A program was started: a channel starts one only. */
   hasStarted = false
+  /** We closed it towards both; only their CLOSE is still waited for. */
+  isAbandoned = false
 
   constructor(id: number, kind: ChannelKind, opener: Side, client: ChannelEnd, target: ChannelEnd) {
     this.id = id
@@ -68,7 +70,7 @@ export class Channel {
 
   /** The client can still be shown something on it. */
   get canShow(): boolean {
-    return this.isOpen && !this.target.sentEof && !this.target.sentClose
+    return this.isOpen && !this.isAbandoned && !this.target.sentEof && !this.target.sentClose
   }
 }
 

@@ -197,6 +197,10 @@ export class ConnectionRelay implements RelayContext {
 
   #deliver(side: Side, channel: Channel, packet: InboundPacket): void {
     if (this.#phase !== 'relaying') return
+    if (channel.isAbandoned) {
+      this.#deliverAbandoned(side, channel, packet)
+      return
+    }
     const { payload } = packet
     switch (payload[0]) {
       case MESSAGE.CHANNEL_DATA:
@@ -223,7 +227,8 @@ export class ConnectionRelay implements RelayContext {
         return
       case MESSAGE.CHANNEL_CLOSE:
         mustBeBare(payload)
-        this.#close(side, channel, packet)
+        this.#patched(side, channel, packet)
+        this.#closed(side, channel)
         return
     }
   }
@@ -267,14 +272,20 @@ export class ConnectionRelay implements RelayContext {
     asker.replies.replied(ok, packet.payload, () => this.#patched(side, channel, packet))
   }
 
-  #close(side: Side, channel: Channel, packet: InboundPacket): void {
-    this.#patched(side, channel, packet)
-    if (!channel[otherSide(side)].closePassed) {
-      channel[side].closePassed = true
-      return
-    }
+  #closed(side: Side, channel: Channel): void {
+    channel[side].closePassed = true
+    if (!channel[otherSide(side)].closePassed) return
     this.channels.remove(channel)
     this.host.observer.channelClosed(channel.id)
+  }
+
+  /** What both sides had sent before they knew that we closed the channel. */
+  #deliverAbandoned(side: Side, channel: Channel, packet: InboundPacket): void {
+    const message = packet.payload[0]
+    if (message === MESSAGE.CHANNEL_CLOSE) this.#closed(side, channel)
+    else if (message === MESSAGE.CHANNEL_SUCCESS || message === MESSAGE.CHANNEL_FAILURE) {
+      this.#reply(side, channel, packet)
+    }
   }
 
   #patched(side: Side, channel: Channel, packet: InboundPacket): void {

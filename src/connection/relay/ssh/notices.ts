@@ -31,9 +31,9 @@ export class Notices {
     await Promise.all(terminals.map((channel) => this.#tell(channel, `\r\n${text}\r\n`, last)))
   }
 
-  /** One line on this channel, if there is room for it now. */
-  say(channel: Channel, text: string): boolean {
-    return this.#send(channel, Buffer.from(`${text}\r\n`), text, false)
+  /** One line for this channel: a message, or none when there is no room for it now. */
+  noticeFor(channel: Channel, text: string): readonly Buffer[] {
+    return this.#take(channel, Buffer.from(`${text}\r\n`), text, false)
   }
 
   /** The client granted more on this channel. */
@@ -63,11 +63,16 @@ export class Notices {
   }
 
   #send(channel: Channel, bytes: Buffer, text: string, last: boolean): boolean {
+    const messages = this.#take(channel, bytes, text, last)
+    for (const message of messages) this.#sendToClient(message)
+    return messages.length > 0
+  }
+
+  #take(channel: Channel, bytes: Buffer, text: string, last: boolean): readonly Buffer[] {
     const most = Math.min(NOTICE_RESERVE, channel.client.maxPacket)
     const shown = bytes.length > most ? bytes.subarray(0, most) : bytes
-    if (!channel.canShow || !channel.client.credit.takeOwn(shown.length, last)) return false
+    if (!channel.canShow || !channel.client.credit.takeOwn(shown.length, last)) return []
     this.#relay.host.observer.notice(channel.id, text)
-    this.#sendToClient(extendedData(channel.client.peerId, shown))
-    return true
+    return [extendedData(channel.client.peerId, shown)]
   }
 }

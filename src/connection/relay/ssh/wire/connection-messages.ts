@@ -199,3 +199,7 @@ export function signalRequest(recipient: number, signal: string): Buffer {
 export function execRequest(recipient: number, wantReply: boolean, command: string): Buffer {
   return payload(MESSAGE.CHANNEL_REQUEST, recipient, 'exec', wantReply, command)
 }
+
+export function exitStatus(recipient: number, status: number): Buffer {
+  return payload(MESSAGE.CHANNEL_REQUEST, recipient, 'exit-status', false, status)
+}
