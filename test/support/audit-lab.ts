@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { Checkpoints } from '../../src/audit/checkpoints.ts'
+import { type CheckpointSigner, Checkpoints } from '../../src/audit/checkpoints.ts'
 import { StoredDeedLog } from '../../src/audit/commit-deed.ts'
 import type { Deed, NewEvent, Tx } from '../../src/audit/deed.ts'
 import { openOutsideFile, type OutsideFile } from '../../src/audit/outside-file.ts'
@@ -26,6 +26,7 @@ export interface AuditLab {
   readonly outside: OutsideFile
   readonly clock: ManualClock
   readonly keys: { readonly publicKey: KeyObject; readonly privateKey: KeyObject }
+  readonly signer: CheckpointSigner
   readonly trustedPem: string
   readonly openSessions: SessionHead[]
   close(): Promise<void>
@@ -41,10 +42,14 @@ export async function openAuditLab(options: { durable?: boolean } = {}): Promise
   const deeds = new StoredDeedLog({ database, clock, log: silentLog, spill: spillInMemory() })
   const outside = openOutsideFile(anchorFile, databaseFile)
   const keys = generateKeyPairSync('ed25519')
+  const signer: CheckpointSigner = {
+    publicKey: keys.publicKey,
+    sign: (text) => sign(null, Buffer.from(text), keys.privateKey),
+  }
   const openSessions: SessionHead[] = []
   const checkpoints = new Checkpoints({
     ...{ database, clock, log: silentLog, installationId: 'ins_lab', outside },
-    signer: () => ({ publicKey: keys.publicKey, sign: (text) => sign(null, Buffer.from(text), keys.privateKey) }),
+    signer: () => signer,
     openSessions: () => openSessions,
     readOnly: () => deeds.readOnly,
   })
@@ -65,6 +70,7 @@ export async function openAuditLab(options: { durable?: boolean } = {}): Promise
       outside,
       clock,
       keys,
+      signer,
       trustedPem,
       openSessions,
     },
