@@ -5,7 +5,7 @@ import { requireAccount } from './profile.ts'
 import type { OpenTransport } from './proxy-transport.ts'
 
 /** Where the daemon puts its admin socket unless its configuration says otherwise. */
-const DEFAULT_SOCKET = '/var/lib/sallyport/admin.sock'
+const DEFAULT_SOCKET = '/var/lib/sallyport/admin/sallyport.sock'
 
 /** The API of this machine's profile or admin socket. HTTP, TLS and schemas are loaded at the first use. */
 export function systemDial(): Dial {
