@@ -66,4 +66,4 @@ await build({
 const { banner: _, ...plain } = common
 await build({ ...plain, entryPoints: { 'proxy-command': 'src/cli/proxy-command.ts' }, outdir: out })
 for (const file of await readdir(out)) if (file.endsWith('.mjs')) await chmod(join(out, file), 0o755)
-console.log(`dist/: ${[...Object.keys(entryPoints), 'proxy-command'].join(', ')}`)
+process.stdout.write(`dist/: ${[...Object.keys(entryPoints), 'proxy-command'].join(', ')}\n`)

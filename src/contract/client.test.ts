@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { aRequest } from '../../test/support/a-request.ts'
-import { fakeApi } from '../../test/support/fake-api.ts'
-import { Refused } from '../foundation/errors.ts'
+import { fakeApi, refuse } from '../../test/support/fake-api.ts'
 import { createClient, type Transport } from './client.ts'
 
 const answers =
@@ -31,7 +30,7 @@ test('path names are percent-encoded and undefined query fields are left out', a
 test('a refusal becomes an ApiError with code, hint and exit code', async () => {
   const api = fakeApi({
     cancelRequest: () => {
-      throw new Refused('already_resolved', 'it was decided', 'Run: sally request show req_1')
+      refuse('already_resolved', 'it was decided', 'Run: sally request show req_1')
     },
   })
   await expect(createClient(api.transport).cancelRequest({ params: { id: 'req_1' } })).rejects.toMatchObject({
@@ -69,7 +68,7 @@ test('a step-up is bound to method, path and body bytes, and the call is made on
   const api = fakeApi({
     removeRole: (_, call) => {
       if (call.request.headers['sallyport-step-up'] === 'once') return {}
-      throw new Refused('step_up_required', 'confirm this')
+      refuse('step_up_required', 'confirm this')
     },
     stepUp: () => ({ token: 'once' }),
   })
@@ -91,7 +90,7 @@ test('the action of a call with a body covers exactly the bytes that are sent', 
   const api = fakeApi({
     createDocument: (_, call) => {
       if ('sallyport-step-up' in call.request.headers) return { kind: 'role', name: 'dba', created: true }
-      throw new Refused('step_up_required', 'confirm this')
+      refuse('step_up_required', 'confirm this')
     },
     stepUp: () => ({ token: 'once' }),
   })
@@ -109,7 +108,7 @@ test('the action of a call with a body covers exactly the bytes that are sent', 
 test('a second refusal after the step-up is not asked for again', async () => {
   const api = fakeApi({
     removeRole: () => {
-      throw new Refused('step_up_required', 'confirm this')
+      refuse('step_up_required', 'confirm this')
     },
     stepUp: () => ({ token: 'once' }),
   })
@@ -121,7 +120,7 @@ test('a second refusal after the step-up is not asked for again', async () => {
 test('without a way to ask for a code the refusal goes to the caller', async () => {
   const api = fakeApi({
     removeRole: () => {
-      throw new Refused('step_up_required', 'confirm this')
+      refuse('step_up_required', 'confirm this')
     },
   })
   await expect(createClient(api.transport).removeRole({ params: { name: 'dba' } })).rejects.toMatchObject({ exit: 6 })

@@ -14,6 +14,8 @@ process.exitCode = await runProgram(
   systemSurroundings({
     program: sallyctl.name,
     version: manifest.version,
+    // Reads database files, which no other command does: loaded when it is asked for.
+    verifyOffline: async (files) => (await import('./verify-offline.ts')).verifyOffline(files),
     proxyCommand: [process.execPath, fileURLToPath(proxyCommand)],
   }),
 )

@@ -22,6 +22,11 @@ export interface FakeApi {
   readonly calls: readonly FakeCall[]
 }
 
+/** What a handler of the fake does to say no. */
+export function refuse(...args: ConstructorParameters<typeof Refused>): never {
+  throw new Refused(...args)
+}
+
 /** An API in this process that holds both sides to the contract: paths, queries, bodies and answers. */
 export function fakeApi(handlers: FakeHandlers): FakeApi {
   const calls: FakeCall[] = []

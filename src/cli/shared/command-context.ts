@@ -32,7 +32,10 @@ export interface OfflineFiles {
   readonly database: string
   /** Public key of the checkpoint authority, from outside the database. */
   readonly trust: string | null
+  /** Checkpoints kept outside the database. */
   readonly checkpoints: string | null
+  /** Folder of the session files; null: they are not checked. */
+  readonly recordings: string | null
 }
 
 /** As `Verification` of the contract. */
@@ -42,6 +45,7 @@ export interface OfflineVerdict {
   readonly checkpoints: number
   readonly sessionFiles: number
   readonly anchored: boolean
+  readonly notes: readonly string[]
   readonly problems: readonly { readonly kind: string; readonly where: string; readonly message: string }[]
 }
 

@@ -3,8 +3,8 @@ import type { request as HttpRequest } from 'node:http'
 import { ApiError } from '../../contract/api-error.ts'
 import type { Transport, TransportAnswer } from '../../contract/client.ts'
 
-// Longer than the longest poll (25 s): silence beyond this means that nobody is there.
-const SILENCE_MS = 60_000
+// Verifying the whole audit log is the longest silence of a daemon that works; a dead one is noticed by TCP keepalive.
+const SILENCE_MS = 600_000
 
 /** Over HTTP/1.1 by `request` of node:http or node:https; `where` is named when nobody answers. */
 export function httpTransport(request: typeof HttpRequest, where: string, options: RequestOptions): Transport {

@@ -53,10 +53,10 @@ test('a reader beside many writers sees one whole text after the other, and no d
   const path = temp.file('x')
   const texts = Array.from({ length: 20 }, (_, index) => String(index % 10).repeat(50_000))
   await writeFileAtomically(path, texts[0] ?? '')
-  let writing = true
+  const writing = new AbortController()
   const reader = (async () => {
     let reads = 0
-    while (writing) {
+    while (!writing.signal.aborted) {
       const text = await readFile(path, 'utf8')
       expect(text).toMatch(/^(\d)\1{49999}$/)
       reads += 1
@@ -64,7 +64,7 @@ test('a reader beside many writers sees one whole text after the other, and no d
     return reads
   })()
   await Promise.all(texts.map((text) => writeFileAtomically(path, text)))
-  writing = false
+  writing.abort()
   expect(await reader).toBeGreaterThan(0)
   expect(await readdir(temp.path)).toEqual(['x'])
 })

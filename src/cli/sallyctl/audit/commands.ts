@@ -38,6 +38,7 @@ const verify = defineCommand({
     database: { kind: 'text', value: 'file', summary: 'check this database file, without a daemon' },
     trust: { kind: 'text', value: 'file', summary: 'public key of the checkpoints, kept outside' },
     checkpoints: { kind: 'text', value: 'file', summary: 'checkpoints, kept outside' },
+    recordings: { kind: 'text', value: 'folder', summary: 'session files, to be checked as well' },
   },
   run: async (context, input) => (await import('./verify-audit.ts')).verifyAudit(context, input.options),
 })

@@ -7,6 +7,7 @@ export interface VerifyOptions {
   readonly database: string | undefined
   readonly trust: string | undefined
   readonly checkpoints: string | undefined
+  readonly recordings: string | undefined
 }
 
 /** Exit code: 0 whole and anchored, 9 altered, 10 consistent but nothing from outside vouches for it. */
@@ -18,25 +19,42 @@ export async function verifyAudit(context: CommandContext, options: VerifyOption
 }
 
 async function askDaemon(context: CommandContext, options: VerifyOptions): Promise<OfflineVerdict> {
-  if (options.trust !== undefined || options.checkpoints !== undefined)
-    throw new CommandFailed('usage', '--trust and --checkpoints go with --database', 'A daemon uses its own anchors.')
+  if ([options.trust, options.checkpoints, options.recordings].some((each) => each !== undefined))
+    throw new CommandFailed(
+      'usage',
+      '--trust, --checkpoints and --recordings go with --database',
+      'A daemon uses its own anchors.',
+    )
   const api = await context.dial.operator(context)
   return api.verifyAudit({})
 }
 
 async function offline(context: CommandContext, options: VerifyOptions): Promise<OfflineVerdict> {
-  const { database, trust, checkpoints } = options
+  const { database, trust, checkpoints, recordings } = options
   if (database === undefined || context.verifyOffline === undefined)
     throw new CommandFailed('usage', 'this program cannot read a database file', 'Use sallyctl.')
-  return context.verifyOffline({ database, trust: trust ?? null, checkpoints: checkpoints ?? null })
+  return context.verifyOffline({
+    database,
+    trust: trust ?? null,
+    checkpoints: checkpoints ?? null,
+    recordings: recordings ?? null,
+  })
 }
 
 function describe(verdict: OfflineVerdict): string {
-  const seen = `${verdict.events} events, ${verdict.rows} bound rows, ${verdict.checkpoints} checkpoints, ${verdict.sessionFiles} session files`
-  const lines = verdict.problems.map((each) => harmless(`  ${each.kind} at ${each.where}: ${each.message}`))
-  if (lines.length > 0)
-    return [`ALTERED: ${lines.length} problem${lines.length === 1 ? '' : 's'} in ${seen}`, ...lines].join('\n')
-  if (!verdict.anchored)
-    return `UNANCHORED: proves consistency only (${seen}).\nWhoever can write the database could have written all of it anew. Give --trust and --checkpoints from outside.`
-  return `OK: ${seen}; the head is confirmed from outside.`
+  const { events, rows, checkpoints, sessionFiles, problems } = verdict
+  const seen = `${events} events, ${rows} bound rows, ${checkpoints} checkpoints, ${sessionFiles} session files`
+  const notes = verdict.notes.map((note) => harmless(`  ${note}`))
+  return [headline(verdict, seen), ...problems.map(problemLine), ...notes].join('\n')
+}
+
+function headline({ problems, anchored }: OfflineVerdict, seen: string): string {
+  if (problems.length > 0) return `ALTERED: ${problems.length} problem${problems.length === 1 ? '' : 's'} in ${seen}`
+  return anchored
+    ? `OK: ${seen}; the head is confirmed from outside.`
+    : `UNANCHORED: proves consistency only (${seen}).`
+}
+
+function problemLine(problem: OfflineVerdict['problems'][number]): string {
+  return harmless(`  ${problem.kind} at ${problem.where}: ${problem.message}`)
 }

@@ -5,16 +5,16 @@ import { CommandFailed } from '../../shared/command-failed.ts'
 export function readDocuments(text: string, where: string): unknown[] {
   const parsed = parseAllDocuments(text, { prettyErrors: true, uniqueKeys: true, strict: true })
   const documents = Array.isArray(parsed) ? parsed : []
-  return documents
-    .filter((document) => document.contents !== null)
-    .map((document) => {
-      const first = document.errors[0]
-      if (first !== undefined) throw new CommandFailed('usage', `${where} is no YAML: ${firstLine(first.message)}`)
-      visit(document, (_, node) => {
-        if (isAlias(node)) throw new CommandFailed('usage', `${where} uses YAML aliases (*name), which are not taken`)
-      })
-      return document.toJS() as unknown
+  const values = documents.map((document) => {
+    const first = document.errors[0]
+    if (first !== undefined) throw new CommandFailed('usage', `${where} is no YAML: ${firstLine(first.message)}`)
+    visit(document, (_, node) => {
+      if (isAlias(node)) throw new CommandFailed('usage', `${where} uses YAML aliases (*name), which are not taken`)
     })
+    return document.toJS() as unknown
+  })
+  // `---` with nothing but comments behind it.
+  return values.filter((value) => value !== null)
 }
 
 const firstLine = (text: string): string => text.split('\n', 1)[0] ?? ''
