@@ -27,7 +27,7 @@ export type Request =
       readonly length: number
     }
   | { readonly kind: 'close'; readonly id: number; readonly handle: string }
-  | { readonly kind: 'setstat'; readonly id: number; readonly handle: string; readonly resizes: boolean }
+  | { readonly kind: 'setstat'; readonly id: number; readonly handle: string; readonly size: number | null }
   | { readonly kind: 'copy'; readonly id: number; readonly from: string; readonly to: string }
 
 export type Answer =
@@ -89,7 +89,7 @@ export function readRequest(type: number, body: Buffer): Request {
     case 9:
       return path('setstat')
     case 10:
-      return { kind: 'setstat', id, handle: from.handle(), resizes: (from.uint32() & HAS_SIZE) !== 0 }
+      return { kind: 'setstat', id, handle: from.handle(), size: from.uint32() & HAS_SIZE ? from.uint64() : null }
     case 11:
       return { kind: 'opendir', id, path: from.text() }
     case 13:

@@ -108,8 +108,10 @@ export class SftpObserver implements ChannelObserver {
       case 'setstat': {
         const file = files.find(request.handle)
         const path = file === undefined || file === 'folder' ? '(an open folder)' : file.path
-        // What was written is cut or padded: it is no longer what was seen.
-        if (request.resizes && file !== undefined && file !== 'folder') file.written.break()
+        // What was written is cut or padded: it is no longer what was seen. (The stock client sets the size it has written.)
+        if (request.size !== null && file !== undefined && file !== 'folder' && request.size !== file.written.moved) {
+          file.written.break()
+        }
         return files.ask(request.id, { kind: 'path', what: { operation: 'setstat', path } })
       }
       case 'copy': {
