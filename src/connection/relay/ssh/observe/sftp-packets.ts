@@ -69,9 +69,10 @@ export class SftpFramer {
 
   /** How long the head must be, as far as what is there tells. */
   #wanted(): number {
-    if (this.#have < 5) return 5
+    if (this.#have < 4) return 4
     const length = this.#head.readUInt32BE(0)
     if (length < 1 || length > LONGEST_PACKET) throw new Undecodable(`a packet of length ${length}`)
+    if (this.#have < 5) return 5
     if (this.#head[4] !== this.#bulkType) return Math.min(4 + length, 5 + LOOKED_AT)
     const head = this.#bulkType === DATA ? 13 : this.#writeHead()
     if (head > 4 + length) throw new Undecodable('a packet that ends inside its fields')
