@@ -37,6 +37,9 @@ export const RULES: readonly (readonly Rule[])[] = [
 export const CAPS = [null, HOUR, 4 * HOUR] as const
 export const REACH = [['p'], ['^[pq]$'], ['q']] as const
 
+/** Logins that a role's content 0, 1, 2 gives. */
+export const LOGINS = [['deploy'], ['root'], ['deploy', 'root']] as const
+
 /** What one of ask1, ask2 says: indexes into the lists above. */
 export interface AskSetting {
   readonly rules: number
@@ -72,7 +75,13 @@ export interface ModelRequest {
   decidedAt: number
   firstPrint: string
   votes: ModelVote[]
-  grant: { startsAt: number; endsAt: number; over: string | null; suspended: string | null } | null
+  grant: {
+    startsAt: number
+    endsAt: number
+    over: string | null
+    suspended: string | null
+    pins: (number | null)[]
+  } | null
 }
 interface ModelLock {
   kind: 'user' | 'role' | 'request'
@@ -290,7 +299,13 @@ export class Model {
       this.#stored()
       if (outcome !== 'pending') this.#close(request, outcome, this.now)
       if (outcome === 'approved') {
-        request.grant = { startsAt: this.now, endsAt: this.now + this.granted(request), over: null, suspended: null }
+        request.grant = {
+          startsAt: this.now,
+          endsAt: this.now + this.granted(request),
+          over: null,
+          suspended: null,
+          pins: request.roles.map((role) => this.contents[role]),
+        }
       }
     })
     return verdict === 'ok' && late ? 'request_expired' : verdict
@@ -458,6 +473,17 @@ export class Model {
       return this.#settingsNaming(request.user, role) ? [] : `the role ${role} may no longer be asked for`
     })
     return lacks.join('; ') || null
+  }
+
+  /** An edit after the approval narrows and never widens. */
+  logins(request: ModelRequest, grant: NonNullable<ModelRequest['grant']>): string[] {
+    const given = request.roles.flatMap((role, index) => {
+      const [then, now] = [grant.pins[index] ?? null, this.contents[role]]
+      if (then === null || now === null) return []
+      const still: readonly string[] = LOGINS[now] ?? []
+      return (LOGINS[then] ?? []).filter((login) => still.includes(login))
+    })
+    return [...new Set(given)].sort()
   }
 
   /** Could it be approved if everybody who may review it did? */

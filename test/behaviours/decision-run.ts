@@ -1,4 +1,6 @@
 import fc from 'fast-check'
+import type { RoleSpec } from '../../src/contract/role.ts'
+import { nodeAccess, type WorkingRole } from '../../src/identity/node-access.ts'
 import { AccessWorld, callerNamed } from '../support/access-world.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import {
@@ -11,6 +13,7 @@ import {
   PEOPLE,
   REACH,
   RULES,
+  LOGINS,
   type AskedRole,
   type AskSetting,
   type ModelRequest,
@@ -84,6 +87,7 @@ export const anAction = fc.oneof(
       x: fc.boolean(),
       disabled: fc.nat(9),
       reset: fc.nat(5),
+      rename: fc.nat(3),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('remove'), what: fc.nat(9), who: person }) },
@@ -293,24 +297,21 @@ class Run {
     )
   }
 
+  /** Names change under people's feet: their sessions go on under the old one, and rights follow ids. */
   async #user(action: Extract<Action, { do: 'user' }>, name: string, both: Both): Promise<void> {
     const before = this.#model.users.get(name)
     if (!before || before.deleted) return
     const roles = [...(RIGHTS[action.rights] ?? [])]
     const disabled = action.disabled === 0
     const votesFrom = action.reset === 0 ? this.#model.now + HOUR : before.votesFrom
+    const shown = action.rename === 0 ? `${name}-renamed` : name
+    const row = { roles, traits: { team: action.x ? ['y', 'x'] : ['y'] }, disabled, votesCountFrom: votesFrom }
     await both(
       () =>
         this.#model.edit(
           () => void this.#model.users.set(name, { roles, x: action.x, disabled, deleted: false, votesFrom }),
         ),
-      () =>
-        this.#world.user(name, {
-          roles,
-          traits: { team: action.x ? ['y', 'x'] : ['y'] },
-          disabled,
-          votesCountFrom: votesFrom,
-        }),
+      () => this.#world.user(shown, row, `usr_${name}`),
     )
   }
 
@@ -362,25 +363,51 @@ class Run {
   }
 
   #content(role: AskedRole, content: number): Promise<void> {
-    return this.#world.role(role, { allow: { logins: [`login${content}`], node_labels: { env: 'prod' } } })
+    return this.#world.role(role, { allow: { logins: LOGINS[content] ?? [], node_labels: { env: 'prod' } } })
   }
 
   async #shown(id: string): Promise<unknown> {
     const shown = await this.#world.show(id)
-    const grant = await this.#world.database.reads
-      .selectFrom('grants')
-      .selectAll()
-      .where('request_id', '=', id)
-      .executeTakeFirst()
+    const grant =
+      (await this.#world.database.reads
+        .selectFrom('grants')
+        .selectAll()
+        .where('request_id', '=', id)
+        .executeTakeFirst()) ?? null
     return {
       state: shown.state,
       duration: shown.duration,
       granted: shown.state === 'pending' ? shown.grantedDuration : null,
-      votes: shown.reviews.map((review) => [review.reviewer, review.decision, review.why]),
+      votes: shown.reviews.map((review) => [review.reviewer.replace('-renamed', ''), review.decision, review.why]),
       counts: shown.progress.map((entry) => [entry.approvals, entry.denials]),
       stuck: shown.warnings.includes('nobody_can_approve'),
-      grant: grant ? [grant.starts_at, grant.ends_at, grant.end_reason, grant.suspended, shown.grant?.state] : null,
+      grant: grant && [grant.starts_at, grant.ends_at, grant.end_reason, grant.suspended, shown.grant?.state],
+      logins: grant && (await this.#loginsOf(grant)),
     }
+  }
+
+  /** What the pinned and the current revisions of the granted roles give together on a production node. */
+  async #loginsOf(grant: { id: string; roles_json: string }): Promise<string[]> {
+    const pinned = JSON.parse(grant.roles_json) as { id: string; name: string; revision: number }[]
+    const roles = await Promise.all(
+      pinned.map(async ({ id, name, revision }): Promise<WorkingRole> => {
+        const reads = this.#world.database.reads
+        const row = await reads.selectFrom('roles').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+        const ids = row.deleted_at === null ? [`${id}/${revision}`, `${id}/${row.revision}`] : []
+        const specs = await Promise.all(
+          ids.map((one) =>
+            reads.selectFrom('role_revisions').select('spec_json').where('id', '=', one).executeTakeFirstOrThrow(),
+          ),
+        )
+        return {
+          id,
+          name,
+          origin: { kind: 'granted', grantId: grant.id },
+          specs: specs.map((one) => JSON.parse(one.spec_json) as RoleSpec),
+        }
+      }),
+    )
+    return [...nodeAccess(roles, { env: 'prod' }).logins.keys()]
   }
 
   #expected(index: number): unknown {
@@ -396,15 +423,14 @@ class Run {
       votes: request.votes.map((vote) => [vote.who, vote.approve ? 'approve' : 'deny', model.why(request, vote)]),
       counts: model.counts(request),
       stuck: state === 'pending' && !model.reachable(request),
-      grant: grant
-        ? [
-            grant.startsAt,
-            grant.endsAt,
-            grant.over,
-            grant.suspended,
-            grant.over || model.now >= grant.endsAt ? 'ended' : 'active',
-          ]
-        : null,
+      grant: grant && [
+        grant.startsAt,
+        grant.endsAt,
+        grant.over,
+        grant.suspended,
+        grant.over || model.now >= grant.endsAt ? 'ended' : 'active',
+      ],
+      logins: grant && model.logins(request, grant),
     }
   }
 

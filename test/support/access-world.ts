@@ -13,6 +13,7 @@ import { canonicalJson } from '../../src/formats/canonical-json.ts'
 import { openTemporaryDatabase, type Database } from '../../src/foundation/database/open-database.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import type { TakenAway } from '../../src/grants/snapshot.ts'
+import type { Clock } from '../../src/foundation/clock.ts'
 import { ManualClock } from './manual-clock.ts'
 
 export const MINUTE = 60_000
@@ -28,15 +29,15 @@ export interface Person {
 }
 
 /** The request engine on a store of its own with a clock that stands still. Ids are made from names: `usr_alice`, `rol_dba`. */
-export class AccessWorld {
-  readonly clock: ManualClock
+export class AccessWorld<C extends Clock = ManualClock> {
+  readonly clock: C
   readonly database: Database
   readonly deeds: StoredDeedLog
   readonly requests: AccessRequests
   readonly sweeper: Sweeper
   readonly taken: TakenAway[] = []
 
-  constructor(database: Database, clock: ManualClock) {
+  constructor(database: Database, clock: C) {
     this.clock = clock
     this.database = database
     this.deeds = new StoredDeedLog({ database, clock, log: silentLog, spill: spillInMemory() })
@@ -46,8 +47,13 @@ export class AccessWorld {
     this.sweeper = new Sweeper(parts)
   }
 
-  static async open(clock = new ManualClock()): Promise<AccessWorld> {
-    const world = new AccessWorld(openTemporaryDatabase(clock), clock)
+  static open(): Promise<AccessWorld>
+  static open<C extends Clock>(clock: C, database?: Database): Promise<AccessWorld<C>>
+  static async open(
+    clock: Clock = new ManualClock(),
+    database = openTemporaryDatabase(clock),
+  ): Promise<AccessWorld<Clock>> {
+    const world = new AccessWorld(database, clock)
     await world.database.transact((tx) =>
       tx.insertInto('installation').values({ id: 'ins_test', name: 'test', created_at: clock.now() }).execute(),
     )

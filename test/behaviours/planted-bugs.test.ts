@@ -1,0 +1,64 @@
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, expect, test } from 'vitest'
+import type { Action } from './decision-run.ts'
+import { PLANTED_BUGS, type PlantedBug } from './planted-bugs.ts'
+
+// What is a model test worth? Here bugs are planted into copies of the sources, and each must be found by it.
+
+const root = join(import.meta.dirname, '../..')
+const work = join(root, '.cache', `planted-bugs-${process.pid}`)
+const COPIED = ['access', 'audit', 'contract', 'formats', 'foundation', 'grants', 'identity', 'resources']
+/** Histories until a bug must have shown itself. */
+const HISTORIES = 1500
+
+afterAll(() => rmSync(work, { recursive: true, force: true }))
+
+test.each(PLANTED_BUGS.map((planted, index) => [planted.bug, planted, index] as const))(
+  'found: %s',
+  async (_bug, planted, index) => {
+    const folder = join(work, String(index))
+    copySources(folder)
+    plant(planted, join(folder, 'src'))
+    const run = (await import(join(folder, 'test/behaviours/decision-run.ts'))) as typeof import('./decision-run.ts')
+    const property = fc.asyncProperty(run.aHistory, (history: readonly Action[]) => run.playHistory(history))
+    const result = await fc.check(property, { numRuns: HISTORIES, seed: 4711, endOnFailure: true })
+    expect(result.failed, `${planted.bug}: not found in ${HISTORIES} histories`).toBe(true)
+    // A difference between product and model, not a copy that does not run.
+    expect(String(result.errorInstance)).toMatch(/product: .*\n.*model: /)
+  },
+)
+
+function copySources(folder: string): void {
+  const isSource = (path: string): boolean => !path.endsWith('.test.ts')
+  for (const name of COPIED)
+    cpSync(join(root, 'src', name), join(folder, 'src', name), { recursive: true, filter: isSource })
+  mkdirSync(join(folder, 'test/behaviours'), { recursive: true })
+  for (const name of [
+    'support/access-world.ts',
+    'support/manual-clock.ts',
+    'behaviours/decision-model.ts',
+    'behaviours/decision-run.ts',
+  ])
+    cpSync(join(root, 'test', name), join(folder, 'test', name))
+}
+
+function plant({ edits }: PlantedBug, sources: string): void {
+  for (const { file, from, to } of edits) {
+    const path = join(sources, file)
+    const text = readFileSync(path, 'utf8')
+    const pattern = new RegExp(
+      from
+        .split(/\s+/)
+        .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+        .join('\\s*'),
+      'g',
+    )
+    expect(text.match(pattern), `${file} holds exactly once: ${from}`).toHaveLength(1)
+    writeFileSync(
+      path,
+      text.replace(pattern, () => to),
+    )
+  }
+}

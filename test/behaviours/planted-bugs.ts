@@ -1,0 +1,168 @@
+/** One bug: in `file`, `from` (which must stand there exactly once) becomes `to`. Spaces and line breaks count as one blank. */
+export interface PlantedBug {
+  readonly bug: string
+  readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[]
+}
+
+const bug = (name: string, file: string, from: string, to: string): PlantedBug => ({
+  bug: name,
+  edits: [{ file, from, to }],
+})
+
+const TALLY = 'access/decide/tally.ts'
+const VOTE = 'access/decide/cast-vote.ts'
+const RULES = 'identity/role-rules.ts'
+const PLAN = 'access/ask/plan-ask.ts'
+const STANDING = 'grants/grant-standing.ts'
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  bug(
+    'a quorum is reached one vote early',
+    TALLY,
+    'approvals >= threshold.approve',
+    'approvals >= threshold.approve - 1',
+  ),
+  bug('a quorum is reached one vote late', TALLY, 'approvals >= threshold.approve', 'approvals > threshold.approve'),
+  bug('a denial is lost', TALLY, 'denials >= threshold.deny', 'denials > threshold.deny'),
+  bug('approve 0 approves', TALLY, 'threshold.approve > 0 && approvals', 'approvals'),
+  bug('stale approvals count', TALLY, "? 'rules_changed' : null", '? null : null'),
+  bug(
+    'denials are forgotten when rules change',
+    TALLY,
+    "vote.decision === 'approve' && vote.facts_digest !==",
+    'vote.facts_digest !==',
+  ),
+  bug(
+    'a right counts as it was when voting',
+    TALLY,
+    'new Set(voter ? rolesReviewable(voter, input, problems) : [])',
+    'new Set(vote.roleIds)',
+  ),
+  bug(
+    'a vote counts for roles that the voter may not review',
+    TALLY,
+    'ballot.roleIds.has(role.id)',
+    'ballot.roleIds.size > 0',
+  ),
+  bug('votes from before a reset count', TALLY, 'vote.created_at < (voter.votesCountFrom ?? 0)', 'vote.created_at < 0'),
+  bug(
+    'votes of disabled and locked people count',
+    TALLY,
+    "if (voter.standing.kind !== 'good')",
+    "if (voter.name === '')",
+  ),
+  bug('one of several sets is enough', TALLY, 'sets.every((set) => set.met)', 'sets.some((set) => set.met)'),
+  bug(
+    'one approved role approves the others',
+    TALLY,
+    'roles.every((role) => role.met)',
+    'roles.some((role) => role.met)',
+  ),
+  bug('locks do not stand in the way', TALLY, 'input.hindrance === null && roles.length', 'roles.length'),
+  bug('replaced votes count', 'access/request-case.ts', 'vote.superseded_at === null', "vote.id !== ''"),
+  bug('distinct is ignored', TALLY, '?.distinct)', '?.distinct && false)'),
+  bug('filters are ignored', TALLY, 'if (filter === null) return true', "if (filter !== '') return true"),
+  bug('the duration granted is the longest', TALLY, 'grantedMs: Math.min(', 'grantedMs: Math.max('),
+  bug(
+    'approvals that do not count shorten',
+    TALLY,
+    "counts && vote.decision === 'approve' && vote.duration_ms",
+    "vote.decision === 'approve' && vote.duration_ms",
+  ),
+  bug('caps are not looked at when granting', TALLY, '...input.facts.roles.map((role) => role.capMs), ', ''),
+  {
+    bug: 'self review',
+    edits: [
+      { file: RULES, from: 'if (person.id === requesterId)', to: 'if (person.id === "")' },
+      {
+        file: VOTE,
+        from: 'caller.userId !== null && caller.userId === loaded.request.user_id',
+        to: 'caller.userId === ""',
+      },
+    ],
+  },
+  {
+    bug: 'self review by a renamed user',
+    edits: [
+      { file: RULES, from: 'if (person.id === requesterId)', to: 'if (person.name === "")' },
+      {
+        file: VOTE,
+        from: 'caller.userId !== null && caller.userId === loaded.request.user_id',
+        to: 'caller.actor.name === loaded.requesterName',
+      },
+    ],
+  },
+  bug('the right to review is not needed', VOTE, 'if (roleIds.length === 0)', 'if (roleIds.length < 0)'),
+  bug('votes are not bound to the facts', VOTE, '&& ballot.factsDigest === factsDigest', ''),
+  bug('a reviewer may lengthen', VOTE, 'if (durationMs > request.duration_ms)', 'if (durationMs < 0)'),
+  bug(
+    'a vote at the very end still counts',
+    VOTE,
+    'if (now >= loaded.request.pending_until) return lateDeed',
+    'if (now > loaded.request.pending_until) return lateDeed',
+  ),
+  bug('the last vote must not be an approval', TALLY, "&& last.vote.decision === 'approve'", ''),
+  bug('a cap is the smallest of the blocks', RULES, 'best.ms >= cap.ms', 'best.ms <= cap.ms'),
+  bug('the first role caps', 'access/route/route-request.ts', 'least && least.ms <= role.capMs', 'least'),
+  bug('deny of asking does not win', RULES, "return { ok: false, why: 'denied' }", 'person.roles.length'),
+  bug('deny of reviewing does not win', RULES, 'may: allowed && !denied', 'may: allowed'),
+  bug('where is ignored', RULES, 'return result.ok ? result.value : ifItFails', 'return true'),
+  bug(
+    'only the first own role brings thresholds',
+    RULES,
+    'return blocks.map(({ source, block }) => ({',
+    'return blocks.slice(0, 1).map(({ source, block }) => ({',
+  ),
+  bug(
+    'the grant pins what was asked for, not what was approved',
+    'access/grant/make-grant.ts',
+    'facts.roles.map(',
+    'request.roles.map(',
+  ),
+  bug(
+    'an edit after approval widens',
+    'identity/node-access.ts',
+    'const [first, ...others] = role.specs',
+    'const [first, ...others] = role.specs.slice(-1)',
+  ),
+  bug(
+    'the clock of a grant starts with the question',
+    'access/grant/make-grant.ts',
+    'ends_at: now + tally',
+    'ends_at: request.created_at + tally',
+  ),
+  bug('no cool-down after a denial', PLAN, 'if (recent.length === 0) return', 'if (recent.length >= 0) return'),
+  bug('over the cap is granted', PLAN, 'if (wanted <= allowed) return wanted', 'if (wanted > 0) return wanted'),
+  bug(
+    'locked people ask',
+    PLAN,
+    "if (standing.kind === 'locked')",
+    "if (standing.kind === 'locked' && standing.message === '')",
+  ),
+  bug(
+    'a locked role still gives review rights',
+    'access/directory.ts',
+    "lockOn('role', role.id) === undefined ? role",
+    "lockOn('role', role.id) !== '' ? role",
+  ),
+  bug('a lock on the request forgets its grant', STANDING, "if (grant.requestLocked) return 'locked'", ''),
+  bug('a disabled user keeps grants', STANDING, '!grant.owner || grant.owner.disabled', '!grant.owner'),
+  bug(
+    'lost permission to ask suspends nothing',
+    STANDING,
+    'return mayRequest(owner, current).ok ? null',
+    'return owner.id ? null',
+  ),
+  bug(
+    'anybody cancels',
+    'access/end/cancel-request.ts',
+    'if (caller.userId !== request.user_id)',
+    "if (caller.userId === '')",
+  ),
+  bug(
+    'the requester revokes as if a reviewer',
+    'access/access-requests.ts',
+    'if (!mayRevoke(caller, loaded))',
+    "if (caller.userId === '')",
+  ),
+]
