@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
-import { startDaemon } from '../../src/main/demo/daemon.ts'
+import { startDaemonProcess } from '../../src/main/demo/daemon-process.ts'
 import { layoutOf, type Layout } from '../../src/main/demo/layout.ts'
 import { enrol } from '../../src/main/demo/people.ts'
 import type { Programs } from '../../src/main/demo/wrappers.ts'
@@ -25,7 +25,7 @@ const dist = (name: string): readonly [string, string] => [
 export async function startOurs(folder: TempFolder, target: Target): Promise<Ours> {
   const layout = layoutOf(folder.file('sallyport'))
   const programs: Programs = { sally: dist('sally'), sallyctl: dist('sallyctl'), sallyport: dist('sallyport') }
-  const daemon = await startDaemon(systemClock, layout, programs)
+  const daemon = await startDaemonProcess(systemClock, layout, programs)
   try {
     const { items } = await daemon.api.listAuthorities({})
     target.trust(items.find(({ kind, state }) => kind === 'onward-ssh' && state === 'active')?.public ?? '')

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
 import { systemClock } from '../../src/foundation/clock.ts'
-import { startDaemon } from '../../src/main/demo/daemon.ts'
+import { startDaemonProcess } from '../../src/main/demo/daemon-process.ts'
 import { layoutOf } from '../../src/main/demo/layout.ts'
 import { commandCpuMs, treeCpuMs } from '../support/process-cost.ts'
 import { compare, type Row } from '../support/ratio-table.ts'
@@ -16,7 +16,7 @@ export async function startUpCost({ programs, layout }: Ours, runs: number): Pro
   for (let run = 0; run < runs; run++) {
     help.push(await commandCpuMs([...programs.sally, '--help']))
     const other = layoutOf(`${layout.folder}-start-${run}`)
-    const daemon = await startDaemon(systemClock, other, programs)
+    const daemon = await startDaemonProcess(systemClock, other, programs)
     ready.push(treeCpuMs(daemon.pid))
     await daemon.stop()
     rmSync(other.folder, { recursive: true, force: true })

@@ -3,7 +3,7 @@ import { userInfo } from 'node:os'
 import type { Client } from '../../contract/client.ts'
 import type { Clock } from '../../foundation/clock.ts'
 import type { Server } from './child.ts'
-import { startDaemon } from './daemon.ts'
+import { startDaemonProcess } from './daemon-process.ts'
 import { nodeDocument, roles } from './documents.ts'
 import { freePort } from './free-port.ts'
 import type { Layout } from './layout.ts'
@@ -39,7 +39,7 @@ export async function buildHouse(clock: Clock, layout: Layout, programs: Program
   }
   try {
     const ports = await Promise.all(NODES.map(() => freePort()))
-    const daemon = await startDaemon(clock, layout, programs)
+    const daemon = await startDaemonProcess(clock, layout, programs)
     const { api, port } = daemon
     servers.push(daemon)
     const nodes = await startNodes(clock, layout, api, ports)

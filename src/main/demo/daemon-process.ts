@@ -7,19 +7,19 @@ import { freePort } from './free-port.ts'
 import type { Layout } from './layout.ts'
 import type { Programs } from './wrappers.ts'
 
-export interface Daemon extends Server {
+export interface DaemonProcess extends Server {
   readonly port: number
   /** Over the admin socket, as the local admin. */
   readonly api: Client
 }
 
 /** Starts the daemon over the layout's folders and waits until its admin socket answers. `more` are lines of configuration. */
-export async function startDaemon(
+export async function startDaemonProcess(
   clock: Clock,
   layout: Layout,
   programs: Programs,
   more: readonly string[] = [],
-): Promise<Daemon> {
+): Promise<DaemonProcess> {
   mkdirSync(layout.folder, { recursive: true, mode: 0o700 })
   const port = await freePort(3022)
   writeFileSync(layout.configFile, config(layout, port, more))
