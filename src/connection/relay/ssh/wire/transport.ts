@@ -1,7 +1,5 @@
 // The SSH transport layer (RFC 4253, RFC 8308, strict key exchange of OpenSSH PROTOCOL section 1.10) without I/O.
 import { FormatError } from '../../../../formats/format-error.ts'
-import { SIGNATURE_ALGORITHMS } from '../../../../formats/openssh/algorithms.ts'
-import { SshReader, SshWriter } from '../../../../formats/openssh/ssh-bytes.ts'
 import { FrameReader } from './frame-reader.ts'
 import { IdentReader } from './ident-reader.ts'
 import { KeyExchange } from './key-exchange.ts'
@@ -9,28 +7,32 @@ import type { KexSide, Session } from './key-exchange.ts'
 import { CIPHER_NAMES } from './kex-init.ts'
 import type { Negotiated } from './kex-init.ts'
 import { DISCONNECT_REASON, MESSAGE } from './messages.ts'
-import { bodyOf, clearOpener, clearSealer, GcmOpener, GcmSealer, payloadOf } from './packet-codec.ts'
+import { clearOpener, GcmOpener, GcmSealer, payloadOf } from './packet-codec.ts'
 import type { Opener, Sealer } from './packet-codec.ts'
+import { Outbound } from './outbound.ts'
+import type { KeyUse } from './outbound.ts'
 import { ProtocolError } from './protocol-error.ts'
+import {
+  disconnect,
+  extInfo,
+  pongFor,
+  readDisconnect,
+  readSignatureAlgorithms,
+  unimplemented,
+} from './transport-messages.ts'
 
 /** RFC 4253 section 6.1 asks for 35000 at least. */
 const MAX_PACKET_BEFORE_SIGN_IN = 35_000
 /** OpenSSH's limit, and room for headers */
 const MAX_PACKET = 256 * 1024 + 1024
+/** What may be in flight when we stop reading, in bytes */
+const MAX_UNREAD = 2 * MAX_PACKET
 /** A later key exchange must be over in this time, in milliseconds. */
 const REKEY_DEADLINE = 60_000
-/** What may wait for the end of a key exchange, in bytes: above the first `send` says no, above the second we give up. */
-const QUEUE_FULL = 256 * 1024
-const QUEUE_LIMIT = 8 * 1024 * 1024
 /** What a paused transport takes in while a key exchange forces it to read, in bytes. */
 const HELD_LIMIT = 8 * 1024 * 1024
-const MAX_PING = 1024
 
-export interface RekeyLimits {
-  /** Bytes in one direction under one set of keys */
-  readonly bytes: number
-  /** Packets in one direction; RFC 4344 section 3.1 allows 2^32 */
-  readonly packets: number
+export interface RekeyLimits extends KeyUse {
   /** Milliseconds */
   readonly age: number
 }
@@ -60,11 +62,6 @@ export interface TransportEvents {
   onEnd(why: { readonly error?: Error; readonly peerText?: string }): void
 }
 
-interface DirectionCount {
-  bytes: number
-  packets: number
-}
-
 export class SshTransport {
   readonly #options: TransportOptions
   readonly #events: TransportEvents
@@ -72,13 +69,11 @@ export class SshTransport {
   readonly #rekeyAt: RekeyLimits
   readonly #frames = new FrameReader()
   #identReader: IdentReader | null
-  #sealer: Sealer = clearSealer
+  readonly #outbound: Outbound
   #opener: Opener = clearOpener
   #exchange: KeyExchange | null = null
   #session: Session | null = null
   #negotiated: Negotiated | null = null
-  /** Our KEXINIT is out and our NEWKEYS is not: only messages of the exchange may be sent. */
-  #sendsOnlyKex = false
   #isReady = false
   #isAuthenticated = false
   #isEnded = false
@@ -89,10 +84,7 @@ export class SshTransport {
   /** Bodies for onPacket that came while paused */
   #held: Buffer[] = []
   #heldBytes = 0
-  #queue: Buffer[] = []
-  #queuedBytes = 0
-  readonly #sent: DirectionCount = { bytes: 0, packets: 0 }
-  readonly #received: DirectionCount = { bytes: 0, packets: 0 }
+  readonly #received = { bytes: 0, packets: 0 }
   /** Packets received since the last NEWKEYS, for UNIMPLEMENTED */
   #sequence = 0
   #exchangeSince: number | null = null
@@ -103,6 +95,11 @@ export class SshTransport {
     this.#options = options
     this.#events = events
     this.#rekeyAt = options.rekey ?? REKEY_LIMITS
+    this.#outbound = new Outbound(this.#rekeyAt, {
+      write: (frame) => events.write(frame),
+      onKeysUsedUp: () => this.rekey(),
+      onQueueOverflow: () => this.#fail(new ProtocolError('too much to send during a key exchange')),
+    })
     this.#idents = { own: `SSH-2.0-${options.software}`, peer: '' }
     this.#identReader = new IdentReader({ linesBeforeAllowed: options.side.role === 'client' })
   }
@@ -173,11 +170,11 @@ export class SshTransport {
   receive(chunk: Buffer): void {
     if (this.#isEnded) return
     this.#guarded(() => {
+      if (!this.wantsInput && this.#frames.buffered > MAX_UNREAD) throw new ProtocolError('sent on while we were busy')
       const rest = this.#identReader ? this.#readIdent(this.#identReader, chunk) : chunk
       if (rest === null) return
       this.#received.bytes += rest.length
       this.#frames.push(rest)
-      if (this.#frames.buffered > 2 * MAX_PACKET) throw new ProtocolError('sent on while we were busy')
       this.#readFrames()
     })
   }
@@ -278,20 +275,18 @@ export class SshTransport {
       case MESSAGE.SERVICE_ACCEPT:
         return this.#deliver(payload, body)
       case MESSAGE.EXT_INFO:
-        return this.#onExtInfo(payload)
+        this.#peerSignatureAlgorithms = readSignatureAlgorithms(payload) ?? this.#peerSignatureAlgorithms
+        return
       case MESSAGE.KEXINIT:
         return this.#onPeerRekey(payload)
       case MESSAGE.PING:
-        return this.#onPing(payload)
+        if (!this.#isAuthenticated) throw new ProtocolError('message 192 before sign-in')
+        this.send(pongFor(payload))
+        return
       default:
         if (type >= MESSAGE.KEXINIT) throw new ProtocolError(`message ${type} outside a key exchange`)
         // Counted from zero and already counted up.
-        this.send(
-          new SshWriter(8)
-            .u8(MESSAGE.UNIMPLEMENTED)
-            .u32((this.#sequence - 1) >>> 0)
-            .toBuffer(),
-        )
+        this.send(unimplemented((this.#sequence - 1) >>> 0))
     }
   }
 
@@ -302,68 +297,19 @@ export class SshTransport {
     this.#onExchangeMessage(exchange, MESSAGE.KEXINIT, payload)
   }
 
-  #onPing(payload: Buffer): void {
-    if (!this.#isAuthenticated) throw new ProtocolError('message 192 before sign-in')
-    const reader = new SshReader(payload, 1)
-    const data = reader.string(MAX_PING)
-    reader.end()
-    this.send(new SshWriter(8 + data.length).u8(MESSAGE.PONG).string(data).toBuffer())
-  }
-
-  #onExtInfo(payload: Buffer): void {
-    const reader = new SshReader(payload, 1)
-    const count = reader.u32()
-    if (count > 64) throw new ProtocolError('too many extensions')
-    for (let i = 0; i < count; i++) {
-      const name = reader.text(256)
-      const value = reader.string(MAX_PACKET_BEFORE_SIGN_IN)
-      if (name === 'server-sig-algs') this.#peerSignatureAlgorithms = value.toString('latin1').split(',')
-    }
-    reader.end()
-  }
-
   #onDisconnect(payload: Buffer): void {
-    const reader = new SshReader(payload, 1)
-    reader.u32()
-    const text = reader.string(MAX_PACKET_BEFORE_SIGN_IN).toString('utf8', 0, 1024)
-    // Shown and logged: no control characters.
-    const peerText = text.replace(/[\p{Cc}\p{Cf}]/gu, ' ')
+    const peerText = readDisconnect(payload)
     this.#end(this.#isReady ? { peerText } : { peerText, error: new ProtocolError('disconnected in the key exchange') })
   }
 
   /** Sends one message, or queues a copy during a key exchange. False: too much is queued. */
   send(payload: Uint8Array): boolean {
-    if (this.#isEnded) return false
-    const type = payload[0] ?? 0
-    // RFC 4253 section 7.1: between KEXINIT and NEWKEYS only the transport's generic messages, not SERVICE_* or EXT_INFO.
-    if (this.#sendsOnlyKex && type > MESSAGE.DEBUG) return this.#enqueue(Buffer.from(payload))
-    this.#write(bodyOf(payload, this.#sealer.isEncrypting))
-    return true
+    return !this.#isEnded && this.#outbound.send(payload)
   }
 
   /** Sends on what another transport delivered. The frame belongs to us from here. False: too much is queued. */
   forward(payload: Buffer, frame: Buffer | null): boolean {
-    if (this.#isEnded) return false
-    if (this.#sendsOnlyKex) return this.#enqueue(payload)
-    this.#write(frame ?? bodyOf(payload, true))
-    return true
-  }
-
-  #enqueue(payload: Buffer): boolean {
-    this.#queue.push(payload)
-    // What many small messages cost besides their bytes counts too.
-    this.#queuedBytes += payload.length + 128
-    if (this.#queuedBytes > QUEUE_LIMIT) this.#fail(new ProtocolError('too much to send during a key exchange'))
-    return this.#queuedBytes <= QUEUE_FULL
-  }
-
-  #write(body: Buffer): void {
-    if (this.#isEnded) return
-    const frame = this.#sealer.seal(body)
-    this.#sent.bytes += frame.length
-    this.#sent.packets++
-    this.#events.write(frame)
-    if (this.#sent.bytes >= this.#rekeyAt.bytes || this.#sent.packets >= this.#rekeyAt.packets) this.rekey()
+    return !this.#isEnded && this.#outbound.forward(payload, frame)
   }
 
   /** Asks for new keys. Does nothing before sign-in or when an exchange is going on. */
@@ -375,25 +321,27 @@ export class SshTransport {
     const { side, ciphers = CIPHER_NAMES } = this.#options
     const setup = { ciphers, idents: this.#idents, session: this.#session }
     const exchange = new KeyExchange(side, setup, {
-      send: (payload) => this.#write(bodyOf(payload, this.#sealer.isEncrypting)),
+      send: (payload) => this.#sendOfExchange(payload),
       useForSending: (keys) => this.#onOwnNewKeys(exchange, new GcmSealer(keys)),
       useForReceiving: (keys) => this.#onPeerNewKeys(exchange, new GcmOpener(keys)),
     })
     this.#exchange = exchange
     this.#exchangeSince = null
-    this.#write(bodyOf(exchange.ownInit, this.#sealer.isEncrypting))
-    this.#sendsOnlyKex = true
+    this.#outbound.sendNow(exchange.ownInit)
+    this.#outbound.holdBack()
     if (this.#isPaused) this.#events.onWantsInput()
     return exchange
   }
 
+  /** A signature may come when the connection is long gone. */
+  #sendOfExchange(payload: Buffer): void {
+    if (!this.#isEnded) this.#outbound.sendNow(payload)
+  }
+
   #onOwnNewKeys(exchange: KeyExchange, sealer: Sealer): void {
-    this.#sealer = sealer
-    this.#sent.bytes = 0
-    this.#sent.packets = 0
-    this.#sendsOnlyKex = false
+    this.#outbound.useKeys(sealer)
     this.#session = exchange.session
-    if (!this.#isReady && exchange.peerWantsExtInfo && this.#options.side.role === 'server') this.#sendExtInfo()
+    if (!this.#isReady && exchange.peerWantsExtInfo && this.#options.side.role === 'server') this.send(extInfo())
     if (this.#isReady) this.#flushQueue()
   }
 
@@ -411,20 +359,8 @@ export class SshTransport {
     this.#flushQueue()
   }
 
-  #sendExtInfo(): void {
-    const writer = new SshWriter().u8(MESSAGE.EXT_INFO).u32(2)
-    writer.string('server-sig-algs').names(SIGNATURE_ALGORITHMS).string('ping@openssh.com').string('0')
-    this.send(writer.toBuffer())
-  }
-
   #flushQueue(): void {
-    const queue = this.#queue
-    if (queue.length === 0) return
-    this.#queue = []
-    this.#queuedBytes = 0
-    // Sending may start the next exchange, which queues the rest again, in order.
-    for (const payload of queue) this.send(payload)
-    if (this.#queuedBytes <= QUEUE_FULL) this.#events.onQueueEmpty()
+    if (!this.#isEnded && this.#outbound.flush()) this.#events.onQueueEmpty()
   }
 
   /** To be called every few seconds with a monotonic clock's milliseconds. */
@@ -456,15 +392,12 @@ export class SshTransport {
   }
 
   #sendDisconnect(reason: number, text: string): void {
-    if (this.#isEnded) return
-    const writer = new SshWriter().u8(MESSAGE.DISCONNECT).u32(reason).string(text).string('')
-    this.#events.write(this.#sealer.seal(bodyOf(writer.toBuffer(), this.#sealer.isEncrypting)))
+    if (!this.#isEnded) this.#outbound.sendNow(disconnect(reason, text))
   }
 
   #end(why: { readonly error?: Error; readonly peerText?: string }): void {
     if (this.#isEnded) return
     this.#isEnded = true
-    this.#queue = []
     this.#held = []
     this.#events.onEnd(why)
   }
