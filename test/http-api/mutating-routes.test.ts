@@ -1,0 +1,290 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { AccessRequests } from '../../src/access/access-requests.ts'
+import type { EventType } from '../../src/contract/audit.ts'
+import { routes } from '../../src/contract/routes.ts'
+import type { Route, RouteName } from '../../src/contract/routes.ts'
+import { systemClock } from '../../src/foundation/clock.ts'
+import { silentLog } from '../../src/foundation/log.ts'
+import { actionOf } from '../../src/http-api/freshness.ts'
+import { identityChecks, identityHandlers } from '../../src/http-api/identity-handlers.ts'
+import { requestHandlers } from '../../src/http-api/requests.ts'
+import { createApi } from '../../src/http-api/server.ts'
+import type { Api } from '../../src/http-api/server.ts'
+import { codeOf, deviceKey, identityWorld, PASSWORD } from '../support/identity-world.ts'
+import type { IdentityWorld, SignedInPerson } from '../support/identity-world.ts'
+import { rawCall } from './raw-call.ts'
+import type { RawAnswer } from './raw-call.ts'
+
+// Walks the contract: every route that is no GET is called for real and must store its events, or say why it has none.
+
+const MUTATING = (Object.keys(routes) as RouteName[]).filter((name) => {
+  const route: Route = routes[name]
+  return route.method !== 'GET' && route.eventless === undefined
+})
+
+/** Tested with their own parts: what they need is more than this folder builds. */
+const ELSEWHERE: { readonly [K in RouteName]?: string } = {
+  terminateSession: 'src/http-api/sessions.test.ts',
+  verifyAudit: 'src/audit',
+  acceptRollback: 'src/audit',
+}
+
+let world: IdentityWorld
+let folder: string
+let api: Api
+let alice: SignedInPerson
+let root: SignedInPerson
+let addresses = 0
+
+beforeEach(async () => {
+  world = await identityWorld()
+  folder = mkdtempSync(join(tmpdir(), 'mutating-'))
+  const { database, deeds, clock } = world
+  const requests = new AccessRequests({ reads: database.reads, deeds, clock, log: silentLog, takeAway: () => {} })
+  api = createApi({
+    handlers: { ...identityHandlers(world.services), ...requestHandlers(requests, clock) },
+    ...identityChecks(world.services),
+    origins: [],
+    notReady: async () => [],
+    metrics: async () => ({ contentType: 'text/plain', text: '' }),
+    // Real timers, the world's time.
+    clock: { ...systemClock, now: () => clock.now() },
+    log: silentLog,
+  })
+  await api.serve(join(folder, 'api'))
+  await world.role('dba')
+  await world.role('engineer', { request: { roles: ['dba'] } })
+  await world.role('admin', { rules: [{ resources: ['*'], verbs: ['*'] }], review_requests: { roles: ['*'] } })
+  alice = await world.person('alice', ['engineer'])
+  root = await world.person('root', ['admin'])
+})
+afterEach(async () => {
+  await api.close(200)
+  await world.close()
+  rmSync(folder, { recursive: true })
+})
+
+interface Made {
+  readonly route: RouteName
+  readonly who?: SignedInPerson
+  readonly params?: Readonly<Record<string, string>>
+  readonly body?: unknown
+}
+
+/** Calls like the client: a route that needs it gets a step-up bound to the call. */
+async function call({ route: name, who, params = {}, body }: Made): Promise<RawAnswer> {
+  const route: Route = routes[name]
+  const path = route.path.replace(/:([a-z]+)/g, (_, key: string) => encodeURIComponent(params[key] ?? ''))
+  const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
+  const headers: Record<string, string> = {}
+  if (route.fresh && who) {
+    const action = actionOf(route.method, path, bytes ?? Buffer.alloc(0))
+    const stepped = await call({ route: 'stepUp', who, body: { action, code: who.freshCode() } })
+    headers['sallyport-step-up'] = String(stepped.json['token'])
+  }
+  // An address of its own, so that the lockout stays out of this.
+  const peer = `PEER 10.1.${addresses >> 8}.${addresses++ & 255} 1\n`
+  return await rawCall(join(folder, 'api'), {
+    method: route.method,
+    path,
+    body: bytes,
+    token: who?.token,
+    headers,
+    peer,
+  })
+}
+
+async function ok(made: Made): Promise<RawAnswer['json']> {
+  const answer = await call(made)
+  if (answer.status !== 200) throw new Error(`${made.route}: ${answer.text}`)
+  return answer.json
+}
+
+const askBody = { roles: ['dba'], reason: 'ticket' }
+async function ask(): Promise<{ id: string; requestDigest: string; factsDigest: string }> {
+  const { request } = await ok({ route: 'ask', who: alice, body: askBody })
+  return request as { id: string; requestDigest: string; factsDigest: string }
+}
+async function reviewBody() {
+  const { id, requestDigest, factsDigest } = await ask()
+  return { params: { id }, body: { decision: 'approve', requestDigest, factsDigest } }
+}
+async function granted(): Promise<string> {
+  const { params, body } = await reviewBody()
+  await ok({ route: 'review', who: root, params, body })
+  return params.id
+}
+const device = () => ({ device: 'd', sshPublicKey: deviceKey() })
+const role = (name: string) => ({ kind: 'role', metadata: { name }, spec: {} })
+async function secondFactor() {
+  return (await ok({ route: 'addTotp', who: alice, body: { name: 'other' } })) as unknown as {
+    id: string
+    secret: string
+  }
+}
+
+interface Scene {
+  /** Prepares and returns the call */
+  readonly call: () => Promise<Made>
+  readonly events: readonly EventType[]
+}
+
+const SCENES: { readonly [K in RouteName]?: Scene } = {
+  signIn: {
+    call: async () => ({
+      route: 'signIn',
+      body: { user: 'alice', password: PASSWORD, code: alice.freshCode(), ...device() },
+    }),
+    events: ['user.login', 'cert.create'],
+  },
+  acceptInvitation: {
+    call: async () => {
+      const { code } = await ok({ route: 'resetUser', who: root, params: { name: 'alice' } })
+      return { route: 'acceptInvitation', body: { code, password: PASSWORD, ...device() } }
+    },
+    events: ['user.update', 'user.login', 'cert.create'],
+  },
+  endLogin: {
+    call: async () => ({ route: 'endLogin', who: alice, params: { id: alice.loginId } }),
+    events: ['user.logout'],
+  },
+  addTotp: { call: async () => ({ route: 'addTotp', who: alice, body: { name: 'other' } }), events: ['mfa.add'] },
+  confirmTotp: {
+    call: async () => {
+      const { id, secret } = await secondFactor()
+      return { route: 'confirmTotp', who: alice, params: { id }, body: { code: codeOf(secret, world.clock.now()) } }
+    },
+    events: ['mfa.add'],
+  },
+  removeFactor: {
+    call: async () => ({ route: 'removeFactor', who: alice, params: { id: (await secondFactor()).id } }),
+    events: ['mfa.step_up', 'mfa.remove'],
+  },
+  stepUp: {
+    call: async () => ({ route: 'stepUp', who: alice, body: { action: '0'.repeat(64), code: alice.freshCode() } }),
+    events: ['mfa.step_up'],
+  },
+  ask: { call: async () => ({ route: 'ask', who: alice, body: askBody }), events: ['access_request.create'] },
+  review: {
+    call: async () => ({ route: 'review', who: root, ...(await reviewBody()) }),
+    events: ['access_request.review', 'access_request.approve', 'grant.start'],
+  },
+  cancelRequest: {
+    call: async () => ({ route: 'cancelRequest', who: alice, params: { id: (await ask()).id } }),
+    events: ['access_request.cancel'],
+  },
+  returnGrant: {
+    call: async () => ({ route: 'returnGrant', who: alice, params: { id: await granted() } }),
+    events: ['grant.return'],
+  },
+  revokeGrant: {
+    call: async () => ({
+      route: 'revokeGrant',
+      who: root,
+      params: { id: await granted() },
+      body: { reason: 'enough' },
+    }),
+    events: ['grant.revoke'],
+  },
+  createDocument: {
+    call: async () => ({ route: 'createDocument', who: root, body: { document: role('new'), replace: false } }),
+    events: ['mfa.step_up', 'role.create'],
+  },
+  removeRole: {
+    call: async () => ({ route: 'removeRole', who: root, params: { name: 'dba' } }),
+    events: ['mfa.step_up', 'role.delete'],
+  },
+  removeNode: {
+    call: async () => {
+      const spec = { address: 'db:22', host_key: deviceKey() }
+      const document = { kind: 'node', metadata: { name: 'db', labels: { env: 'dev' } }, spec }
+      await ok({ route: 'createDocument', who: root, body: { document } })
+      return { route: 'removeNode', who: root, params: { name: 'db' } }
+    },
+    events: ['mfa.step_up', 'resource.delete'],
+  },
+  addUser: {
+    call: async () => ({ route: 'addUser', who: root, body: { name: 'dora', roles: ['dba'], traits: {} } }),
+    events: ['mfa.step_up', 'user.create', 'user.invite'],
+  },
+  removeUser: {
+    call: async () => ({ route: 'removeUser', who: root, params: { name: 'alice' } }),
+    events: ['mfa.step_up', 'user.delete', 'login.end'],
+  },
+  resetUser: {
+    call: async () => ({ route: 'resetUser', who: root, params: { name: 'alice' } }),
+    events: ['mfa.step_up', 'user.reset', 'user.invite', 'login.end'],
+  },
+  endUserLogins: {
+    call: async () => ({ route: 'endUserLogins', who: root, params: { name: 'alice' } }),
+    events: ['login.end'],
+  },
+  addLock: {
+    call: async () => ({ route: 'addLock', who: root, body: { kind: 'user', target: 'alice' } }),
+    events: ['lock.create'],
+  },
+  removeLock: {
+    call: async () => {
+      const lock = await ok({ route: 'addLock', who: root, body: { kind: 'user', target: 'alice' } })
+      return { route: 'removeLock', who: root, params: { id: String(lock['id']) } }
+    },
+    events: ['mfa.step_up', 'lock.delete'],
+  },
+  rotateAuthority: {
+    call: async () => ({ route: 'rotateAuthority', who: root, params: { kind: 'user-ssh' }, body: { step: 'init' } }),
+    events: ['mfa.step_up', 'ca.rotate'],
+  },
+}
+
+test('every mutating route has its scene here or its test elsewhere', () => {
+  expect([...Object.keys(SCENES), ...Object.keys(ELSEWHERE)].sort()).toEqual(MUTATING.toSorted())
+})
+
+describe('a mutating call stores its events', () => {
+  test.each(Object.keys(SCENES) as RouteName[])('%s', async (name) => {
+    const scene = SCENES[name]
+    if (!scene) throw new Error('no scene')
+    const made = await scene.call()
+    const before = await world.eventTypes()
+    await ok(made)
+    expect((await world.eventTypes()).slice(before.length)).toEqual(scene.events)
+  })
+})
+
+describe('a mutating call that cannot be stored is refused and changes nothing', () => {
+  const givesPower = (Object.keys(SCENES) as RouteName[]).filter(
+    (name) => !['endLogin', 'endUserLogins', 'addLock', 'removeUser', 'revokeGrant', 'returnGrant'].includes(name),
+  )
+  test.each(givesPower)('%s', async (name) => {
+    const scene = SCENES[name]
+    if (!scene) throw new Error('no scene')
+    const made = await scene.call()
+    const before = await contents()
+    world.deeds.becomeReadOnly('a test')
+    const answer = await call(made)
+    expect(answer.status).toBeGreaterThanOrEqual(400)
+    expect(await contents()).toEqual(before)
+  })
+})
+
+/** Everything but when somebody was last seen. */
+async function contents(): Promise<unknown> {
+  const tables = [
+    'users',
+    'factors',
+    'invitations',
+    'login_sessions',
+    'roles',
+    'nodes',
+    'locks',
+    'authorities',
+  ] as const
+  const more = ['access_requests', 'reviews', 'grants', 'audit_events', 'step_ups', 'factor_uses'] as const
+  const rows: unknown[] = []
+  for (const table of [...tables, ...more])
+    rows.push(await world.database.reads.selectFrom(table).selectAll().execute())
+  return rows
+}
