@@ -45,3 +45,10 @@ export async function endSessionDeed(tx: Tx, now: number, input: EndSessionInput
   }
   return { result: null, events: [event] }
 }
+
+/** For DeedLog.registerReplay. */
+export function endSessionReplay(
+  input: Readonly<Record<string, unknown>>,
+): (tx: Tx, now: number) => Promise<Deed<null>> {
+  return (tx, now) => endSessionDeed(tx, now, input as Readonly<Record<string, unknown>> & EndSessionInput)
+}

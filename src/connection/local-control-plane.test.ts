@@ -152,7 +152,9 @@ describe('the onward credential', () => {
     const { facts } = await letIn()
     const order = { authorizationId: facts.id, publicKey: new Uint8Array([9]), sourceAddress: '127.0.0.1' }
     await control.mint(order)
-    expect(minted).toMatchObject([{ login: 'postgres', keyId: `ada ${facts.sessionId}`, sourceAddress: '127.0.0.1' }])
+    expect(minted).toMatchObject([
+      { login: 'postgres', userName: 'ada', sessionId: facts.sessionId, sourceAddress: '127.0.0.1' },
+    ])
     await expect(control.mint(order)).rejects.toThrow('used before')
   })
 

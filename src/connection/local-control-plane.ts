@@ -8,7 +8,7 @@ import type { Log } from '../foundation/log.ts'
 import type { Snapshot } from '../grants/snapshot.ts'
 import type { Sealer } from '../identity/sealing.ts'
 import { recordingFile, recordingPath } from '../recording/recordings-folder.ts'
-import type { AuthorizationFacts } from './authorization.ts'
+import type { AuthorizationFacts, SshPermissions } from './authorization.ts'
 import type {
   AuthorizeAnswer,
   AuthorizeInput,
@@ -29,8 +29,10 @@ const STALE_TRIES = 5
 export interface OnwardOrder {
   readonly publicKey: Uint8Array
   readonly login: string
-  readonly keyId: string
+  readonly userName: string
+  readonly sessionId: string
   readonly sourceAddress: string | null
+  readonly permissions: SshPermissions
 }
 
 export interface LocalControlPlaneOptions {
@@ -110,7 +112,9 @@ export class LocalControlPlane implements ControlPlane {
     const certificate = await mintOnward({
       publicKey: input.publicKey,
       login: facts.login,
-      keyId: `${facts.user.name} ${facts.sessionId}`,
+      userName: facts.user.name,
+      sessionId: facts.sessionId,
+      permissions: facts.permissions,
       sourceAddress: input.sourceAddress,
     })
     return { certificate }

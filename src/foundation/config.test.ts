@@ -18,7 +18,7 @@ describe('the configuration', () => {
     expect(read('data_dir: /var/lib/sallyport')).toMatchObject({
       listen: { host: '127.0.0.1', port: 3022 },
       keyEncryption: 'file:/var/lib/sallyport-key',
-      checkpointFile: '/var/lib/sallyport-checkpoints',
+      checkpointFile: '/var/lib/sallyport-checkpoints/checkpoints.jsonl',
       recordingsDir: '/var/lib/sallyport/recordings',
       loginTtlMs: 12 * 3_600_000,
       offlineGraceMs: 60_000,

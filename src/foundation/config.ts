@@ -62,7 +62,7 @@ const shape = z.strictObject({
     .string()
     .optional()
     .describe(
-      'File outside the database that gets each signed checkpoint. Default: DATA_DIR-checkpoints beside the data folder.',
+      'File outside the database that gets each signed checkpoint. Default: DATA_DIR-checkpoints/checkpoints.jsonl, beside the data folder.',
     ),
   recordings_dir: z.string().optional().describe('Folder of the session recordings. Default: DATA_DIR/recordings.'),
   login_ttl: Duration.default(12 * 3_600_000).describe('Life of a login session.'),
@@ -170,7 +170,7 @@ function freeze(given: z.output<typeof shape>, base: string): Config {
     proxyName: given.proxy_name,
     workers: given.workers,
     keyEncryption: keyEncryption.startsWith('file:') ? `file:${path(keyEncryption.slice(5))}` : keyEncryption,
-    checkpointFile: path(given.checkpoint_file ?? `${dataDir}-checkpoints`),
+    checkpointFile: path(given.checkpoint_file ?? `${dataDir}-checkpoints/checkpoints.jsonl`),
     recordingsDir: path(given.recordings_dir ?? `${dataDir}/recordings`),
     loginTtlMs: given.login_ttl,
     offlineGraceMs: given.offline_grace,

@@ -47,6 +47,7 @@ interface Loaded extends PublicAuthority {
 /** The keys that sign. Private parts never leave this class but as what they signed; checkpoints get theirs as a KeyObject. */
 export class Authorities {
   readonly #parts: AuthoritiesParts
+  readonly #listeners: (() => void)[] = []
   #all: readonly Loaded[] = []
 
   private constructor(parts: AuthoritiesParts) {
@@ -142,6 +143,12 @@ export class Authorities {
       return { result: null, events: [event] }
     })
     await this.#load()
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** Told after each step of a rotation, with the keys loaded. */
+  onChanged(listener: () => void): void {
+    this.#listeners.push(listener)
   }
 
   #find(kind: AuthorityKind): Loaded | undefined {

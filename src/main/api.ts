@@ -1,0 +1,127 @@
+import type { AccessRequests } from '../access/access-requests.ts'
+import type { AuthFailures } from '../audit/auth-failures.ts'
+import { acceptRollback } from '../audit/accept-rollback.ts'
+import type { Checkpoints } from '../audit/checkpoints.ts'
+import { createOutbox } from '../audit/outbox.ts'
+import type { OutsideFile } from '../audit/outside-file.ts'
+import { verifyAudit } from '../audit/verify/verify-audit.ts'
+import type { LocalControlPlane } from '../connection/local-control-plane.ts'
+import type { Config } from '../foundation/config.ts'
+import type { InstallationTable } from '../foundation/database/tables.ts'
+import type { Metrics } from '../foundation/metrics.ts'
+import type { Snapshot, TakenAway } from '../grants/snapshot.ts'
+import { auditHandlers } from '../http-api/audit.ts'
+import { deliveryHandlers } from '../http-api/deliveries.ts'
+import { identityChecks, identityHandlers } from '../http-api/identity-handlers.ts'
+import type { IdentityServices } from '../http-api/identity-services.ts'
+import { requestHandlers } from '../http-api/requests.ts'
+import { createApi, type Api } from '../http-api/server.ts'
+import { sessionHandlers } from '../http-api/sessions.ts'
+import { visibleNodeHandlers } from '../http-api/visible-nodes.ts'
+import type { Authorities } from '../identity/authorities.ts'
+import { AttemptLimiter } from '../identity/attempt-limiter.ts'
+import { Passwords } from '../identity/passwords.ts'
+import type { DaemonSurroundings } from './daemon.ts'
+import type { Store } from './open-store.ts'
+import { verifySessionFileIn } from './verify-session-file.ts'
+
+export interface ApiParts {
+  readonly config: Config
+  readonly surroundings: DaemonSurroundings
+  readonly store: Store
+  readonly installation: InstallationTable
+  readonly authorities: Authorities
+  readonly snapshot: Snapshot
+  readonly requests: AccessRequests
+  readonly control: LocalControlPlane
+  readonly failures: AuthFailures
+  readonly checkpoints: Checkpoints
+  readonly outside: OutsideFile
+  readonly metrics: Metrics
+  readonly takeAway: (taken: TakenAway, now: number) => void
+  /** HOST:PORT that clients reach; known once the workers listen */
+  readonly publicAddress: () => string
+}
+
+/** Every noun's handlers over the services, behind one server. */
+export function openApi(parts: ApiParts): Api {
+  const { store, surroundings, control, config } = parts
+  const { database, deeds, sealer } = store
+  const { clock, log } = surroundings
+  const identity = identityServices(parts)
+  const checks = identityChecks(identity)
+  return createApi({
+    handlers: {
+      ...identityHandlers(identity),
+      ...requestHandlers(parts.requests, clock),
+      ...visibleNodeHandlers({ snapshot: parts.snapshot, clock }),
+      ...deliveryHandlers(createOutbox(database, clock)),
+      ...auditHandlers({
+        database,
+        deeds,
+        verify: (signal) =>
+          verifyAudit({
+            database: database.path,
+            trusted: [parts.authorities.checkpointKey().publicKey.export({ type: 'spki', format: 'pem' }) as string],
+            outside: parts.outside.path,
+            sessionFile: verifySessionFileIn(config.recordingsDir),
+            signal,
+          }),
+        acceptRollback: (actor, reason) => acceptRollback(deeds, { actor, reason, lost: parts.outside.last() }),
+      }),
+      ...sessionHandlers({
+        db: database.reads,
+        deeds,
+        recordingsDir: config.recordingsDir,
+        sealer,
+        mayOperate: checks.mayOperate,
+        liveBytes: (id) => control.openHeads().get(id)?.bytes,
+        terminate: (id, order) => terminate(control, id, order),
+      }),
+    },
+    ...checks,
+    origins: [],
+    notReady: () => {
+      const health = deeds.health()
+      return Promise.resolve(health.ok ? [] : [health.why])
+    },
+    metrics: () => parts.metrics.text(),
+    clock,
+    log,
+  })
+}
+
+function identityServices(parts: ApiParts): IdentityServices {
+  const { config, surroundings, store, authorities, failures, takeAway, publicAddress } = parts
+  const { clock } = surroundings
+  return {
+    database: store.database,
+    deeds: store.deeds,
+    sealer: store.sealer,
+    clock,
+    takeAway,
+    authorities,
+    passwords: new Passwords(),
+    limiter: new AttemptLimiter(clock),
+    failures,
+    loginTtlMs: config.loginTtlMs,
+    installation: parts.installation.name,
+    version: surroundings.version,
+    proxyName: config.proxyName,
+    get publicAddress() {
+      return publicAddress()
+    },
+  }
+}
+
+function terminate(
+  control: LocalControlPlane,
+  sessionId: string,
+  { by, message }: { readonly by: { readonly name: string }; readonly message: string },
+): boolean {
+  const session = control.live.get(sessionId)
+  if (!session) return false
+  const comment = message === '' ? '' : `: ${message}`
+  control.live.end(session, 'terminated', `this session was ended by ${by.name}${comment}`)
+  return true
+}

@@ -1,0 +1,152 @@
+import cluster, { type Worker } from 'node:cluster'
+import { once } from 'node:events'
+import { BEAT_MS, type ControlPlane, type WorkerSettings } from '../connection/control-plane.ts'
+import { serveControlPlane, type Port, type ToControl, type ToWorker } from '../connection/control-plane-ipc.ts'
+import { sleep, type Clock, type Timer } from '../foundation/clock.ts'
+import type { Log } from '../foundation/log.ts'
+
+const RESTART_FIRST_MS = 200
+const RESTART_LONGEST_MS = 10_000
+
+export interface RelayWorkersOptions {
+  /** File that runs a worker when its first argument is `relay-worker` */
+  readonly entry: string
+  readonly count: number
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly settings: () => WorkerSettings
+  readonly control: ControlPlane
+  /** Closes what a worker that died left open. */
+  readonly closeOrphan: (sessionId: string) => Promise<void>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+interface RunningWorker {
+  readonly worker: Worker
+  readonly sessions: Set<string>
+  readonly startedAt: number
+}
+
+/** Keeps the relay workers running. They share one listening socket; a crash costs only the sessions of its worker. */
+export class RelayWorkers {
+  readonly #options: RelayWorkersOptions
+  readonly #running = new Map<number, RunningWorker>()
+  #beat: Timer | null = null
+  #stopping = false
+  #crashes = 0
+
+  constructor(options: RelayWorkersOptions) {
+    this.#options = options
+    // The kernel spreads connections over the workers: this process never touches one.
+    cluster.schedulingPolicy = cluster.SCHED_NONE
+    cluster.setupPrimary({ exec: options.entry, args: ['relay-worker'], serialization: 'advanced' })
+  }
+
+  /** Resolves with the port once every worker listens. */
+  async start(): Promise<number> {
+    const ports = await Promise.all(Array.from({ length: this.#options.count }, () => this.#fork()))
+    this.#sendBeats()
+    return ports[0] ?? this.#options.listen.port
+  }
+
+  /** Live sessions are told and closed within `graceMs`; resolves when every worker has gone. */
+  async stop(text: string, graceMs: number): Promise<void> {
+    this.#stopping = true
+    this.#beat?.cancel()
+    const gone = [...this.#running.values()].map(async ({ worker }) => {
+      const exited = once(worker.process, 'exit')
+      this.#send(worker, { kind: 'stop', text, graceMs })
+      const late = this.#options.clock.after(graceMs + 2000, () => worker.process.kill('SIGKILL'))
+      await exited
+      late.cancel()
+    })
+    await Promise.all(gone)
+  }
+
+  refreshSettings(): void {
+    for (const { worker } of this.#running.values()) this.#sendSettings(worker)
+  }
+
+  pids(): readonly number[] {
+    return [...this.#running.values()].flatMap(({ worker }) => worker.process.pid ?? [])
+  }
+
+  #fork(): Promise<number> {
+    const worker = cluster.fork()
+    const running: RunningWorker = { worker, sessions: new Set(), startedAt: this.#options.clock.monotonic() }
+    this.#running.set(worker.id, running)
+    const messages = new Set<(message: ToControl) => void>()
+    const port: Port<ToWorker, ToControl> = {
+      send: (message) => this.#send(worker, message),
+      onMessage: (handler) => void messages.add(handler),
+      onClose: (handler) => void worker.once('exit', handler),
+    }
+    serveControlPlane(port, rememberSessions(this.#options.control, running.sessions))
+    worker.once('exit', (code, signal) => this.#onExit(running, code, signal))
+    return new Promise((resolve, reject) => {
+      worker.once('exit', (code) => reject(new Error(`a relay worker ended at its start with code ${code}`)))
+      worker.on('message', (message: ToControl) => {
+        if (message.kind === 'ready') this.#sendSettings(worker)
+        if (message.kind === 'listening') resolve(message.port)
+        for (const handler of messages) handler(message)
+      })
+    })
+  }
+
+  #onExit(running: RunningWorker, code: number | null, signal: string | null): void {
+    const { log, clock, closeOrphan } = this.#options
+    this.#running.delete(running.worker.id)
+    for (const id of running.sessions) {
+      closeOrphan(id).catch((error: unknown) =>
+        log.error({ session: id, err: String(error) }, 'orphan session not closed'),
+      )
+    }
+    if (this.#stopping) return
+    log.error({ code, signal, sessions: running.sessions.size }, 'a relay worker died; its sessions are over')
+    const longRun = clock.monotonic() - running.startedAt > 60_000
+    this.#crashes = longRun ? 0 : this.#crashes + 1
+    const wait = Math.min(RESTART_FIRST_MS * 2 ** this.#crashes, RESTART_LONGEST_MS)
+    void sleep(clock, wait).then(() => {
+      if (!this.#stopping)
+        this.#fork().catch((error: unknown) => log.error({ err: String(error) }, 'no new relay worker'))
+    })
+  }
+
+  #sendSettings(worker: Worker): void {
+    this.#send(worker, { kind: 'settings', settings: this.#options.settings(), listen: this.#options.listen })
+  }
+
+  #sendBeats(): void {
+    this.#beat = this.#options.clock.after(BEAT_MS, () => {
+      for (const { worker } of this.#running.values()) this.#send(worker, { kind: 'beat' })
+      this.#sendBeats()
+    })
+  }
+
+  #send(worker: Worker, message: ToWorker): void {
+    if (worker.isConnected())
+      worker.send(message, (error) => error && this.#options.log.debug({ err: error.message }, 'worker gone'))
+  }
+}
+
+/** The same control plane, noting which sessions are this worker's. */
+function rememberSessions(control: ControlPlane, sessions: Set<string>): ControlPlane {
+  return {
+    async authorize(input) {
+      const answer = await control.authorize(input)
+      if (answer.ok) sessions.add(answer.facts.sessionId)
+      return answer
+    },
+    async endSession(sessionId, end) {
+      await control.endSession(sessionId, end)
+      sessions.delete(sessionId)
+    },
+    mint: (input) => control.mint(input),
+    startUse: (sessionId) => control.startUse(sessionId),
+    watchEnd: (sessionId, onNotice) => control.watchEnd(sessionId, onNotice),
+    append: (sessionId, event) => control.append(sessionId, event),
+    reportHeads: (heads) => control.reportHeads(heads),
+    reportAuthFailure: (failure) => control.reportAuthFailure(failure),
+    silentFor: () => 0,
+  }
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env node
+import { fileURLToPath } from 'node:url'
+import manifest from '../../package.json' with { type: 'json' }
+
+// The same file starts the daemon and, forked by it, a relay worker: one bundle, and a worker never loads the store.
+if (process.argv[2] === 'relay-worker') {
+  const { runRelayWorker } = await import('./relay-worker.ts')
+  runRelayWorker()
+} else {
+  const { runProgram } = await import('../cli/shared/run-program.ts')
+  const { systemSurroundings } = await import('../cli/shared/system-surroundings.ts')
+  const { sallyport } = await import('./sallyport-program.ts')
+  const code = await runProgram(
+    sallyport(fileURLToPath(import.meta.url), manifest.version),
+    process.argv.slice(2),
+    systemSurroundings({ program: 'sallyport', version: manifest.version, proxyCommand: [] }),
+  )
+  // A start that failed half-way leaves timers and workers behind: leaving takes them along.
+  process.exit(code)
+}
