@@ -1,3 +1,4 @@
+import { Refused } from '../foundation/errors.ts'
 import { LoginFinder } from '../identity/login-sessions.ts'
 import { mayOperate } from '../identity/people.ts'
 import { spendStepUp } from '../identity/step-up.ts'
@@ -30,8 +31,22 @@ export function identityChecks(
   const finder = new LoginFinder(services)
   const { database, clock } = services
   return {
-    authenticate: async (token) => await finder.find(token),
+    async authenticate(token) {
+      const found = await finder.find(token)
+      refuseTakenAway(services, found.user.id, found.loginId)
+      return found
+    },
     mayOperate: async (userId, resource, verb) => await mayOperate(database.reads, userId, resource, verb, clock.now()),
     spendStepUp: async (loginId, action, token) => await spendStepUp(services, loginId, action, token),
   }
+}
+
+/** What ended or was locked in memory is refused although the store, being full, still says otherwise. */
+function refuseTakenAway({ snapshot, clock }: IdentityServices, userId: string, loginId: string): void {
+  if (!snapshot) return
+  const now = clock.now()
+  const ended = snapshot.login(loginId)?.ended_at ?? null
+  if (ended !== null) throw new Refused('login_ended', 'this sign-in has ended', 'run: sally login')
+  const lock = snapshot.lockOn('user', userId, now) ?? snapshot.lockOn('login', loginId, now)
+  if (lock) throw new Refused('locked', lock.message === '' ? 'locked' : `locked: ${lock.message}`)
 }

@@ -1,3 +1,4 @@
+import type { Snapshot } from '../grants/snapshot.ts'
 import type { Authorities } from '../identity/authorities.ts'
 import type { Doer } from '../identity/doer.ts'
 import type { SignInParts } from '../identity/sign-in.ts'
@@ -6,6 +7,8 @@ import type { CallContext } from './handler.ts'
 
 export interface IdentityServices extends SignInParts {
   readonly authorities: Authorities
+  /** Knows of ends and locks that the store could not take yet */
+  readonly snapshot?: Pick<Snapshot, 'login' | 'lockOn'>
   /** Name of the installation */
   readonly installation: string
   readonly version: string

@@ -3,6 +3,7 @@ import type { Database } from '../foundation/database/open-database.ts'
 import { Refused } from '../foundation/errors.ts'
 import { newId } from '../foundation/ids.ts'
 import type { Doer } from './doer.ts'
+import { settleFailure } from './step-up.ts'
 import type { StepUpParts } from './step-up.ts'
 import { factorPlace, newTotpSecret, useCode } from './totp.ts'
 
@@ -104,8 +105,7 @@ export async function confirmTotp(
       }
     })
   } catch (error) {
-    if (!(error instanceof Refused) || (error.code !== 'bad_credentials' && error.code !== 'code_already_used'))
-      attempt.takeBack()
+    settleFailure(parts, attempt, error, owner)
     throw error
   }
   attempt.succeed()

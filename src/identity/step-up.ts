@@ -1,5 +1,6 @@
 import { Refused } from '../foundation/errors.ts'
-import type { AttemptLimiter } from './attempt-limiter.ts'
+import type { Attempt, AttemptLimiter } from './attempt-limiter.ts'
+import type { AuthFailures } from './auth-failures.ts'
 import type { Doer, StoreParts } from './doer.ts'
 import type { Sealer } from './sealing.ts'
 import { newToken, tokenHash } from './tokens.ts'
@@ -10,6 +11,19 @@ const STEP_UP_MS = 5 * 60_000
 export interface StepUpParts extends StoreParts {
   readonly sealer: Sealer
   readonly limiter: AttemptLimiter
+  readonly failures: Pick<AuthFailures, 'report'>
+}
+
+/** A wrong or used code counts and is told; whatever else went wrong was no guess. */
+export function settleFailure(
+  parts: StepUpParts,
+  attempt: Attempt,
+  error: unknown,
+  who: { readonly address: string; readonly userName: string },
+): void {
+  const isGuess = error instanceof Refused && (error.code === 'bad_credentials' || error.code === 'code_already_used')
+  if (isGuess) parts.failures.report({ address: who.address, code: error.code, user: who.userName })
+  else attempt.takeBack()
 }
 
 /**
@@ -19,7 +33,7 @@ export interface StepUpParts extends StoreParts {
 export async function stepUp(
   parts: StepUpParts,
   doer: Doer,
-  who: { readonly userId: string; readonly loginId: string; readonly address: string },
+  who: { readonly userId: string; readonly userName: string; readonly loginId: string; readonly address: string },
   input: { readonly action: string; readonly code: string },
 ): Promise<string> {
   const attempt = parts.limiter.begin(`codes of ${who.userId}`, who.address)
@@ -42,8 +56,7 @@ export async function stepUp(
       }
     })
   } catch (error) {
-    if (!(error instanceof Refused) || (error.code !== 'bad_credentials' && error.code !== 'code_already_used'))
-      attempt.takeBack()
+    settleFailure(parts, attempt, error, who)
     throw error
   }
   attempt.succeed()
