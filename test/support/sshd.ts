@@ -1,13 +1,11 @@
 // A real sshd on a free loopback port, in the foreground, from a folder of its own.
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
-
-const SSHD = '/usr/sbin/sshd'
+import { freePort } from './free-port.ts'
+import { needProgram } from './need-program.ts'
 
 export interface SshdOptions {
   /** Lines `type base64` of authorities whose user certificates are accepted */
@@ -37,14 +35,14 @@ export interface Sshd {
 
 /** Starts and waits until it listens. Fails, and says what to install, when there is no sshd. */
 export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
-  if (!existsSync(SSHD)) throw new Error(`this test needs ${SSHD}: apt-get install openssh-server`)
+  const program = needProgram('sshd')
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-sshd-'))
   const port = await freePort()
   writeFiles(folder, port, options)
   // sshd run by root insists on this folder.
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
   let log = ''
-  const child = spawn(SSHD, ['-D', '-e', '-f', join(folder, 'sshd_config')], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(program, ['-D', '-e', '-f', join(folder, 'sshd_config')], { stdio: ['ignore', 'ignore', 'pipe'] })
   child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text))
   const stop = async (): Promise<void> => {
     await end(child)
@@ -90,15 +88,6 @@ function writeFiles(folder: string, port: number, options: SshdOptions): void {
     'AcceptEnv LANG LC_* SALLYPORT_TEST_*',
   ]
   write('sshd_config', `${lines.join('\n')}\n`)
-}
-
-/** sshd cannot be told port 0, so somebody may take the port in between; then untilListening fails and says so. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 function untilListening(child: ChildProcess, log: () => string): Promise<void> {

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -15,9 +15,10 @@ import { DISCONNECT_REASON, MESSAGE } from '../../../src/connection/relay/ssh/wi
 import { mintCertificate } from '../../../src/formats/openssh/mint-certificate.ts'
 import { writePrivateKey } from '../../../src/formats/openssh/private-key.ts'
 import { formatPublicKeyLine, publicKeyOf } from '../../../src/formats/openssh/public-key.ts'
-import { makeSignature } from '../../../src/formats/openssh/signature.ts'
 import { SshReader, SshWriter } from '../../../src/formats/openssh/ssh-bytes.ts'
 import { systemClock } from '../../../src/foundation/clock.ts'
+import { needProgram } from '../../support/need-program.ts'
+import { publickeyRequest } from '../../support/sign-in.ts'
 import { startSshd } from '../../support/sshd.ts'
 import type { Sshd } from '../../support/sshd.ts'
 
@@ -109,9 +110,8 @@ interface Ran {
 }
 
 async function runSsh(port: number, options: readonly string[], input: Buffer): Promise<Ran> {
-  if (!existsSync('/usr/bin/ssh')) throw new Error('this test needs ssh: apt-get install openssh-client')
   const args = ['-F', 'none', '-v', '-p', String(port), '-o', 'BatchMode=yes', ...options, '127.0.0.1', 'echo']
-  const child = spawn('ssh', args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(needProgram('ssh'), args, { stdio: ['pipe', 'pipe', 'pipe'] })
   const out: Buffer[] = []
   let err = ''
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
@@ -250,13 +250,13 @@ async function runOverLeg(
 ): Promise<Buffer> {
   const out: Buffer[] = []
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const algorithm = 'ssh-ed25519'
-  const request = (): Buffer => {
-    const head = new SshWriter().u8(MESSAGE.USERAUTH_REQUEST).string(user).string('ssh-connection').string('publickey')
-    head.bool(true).string(algorithm).string(publicKeyOf(userKey).blob)
-    const signed = new SshWriter(1024).string(leg.sessionId).raw(head.toBuffer()).toBuffer()
-    return head.string(makeSignature(userKey, algorithm, signed)).toBuffer()
-  }
+  const request = publickeyRequest(leg.sessionId, {
+    user,
+    algorithm: 'ssh-ed25519',
+    signature: 'ssh-ed25519',
+    blob: publicKeyOf(userKey).blob,
+    key: userKey,
+  })
   let used = 0
   const handle = ({ payload }: InboundPacket): void => {
     const reader = new SshReader(payload, 1)
@@ -293,7 +293,7 @@ async function runOverLeg(
   leg.onClose = ({ error, peerText }) => reject(error ?? new Error(`closed: ${peerText}`))
   leg.onPacket = handle
   leg.send(new SshWriter().u8(MESSAGE.SERVICE_REQUEST).string('ssh-userauth').toBuffer())
-  leg.send(request())
+  leg.send(request)
   await promise
   leg.onClose = () => {}
   leg.disconnect(DISCONNECT_REASON.BY_APPLICATION, 'done')
@@ -373,9 +373,7 @@ describe('host keys of other kinds', () => {
     ['rsa', '2048', 'rsa-sha2-512'],
   ])('%s %s of a target is proven', async (type, bits, algorithm) => {
     const path = join(folder, `host_${type}_${bits}`)
-    const { execFileSync } = await import('node:child_process')
     execFileSync('ssh-keygen', ['-q', '-t', type, '-b', bits, '-N', '', '-f', path])
-    const { readFileSync } = await import('node:fs')
     const sshd = await startSshd({ hostKey: readFileSync(path, 'utf8') })
     try {
       const socket = connect(sshd.port, '127.0.0.1')

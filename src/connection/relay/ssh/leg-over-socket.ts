@@ -191,11 +191,11 @@ class LegOverSocket implements SshLeg {
   }
 
   send(payload: Buffer): boolean {
-    return this.#hasRoom(this.#transport.send(payload))
+    return !this.#ended && this.#hasRoom(this.#transport.send(payload))
   }
 
   forward(packet: InboundPacket): boolean {
-    return this.#hasRoom(this.#transport.forward(packet.payload, packet.frame))
+    return !this.#ended && this.#hasRoom(this.#transport.forward(packet.payload, packet.frame))
   }
 
   pause(): void {
