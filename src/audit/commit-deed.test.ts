@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite'
+import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Database } from '../foundation/database/open-database.ts'
 import { openTemporaryDatabase } from '../foundation/database/open-database.ts'
@@ -196,6 +197,39 @@ describe('a store that cannot write', () => {
     expect(deeds.spilled).toBe(0)
     expect((await allEvents()).map((event) => event.type)).toEqual(['audit.accept_rollback', 'lock.create'])
     expect(deeds.health()).toEqual({ ok: true })
+  })
+
+  it('refuses on a full disk, keeps what takes away, and stores it within the next second', async () => {
+    await deeds.commitDeed(addLock('lck_1'))
+    // Belongs to the connection, which is given up after the failure: one failure for each time it is set.
+    const full = () => database.transact((tx) => sql`pragma max_page_count = 1`.execute(tx))
+    const big: NewEvent = lockEvent('lck_2', { details: { text: 'x'.repeat(60_000) } })
+    await full()
+    await expect(deeds.commitDeed(addLock('lck_2', [big]))).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(deeds.health()).toEqual({ ok: false, why: 'the disk is full' })
+    expect(await database.reads.selectFrom('locks').select('id').execute()).toEqual([{ id: 'lck_1' }])
+    await full()
+    deeds.registerReplay('lock', (input) => addLock(String(input['id'])))
+    expect(await deeds.commitTakingAway({ name: 'lock', input: { id: 'lck_2' } }, addLock('lck_2', [big]))).toBe(
+      'spilled',
+    )
+    clock.advance(1000)
+    await expect.poll(() => deeds.spilled).toBe(0)
+    expect(deeds.health()).toEqual({ ok: true })
+    expect((await allEvents()).map((event) => event.seq)).toEqual([1, 2])
+  })
+
+  it('keeps an order that nobody can replay, and drops one that is refused for what it is', async () => {
+    deeds.becomeReadOnly('test')
+    await deeds.commitTakingAway({ name: 'gone', input: {} }, addLock('lck_1'))
+    await deeds.commitTakingAway({ name: 'unknown', input: {} }, addLock('lck_2'))
+    deeds.registerReplay('gone', () => async () => {
+      throw new Refused('not_found', 'it has ended meanwhile')
+    })
+    const event: NewEvent = { type: 'audit.accept_rollback', actor, outcome: 'success' }
+    await deeds.commitAcceptance(async () => ({ result: 1, events: [event] }))
+    await deeds.retrySpilled()
+    expect(deeds.spilled).toBe(1)
   })
 
   it('says store_unavailable, changes nothing, and works again after its trouble is over', async () => {
