@@ -90,6 +90,7 @@ describe('a checkpoint note', () => {
     ['a size with a leading zero', makeNote(checkpoint).replace('\n42\n', '\n042\n')],
     ['a size beyond 2^53', makeNote(checkpoint).replace('\n42\n', '\n9999999999999999\n')],
     ['a size in exponents', makeNote(checkpoint).replace('\n42\n', '\n4e1\n')],
+    ['a time that no calendar shows', makeNote(checkpoint).replace('time 1800000000000', 'time 8999999999999999')],
     ['carriage returns', makeNote(checkpoint).replaceAll('\n', '\r\n')],
     ['lines in another order', makeNote(checkpoint).replace(/(time.*)\n(previous.*)/, '$2\n$1')],
     ['a session named twice', makeNote(checkpoint).replace('ses_b', 'ses_a')],

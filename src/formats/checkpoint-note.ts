@@ -49,6 +49,8 @@ export interface ParsedNote {
 const LONGEST_NOTE = 4 * 1024 * 1024
 const MOST_SESSIONS = 20_000
 const MOST_SIGNATURES = 16
+/** The last that a Date can show */
+const LAST_INSTANT = 8_640_000_000_000_000
 const NAME = /^[^\s+]{1,200}$/
 const ID = /^[A-Za-z0-9_-]{1,100}$/
 const HEX = /^[0-9a-f]{64}$/
@@ -117,7 +119,7 @@ function parseText(text: string): Checkpoint {
     origin,
     size: parseNumber(size),
     head: parseHead(head),
-    time: parseNumber(wordAfter('time', time)),
+    time: parseTime(wordAfter('time', time)),
     previous: before === 'none' ? null : before,
     sessions: heads,
   }
@@ -156,6 +158,12 @@ function wordAfter(key: string, line: string): string {
   const [word, value, more] = line.split(' ')
   if (word !== key || value === undefined || more !== undefined) throw new FormatError(`no line "${key}"`)
   return value
+}
+
+function parseTime(text: string): number {
+  const time = parseNumber(text)
+  if (time > LAST_INSTANT) throw new FormatError('no instant')
+  return time
 }
 
 function parseNumber(text: string): number {

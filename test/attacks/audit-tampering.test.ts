@@ -236,6 +236,26 @@ describe('every kind of edit is found and the first bad place is named', () => {
     expect(result.problems[0]?.message).toContain('event 20')
   })
 
+  it.each([
+    ['[null]', "rows_json = '[null]'"],
+    ['numbers for rows', 'rows_json = \'[1, {"table": 2}]\''],
+    ['an object for rows', "rows_json = '{}'"],
+    ['a number beyond 2^53', 'time = 9223372036854775807'],
+    ['a text that is no JSON for details', "details_json = '{'"],
+  ])('also when the cell holds %s', async (_, assignment) => {
+    expect((await after(set(20, assignment))).problems.length).toBeGreaterThan(0)
+  })
+
+  it('also in tables made anew without types, full of bytes', async () => {
+    const result = await after((db) => {
+      db.exec('create table copy as select * from audit_events; drop table audit_events')
+      db.exec('alter table copy rename to audit_events')
+      const columns = "id = x'00ff', leaf = x'00', hash = x'ff', rows_json = x'5b5d', details_json = x'00', salt = null"
+      db.exec(`update audit_events set ${columns} where seq = 20`)
+    })
+    expect(found(result)).toContain('event_edited event 20')
+  })
+
   it('also in a file that is half overwritten', async () => {
     const { file, db } = stealDatabase(lab, 'damaged')
     db.close()

@@ -1,4 +1,4 @@
-import { detailsHash, GENESIS, leafHash, nextHead } from '../../formats/audit-chain.ts'
+import { type BoundRow, detailsHash, GENESIS, leafHash, nextHead } from '../../formats/audit-chain.ts'
 import type { AuditEventsTable } from '../../foundation/database/tables.ts'
 import type { Snapshot } from '../../foundation/database/open-snapshot.ts'
 import type { Problems } from './problems.ts'
@@ -184,11 +184,16 @@ function originalSeq(event: EventRow): number | null {
   return null
 }
 
+function isBoundRow(value: unknown): value is BoundRow {
+  const { table, id } = (value ?? {}) as { table?: unknown; id?: unknown }
+  return typeof table === 'string' && typeof id === 'string'
+}
+
 /** The rows an event binds. Text that somebody made unreadable binds none; its leaf tells of it. */
-export function parseRows(json: string): readonly { table: string; id: string; hash: string | null }[] {
+export function parseRows(json: string): readonly BoundRow[] {
   try {
     const rows: unknown = JSON.parse(json)
-    return Array.isArray(rows) ? (rows as { table: string; id: string; hash: string | null }[]) : []
+    return Array.isArray(rows) ? rows.filter(isBoundRow) : []
   } catch {
     return []
   }

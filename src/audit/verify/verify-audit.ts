@@ -168,8 +168,8 @@ function readTrusted(pem: string): KeyObject {
   }
 }
 
-/** A table or column is gone. */
+/** A table or column is gone, or holds a number that we would never have stored. */
 function schemaTrouble(error: unknown): string | null {
   const { code, message } = error as { code?: unknown; message?: unknown }
-  return code === 'ERR_SQLITE_ERROR' ? String(message) : null
+  return code === 'ERR_SQLITE_ERROR' || code === 'ERR_OUT_OF_RANGE' ? String(message) : null
 }
