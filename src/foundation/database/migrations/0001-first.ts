@@ -103,6 +103,7 @@ export const first: Migration = {
     `create table change_log (
       seq ${int} not null, position ${int} not null, table_name text not null, row_id text not null,
       primary key (seq, position)) ${strict}`,
+    `create index change_log_row on change_log (table_name, row_id, seq)`,
     `create table checkpoints (
       ordinal ${int} primary key, size ${int} not null, note text not null, created_at ${int} not null) ${strict}`,
     `create table outbox (
