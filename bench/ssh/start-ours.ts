@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { startDaemonProcess } from '../../src/main/demo/daemon-process.ts'
 import { layoutOf, type Layout } from '../../src/main/demo/layout.ts'
 import { enrol } from '../../src/main/demo/people.ts'
-import type { Programs } from '../../src/main/demo/wrappers.ts'
+import { bundledPrograms, type Programs } from '../../src/main/demo/wrappers.ts'
 import { systemClock } from '../../src/foundation/clock.ts'
 import type { TempFolder } from '../../test/support/temp-folder.ts'
 import type { Target } from './peers.ts'
@@ -16,15 +16,10 @@ export interface Ours extends AsyncDisposable {
   readonly layout: Layout
 }
 
-const dist = (name: string): readonly [string, string] => [
-  process.execPath,
-  resolve(import.meta.dirname, `../../dist/${name}.mjs`),
-]
-
 /** The daemon in its default configuration (recording strict), with one account whose own role reaches the target. */
 export async function startOurs(folder: TempFolder, target: Target): Promise<Ours> {
   const layout = layoutOf(folder.file('sallyport'))
-  const programs: Programs = { sally: dist('sally'), sallyctl: dist('sallyctl'), sallyport: dist('sallyport') }
+  const programs = bundledPrograms(resolve(import.meta.dirname, '../..'))
   const daemon = await startDaemonProcess(systemClock, layout, programs)
   try {
     const { items } = await daemon.api.listAuthorities({})

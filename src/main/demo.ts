@@ -12,15 +12,11 @@ import { layoutOf } from './demo/layout.ts'
 import { parseSecrets, PEOPLE, totpCode } from './demo/people.ts'
 import { createStage } from './demo/stage.ts'
 import { playStory } from './demo/story.ts'
-import { environmentOf, type Programs } from './demo/wrappers.ts'
+import { bundledPrograms, environmentOf } from './demo/wrappers.ts'
 
 const checkout = resolve(import.meta.dirname, '../..')
 const layout = layoutOf(resolve(checkout, '.demo'))
-const program = (name: string): readonly [string, ...string[]] => [
-  process.execPath,
-  resolve(checkout, 'dist', `${name}.mjs`),
-]
-const programs: Programs = { sally: program('sally'), sallyctl: program('sallyctl'), sallyport: program('sallyport') }
+const programs = bundledPrograms(checkout)
 const ACCOUNTS = PEOPLE.map(({ name }) => name)
 const print = (text: string): void => void process.stdout.write(`${text}\n`)
 
@@ -128,4 +124,9 @@ async function main(): Promise<number> {
   return usage()
 }
 
-process.exitCode = await main()
+try {
+  process.exitCode = await main()
+} catch (error) {
+  print(error instanceof Error ? error.message : String(error))
+  process.exitCode = 1
+}

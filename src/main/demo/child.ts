@@ -50,16 +50,6 @@ export function startCommand(
   }
 }
 
-export async function runCommand(
-  command: readonly [string, ...string[]],
-  env: Readonly<Record<string, string>>,
-  onText?: (text: string) => void,
-): Promise<Outcome> {
-  const started = startCommand(command, env, onText)
-  started.endInput()
-  return started.ended
-}
-
 export interface Server {
   readonly pid: number
   /** Rejects when the server ends before it is told to. */

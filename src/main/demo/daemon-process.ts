@@ -35,9 +35,12 @@ export async function startDaemonProcess(
     await Promise.race([server.failed, answers(clock, api)])
   } catch (error) {
     await stop()
-    throw new Error(`the daemon did not start:\n${readFileSync(layout.daemonLog, 'utf8').slice(-2000)}`, {
-      cause: error,
-    })
+    throw new Error(
+      `the daemon did not start: ${String(error)}\n${readFileSync(layout.daemonLog, 'utf8').slice(-2000)}`,
+      {
+        cause: error,
+      },
+    )
   }
   return { ...server, stop, port, api }
 }
@@ -55,7 +58,7 @@ async function answers(clock: Clock, api: Client): Promise<void> {
   const deadline = clock.monotonic() + 20_000
   for (;;) {
     try {
-      await api.status({})
+      await api.ping({})
       return
     } catch (error) {
       if (clock.monotonic() > deadline) throw error

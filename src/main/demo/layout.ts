@@ -22,7 +22,7 @@ export function layoutOf(folder: string): Layout {
     configFile: join(folder, 'sallyport.yaml'),
     dataFolder: data,
     daemonLog: join(folder, 'sallyport.log'),
-    adminSocket: join(data, 'admin.sock'),
+    adminSocket: join(data, 'admin', 'sallyport.sock'),
     database: join(data, 'sallyport.db'),
     account: (name) => {
       const own = join(folder, 'accounts', name)

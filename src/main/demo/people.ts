@@ -3,9 +3,9 @@ import { writeFileSync } from 'node:fs'
 import { generateSync } from 'otplib'
 import { z } from 'zod'
 import type { Client } from '../../contract/client.ts'
-import { runCommand } from './child.ts'
 import type { Layout } from './layout.ts'
-import { environmentOf, writeWrappers, type Programs } from './wrappers.ts'
+import { runSally } from './run-sally.ts'
+import { writeWrappers, type Programs } from './wrappers.ts'
 
 export interface Person {
   readonly name: string
@@ -29,12 +29,9 @@ export async function enrol(person: Person, layout: Layout, programs: Programs, 
   writeWrappers(layout, account, programs)
   const invitation = await api.addUser({ body: { ...person } })
   const password = randomBytes(12).toString('base64url')
-  const sally = async (args: readonly string[], env: Record<string, string> = {}): Promise<string> => {
-    const done = await runCommand(['sally', ...args], { ...environmentOf(layout, account), ...env, CI: 'true' })
-    if (done.code !== 0)
-      throw new Error(`sally ${args[0]} of ${account} ended with ${done.code}: ${done.output.trim()}`)
-    return done.stdout
-  }
+  const { home } = layout.account(account)
+  const sally = (args: readonly string[], env?: Record<string, string>): Promise<string> =>
+    runSally(home, programs.proxyCommand, args, env)
   // "sally login --proxy=... --ca-pin=... --invite=...", as it is sent to a new colleague.
   await sally(invitation.command.split(' ').slice(1), { SALLY_PASSWORD: password })
   const factor = AddedFactor.parse(JSON.parse(await sally(['mfa', 'add', '--secret-only', '--format=json'])))

@@ -7,6 +7,18 @@ export interface Programs {
   readonly sally: readonly [string, ...string[]]
   readonly sallyctl: readonly [string, ...string[]]
   readonly sallyport: readonly [string, ...string[]]
+  readonly proxyCommand: readonly string[]
+}
+
+/** The bundles in `dist/` of a checkout. */
+export function bundledPrograms(checkout: string): Programs {
+  const bundle = (name: string): readonly [string, string] => [process.execPath, join(checkout, 'dist', `${name}.mjs`)]
+  return {
+    sally: bundle('sally'),
+    sallyctl: bundle('sallyctl'),
+    sallyport: bundle('sallyport'),
+    proxyCommand: bundle('proxy-command'),
+  }
 }
 
 const quoted = (words: readonly string[]): string => words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
