@@ -114,8 +114,7 @@ export class SshLab {
   }
 
   /** A user certificate as sign-in makes it, with changes. */
-  userCertificate(change: Partial<CertificateSpec>, authority = this.userAuthority): Identity {
-    const key = newKey()
+  userCertificate(change: Partial<CertificateSpec>, authority = this.userAuthority, key = newKey()): Identity {
     const spec: CertificateSpec = {
       subject: publicKeyOf(key),
       kind: 'user',
@@ -133,11 +132,13 @@ export class SshLab {
   /** Key and certificate files for the stock programs. */
   writeIdentity(name: string, { key, certificate }: Identity): void {
     const path = join(this.folder, name)
-    writeFileSync(path, writePrivateKey(key, 'test'), { mode: 0o600 })
+    const isEd25519 = key.asymmetricKeyType === 'ed25519'
+    const pem = isEd25519 ? writePrivateKey(key, 'test') : key.export({ type: 'pkcs8', format: 'pem' })
+    writeFileSync(path, pem, { mode: 0o600 })
     writeFileSync(`${path}-cert.pub`, `${formatPublicKeyLine(certificate)}\n`)
   }
 
-  /** `-F config` and, unless it is given, our identity: what every program starts with. */
+  /** What every program starts with. `ssh_config_bare` is the same without an identity. */
   get flags(): readonly string[] {
     return ['-F', join(this.folder, 'ssh_config')]
   }
@@ -182,6 +183,8 @@ export class SshLab {
       `User +${NODE}`,
     ]
     writeFileSync(join(this.folder, 'ssh_config'), `${lines.join('\n')}\n`)
+    const bare = lines.filter((line) => !line.startsWith('IdentityFile'))
+    writeFileSync(join(this.folder, 'ssh_config_bare'), `${bare.join('\n')}\n`)
   }
 }
 

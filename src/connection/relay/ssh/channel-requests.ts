@@ -3,7 +3,7 @@ import { mayPassEnv, otherSide, requestVerdict, type Side } from './channel-rule
 import type { ChannelOpens } from './channel-opens.ts'
 import { printable } from './channel-opens.ts'
 import type { Channel } from './channel.ts'
-import type { Notices } from './notices.ts'
+import { EXIT_FAILED, type Notices } from './notices.ts'
 import { scpCommand } from './observe/scp-command.ts'
 import type { RelayContext } from './relay-host.ts'
 import type { InboundPacket } from './ssh-leg.ts'
@@ -23,8 +23,6 @@ import {
 } from './wire/connection-messages.ts'
 import { MESSAGE } from './wire/messages.ts'
 
-/** What ssh itself exits with when something went wrong */
-const FAILED = 255
 const NOT_STORED = 'sallyport: this could not be stored in the audit log, so it was not started'
 
 /** CHANNEL_REQUEST (RFC 4254 sections 5.4 and 6): what may pass, and what must be stored before it does. */
@@ -183,7 +181,7 @@ export class ChannelRequests {
     channel.isAbandoned = true
     if (request.wantReply) replies.answer(bare(MESSAGE.CHANNEL_SUCCESS, peerId))
     for (const message of notice) replies.answer(message)
-    replies.answer(exitStatus(peerId, FAILED))
+    replies.answer(exitStatus(peerId, EXIT_FAILED))
     replies.answer(bare(MESSAGE.CHANNEL_EOF, peerId))
     replies.answer(bare(MESSAGE.CHANNEL_CLOSE, peerId))
     this.#relay.send('target', bare(MESSAGE.CHANNEL_CLOSE, channel.target.peerId))

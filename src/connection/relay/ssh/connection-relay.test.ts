@@ -401,13 +401,15 @@ test('at the end programs are told to go, terminals say why, and nothing else pa
   const id = await pair.openStarted('terminal')
   const wound = pair.relay.windUp('revoked by bob')
   pair.target.receive(data(id, 'late output'))
-  pair.client.receive(data(id, 'late input'))
+  pair.client.receive(data(id, 'late input'), payload(97, id))
   await wound
   expect(pair.target.take()).toEqual([
     payload(98, 42, 'signal', false, 'HUP'),
     payload(98, 42, 'signal', false, 'TERM'),
   ])
-  expect(pair.client.take()).toEqual([payload(95, 7, 1, '\r\nrevoked by bob\r\n')])
+  const [notice, ...rest] = pair.client.take()
+  expect(notice).toEqual(payload(95, 7, 1, '\r\nrevoked by bob\r\n'))
+  expect(rest).toEqual([payload(98, 7, 'exit-status', false, 255), payload(96, 7), payload(97, 7)])
 })
 
 test('at the end a terminal whose window is used up is waited for, but not for ever', async () => {
@@ -422,8 +424,23 @@ test('at the end a terminal whose window is used up is waited for, but not for e
   await settled()
   expect(done).toBe(false)
   pair.client.receive(payload(93, 0, 100))
+  await settled()
+  expect(types(pair.client.take())).toEqual([95, 98, 96, 97])
+  pair.clock.advance(250)
   await wound
-  expect(types(pair.client.take())).toEqual([95])
+})
+
+test('a terminal that has no window and grants none is given up', async () => {
+  const pair = new RelayPair()
+  pair.client.receive(payload(90, 'session', 7, 10, 32_768))
+  pair.target.receive(payload(91, 0, 42, 1000, 32_768))
+  pair.client.receive(payload(98, 0, 'pty-req', true, 'xterm', 80, 24, 0, 0, ''), payload(98, 0, 'shell', true))
+  await settled()
+  pair.client.take()
+  const wound = pair.relay.windUp('revoked by bob')
+  pair.clock.advance(250)
+  await wound
+  expect(pair.client.take()).toEqual([])
 })
 
 test('what was to be started when the end came is not started', async () => {

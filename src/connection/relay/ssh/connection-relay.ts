@@ -79,7 +79,7 @@ export class ConnectionRelay implements RelayContext {
 
   /** Text on every terminal, while the session goes on. */
   injectNotice(text: string): Promise<void> {
-    return this.#phase === 'relaying' ? this.#notices.tellTerminals(text, false) : Promise.resolve()
+    return this.#phase === 'relaying' ? this.#notices.tellTerminals(text) : Promise.resolve()
   }
 
   /** Stops relaying, shows why on terminals, and ends the programs on the target. */
@@ -87,7 +87,7 @@ export class ConnectionRelay implements RelayContext {
     if (this.#phase !== 'relaying') return
     this.#phase = 'ending'
     this.#hangUp()
-    await this.#notices.tellTerminals(text, true)
+    await this.#notices.closeTerminals(text)
     this.#phase = 'stopped'
   }
 
@@ -259,7 +259,7 @@ export class ConnectionRelay implements RelayContext {
 
   #windowAdjust(side: Side, channel: Channel, packet: InboundPacket): void {
     const passedOn = channel[side].credit.grant(windowAmountOf(packet.payload))
-    if (side === 'client') this.#notices.windowGrew(channel)
+    if (side === 'client') this.#notices.clientMoved(channel)
     if (passedOn === 0) return
     packet.payload.writeUInt32BE(passedOn, WINDOW_AMOUNT_AT)
     this.#patched(side, channel, packet)
@@ -294,12 +294,15 @@ export class ConnectionRelay implements RelayContext {
     this.pass(to, packet)
   }
 
-  #receiveWhileEnding(side: Side, packet: InboundPacket): void {
-    const { payload } = packet
-    if (this.#phase !== 'ending' || side !== 'client' || payload[0] !== MESSAGE.CHANNEL_WINDOW_ADJUST) return
+  /** Of all that still comes, only what a terminal is waited for counts. */
+  #receiveWhileEnding(side: Side, { payload }: InboundPacket): void {
+    const message = payload[0]
+    if (this.#phase !== 'ending' || side !== 'client') return
+    if (message !== MESSAGE.CHANNEL_WINDOW_ADJUST && message !== MESSAGE.CHANNEL_CLOSE) return
     const channel = this.channels.get(recipientOf(payload))
-    channel.client.credit.grant(windowAmountOf(payload))
-    this.#notices.windowGrew(channel)
+    if (message === MESSAGE.CHANNEL_CLOSE) channel.client.sentClose = true
+    else channel.client.credit.grant(windowAmountOf(payload))
+    this.#notices.clientMoved(channel)
   }
 
   /** RFC 4254 section 6.9: both, because a shell ignores TERM and a daemon HUP. */

@@ -1,10 +1,13 @@
 import type { Clock } from '../../../foundation/clock.ts'
 import { NOTICE_RESERVE, type Channel } from './channel.ts'
 import type { RelayContext } from './relay-host.ts'
-import { extendedData } from './wire/connection-messages.ts'
+import { bare, exitStatus, extendedData } from './wire/connection-messages.ts'
+import { MESSAGE } from './wire/messages.ts'
 
-/** How long a terminal whose window is used up is waited for. */
+/** How long a terminal is waited for whose window is used up, or which is to be closed. */
 const PATIENCE_MS = 250
+/** What ssh itself exits with when something went wrong */
+export const EXIT_FAILED = 255
 
 interface Waiting {
   readonly channel: Channel
@@ -25,10 +28,31 @@ export class Notices {
     this.#sendToClient = send
   }
 
-  /** On every terminal of the connection. `last`: nothing of the target's follows. Resolves when said or given up. */
-  async tellTerminals(text: string, last: boolean): Promise<void> {
-    const terminals = [...this.#relay.channels.values()].filter((channel) => channel.hasTerminal && channel.hasStarted)
-    await Promise.all(terminals.map((channel) => this.#tell(channel, `\r\n${text}\r\n`, last)))
+  /** On every terminal of the connection, out of what is kept back for it. Resolves when said or given up. */
+  async tellTerminals(text: string): Promise<void> {
+    await Promise.all(this.#terminals().map((channel) => this.#tell(channel, text, false)))
+  }
+
+  /**
+   * The last words on every terminal: text, exit status, EOF and CLOSE. DISCONNECT alone would not do: the stock client
+   * ends at once at that, without printing what it was sent before. Resolves when the client has closed these channels,
+   * or could not be told, or takes too long.
+   */
+  async closeTerminals(text: string): Promise<void> {
+    await Promise.all(this.#terminals().map((channel) => this.#closeTerminal(channel, text)))
+  }
+
+  async #closeTerminal(channel: Channel, text: string): Promise<void> {
+    if (!(await this.#tell(channel, text, true))) return
+    const { peerId } = channel.client
+    this.#sendToClient(exitStatus(peerId, EXIT_FAILED))
+    this.#sendToClient(bare(MESSAGE.CHANNEL_EOF, peerId))
+    this.#sendToClient(bare(MESSAGE.CHANNEL_CLOSE, peerId))
+    if (!channel.client.sentClose) await this.#until(channel, () => channel.client.sentClose)
+  }
+
+  #terminals(): readonly Channel[] {
+    return [...this.#relay.channels.values()].filter((channel) => channel.hasTerminal && channel.hasStarted)
   }
 
   /** One line for this channel: a message, or none when there is no room for it now. */
@@ -36,26 +60,33 @@ export class Notices {
     return this.#take(channel, Buffer.from(`${text}\r\n`), text, false)
   }
 
-  /** The client granted more on this channel. */
-  windowGrew(channel: Channel): void {
+  /** The client granted more on this channel, or closed it. */
+  clientMoved(channel: Channel): void {
     if (this.#waiting.length === 0) return
     for (const waiting of this.#waiting.filter((one) => one.channel === channel)) waiting.retry()
   }
 
-  #tell(channel: Channel, text: string, last: boolean): Promise<void> {
-    const bytes = Buffer.from(text)
+  /** False: given up. */
+  async #tell(channel: Channel, text: string, last: boolean): Promise<boolean> {
+    const bytes = Buffer.from(`\r\n${text}\r\n`)
+    let told = false
+    const tryIt = (): boolean => {
+      if (channel.canShow && !channel.client.sentClose) told = this.#send(channel, bytes, text, last)
+      return told || !channel.canShow || channel.client.sentClose
+    }
+    await this.#until(channel, tryIt)
+    return told
+  }
+
+  /** Asks now and whenever the client moves on this channel; resolves at true, or when patience is used up. */
+  #until(channel: Channel, isDone: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
         timer.cancel()
         this.#waiting = this.#waiting.filter((one) => one !== waiting)
         resolve()
       }
-      const waiting: Waiting = {
-        channel,
-        retry: () => {
-          if (!channel.canShow || this.#send(channel, bytes, text, last)) done()
-        },
-      }
+      const waiting: Waiting = { channel, retry: () => void (isDone() && done()) }
       const timer = this.#clock.after(PATIENCE_MS, done)
       this.#waiting.push(waiting)
       waiting.retry()
