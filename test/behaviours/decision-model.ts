@@ -365,9 +365,10 @@ export class Model {
     if (flat.some((rule, index) => rule.deny > 0 && (counts[index]?.[1] ?? 0) >= rule.deny)) return 'denied'
     if (!last.approve || this.why(request, last) !== null || this.#hindered(request)) return 'pending'
     let place = 0
-    const met = sets.map(({ rules }) =>
-      rules.map((rule) => rule.approve > 0 && (counts[place++]?.[0] ?? 0) >= rule.approve).includes(true),
-    )
+    const met = sets.map(({ rules }) => {
+      const approvals = rules.map(() => counts[place++]?.[0] ?? 0)
+      return rules.some((rule, index) => rule.approve > 0 && (approvals[index] ?? 0) >= rule.approve)
+    })
     return met.every(Boolean) ? 'approved' : 'pending'
   }
 

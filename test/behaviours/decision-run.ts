@@ -1,5 +1,9 @@
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import type { RoleSpec } from '../../src/contract/role.ts'
+import { openDatabase } from '../../src/foundation/database/open-database.ts'
 import { nodeAccess, type WorkingRole } from '../../src/identity/node-access.ts'
 import { AccessWorld, callerNamed } from '../support/access-world.ts'
 import { ManualClock } from '../support/manual-clock.ts'
@@ -37,18 +41,24 @@ const RIGHTS = [
 
 const person = fc.nat(PEOPLE.length - 1)
 const which = fc.nat(7)
+const aSetting = fc.record({
+  do: fc.constant('setting'),
+  name: fc.constantFrom('ask1', 'ask2'),
+  rules: fc.nat(RULES.length - 1),
+  cap: fc.nat(CAPS.length - 1),
+  reach: fc.nat(REACH.length - 1),
+  denies: fc.constantFrom(null, null, null, 'q'),
+})
+const aQuestion = fc.record({
+  do: fc.constant('ask'),
+  who: fc.nat(1),
+  roles: fc.constantFrom(['p'], ['q'], ['p', 'q'], ['q', 'p'], ['*']),
+  duration: fc.constantFrom(null, HOUR, 3 * HOUR, 6 * HOUR),
+  pending: fc.constantFrom(30 * MINUTE, DAY),
+  reason: fc.nat(2),
+})
 export const anAction = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant('ask'),
-      who: fc.nat(1),
-      roles: fc.constantFrom(['p'], ['q'], ['p', 'q'], ['q', 'p'], ['*']),
-      duration: fc.constantFrom(null, HOUR, 3 * HOUR, 6 * HOUR),
-      pending: fc.constantFrom(30 * MINUTE, DAY),
-      reason: fc.nat(2),
-    }),
-  },
+  { weight: 6, arbitrary: aQuestion },
   {
     weight: 22,
     arbitrary: fc.record({
@@ -63,17 +73,7 @@ export const anAction = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel'), who: person, which }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('returned', 'revoked'), who: person, which }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant('setting'),
-      name: fc.constantFrom('ask1', 'ask2'),
-      rules: fc.nat(RULES.length - 1),
-      cap: fc.nat(CAPS.length - 1),
-      reach: fc.nat(REACH.length - 1),
-      denies: fc.constantFrom(null, null, null, 'q'),
-    }),
-  },
+  { weight: 3, arbitrary: aSetting },
   {
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('content'), role: fc.constantFrom(...ASKED), content: fc.nat(2) }),
@@ -112,7 +112,10 @@ export const anAction = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('sweep') }) },
 )
 export type Action = typeof anAction extends fc.Arbitrary<infer T> ? T : never
-export const aHistory = fc.array(anAction, { minLength: 5, maxLength: 40 })
+/** Rules and a question first, so that there is something to decide about. */
+export const aHistory = fc
+  .tuple(aSetting, aSetting, aQuestion, fc.array(anAction, { maxLength: 30, size: 'max' }))
+  .map(([one, other, question, rest]): Action[] => [one, other, question, ...rest])
 
 /** Throws with a description of the first difference. */
 export async function playHistory(history: readonly Action[]): Promise<void> {
@@ -139,22 +142,40 @@ class Run {
   }
 
   static async start(): Promise<Run> {
-    const run = new Run(await AccessWorld.open(new ManualClock()))
+    const folder = mkdtempSync(join(tmpdir(), 'sallyport-history-'))
+    const path = join(folder, 'store.db')
+    copyFileSync(await furnishedStore(), path)
+    const clock = new ManualClock()
+    const open = { durable: false, lock: false, clock }
+    const gone = (): void => rmSync(folder, { recursive: true, force: true })
+    const run = new Run(new AccessWorld(openDatabase(path, open, gone), clock))
+    for (const [index, name] of PEOPLE.entries()) {
+      run.#model.users.set(name, {
+        roles: rolesAtFirst(index),
+        x: index % 2 === 1,
+        disabled: false,
+        deleted: false,
+        votesFrom: 0,
+      })
+    }
+    return run
+  }
+
+  /** Writes what every history starts with. */
+  static async furnish(world: AccessWorld): Promise<void> {
+    const run = new Run(world)
     const where = 'request.duration <= duration("2h")'
     for (const role of ASKED) {
       await run.#content(role, 0)
-      await run.#world.role(`rev-${role}`, { allow: { review_requests: { roles: [role] } } })
-      await run.#world.role(`no-${role}`, { deny: { review_requests: { roles: [role] } } })
+      await world.role(`rev-${role}`, { allow: { review_requests: { roles: [role] } } })
+      await world.role(`no-${role}`, { deny: { review_requests: { roles: [role] } } })
     }
-    await run.#world.role('rev-all', { allow: { review_requests: { roles: ['*'] } } })
-    await run.#world.role('rev-short', { allow: { review_requests: { roles: ['^[pq]$'], where } } })
+    await world.role('rev-all', { allow: { review_requests: { roles: ['*'] } } })
+    await world.role('rev-short', { allow: { review_requests: { roles: ['^[pq]$'], where } } })
     for (const name of ['ask1', 'ask2'] as const) await run.#setting(name, run.#model.settings[name])
     for (const [index, name] of PEOPLE.entries()) {
-      const roles = index === 0 ? ['ask1', 'rev-all'] : index === 1 ? ['ask1', 'ask2'] : ['rev-all']
-      await run.#world.user(name, { roles, traits: { team: index % 2 ? ['x'] : [] } })
-      run.#model.users.set(name, { roles, x: index % 2 === 1, disabled: false, deleted: false, votesFrom: 0 })
+      await world.user(name, { roles: rolesAtFirst(index), traits: { team: index % 2 ? ['x'] : [] } })
     }
-    return run
   }
 
   close(): Promise<void> {
@@ -445,6 +466,29 @@ class Run {
       [inState('approved'), inState('approved'), inState('denied')],
     )
   }
+}
+
+const rolesAtFirst = (index: number): string[] =>
+  [
+    ['ask1', 'rev-all'],
+    ['ask1', 'ask2'],
+  ][index] ?? ['rev-all']
+
+let furnished: Promise<string> | null = null
+
+/** A store is furnished once and copied for every history: making one takes longer than playing in it. */
+function furnishedStore(): Promise<string> {
+  furnished ??= (async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sallyport-furnished-'))
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+    const path = join(folder, 'store.db')
+    const clock = new ManualClock()
+    const world = await AccessWorld.open(clock, openDatabase(path, { durable: false, lock: false, clock }))
+    await Run.furnish(world)
+    await world.close()
+    return path
+  })()
+  return furnished
 }
 
 type Both = (modelSays: () => string, productDoes: () => Promise<unknown>) => Promise<void>

@@ -15,7 +15,8 @@ import { buildCase, loadCase, type RequestCase } from '../request-case.ts'
 import { storedVote, type Vote } from '../stored-request.ts'
 import { outcomeOf, rolesReviewable } from './tally.ts'
 
-const LONGEST_DETAIL = 28_000
+/** Three of them must fit into one event. */
+const LONGEST_DETAIL = 18_000
 
 export interface Ballot {
   readonly decision: 'approve' | 'deny'
@@ -213,7 +214,7 @@ function resolutionOf({ tally, names }: RequestCase, outcome: 'approved' | 'deni
   return `${outcome} by ${voters.map(({ vote }) => names.get(vote.reviewer_id) ?? vote.reviewer_id).join(', ')}`
 }
 
-function reviewEvent({ request }: RequestCase, vote: Vote, before: Vote | null, caller: Caller): NewEvent {
+function reviewEvent({ request, facts }: RequestCase, vote: Vote, before: Vote | null, caller: Caller): NewEvent {
   const ids = before ? [before.id, vote.id] : [vote.id]
   return {
     type: 'access_request.review',
@@ -230,6 +231,8 @@ function reviewEvent({ request }: RequestCase, vote: Vote, before: Vote | null, 
       durationMs: vote.duration_ms,
       requestDigest: vote.request_digest,
       factsDigest: vote.facts_digest,
+      // The request's row keeps the facts it was asked under; here stand those that replaced them.
+      facts: vote.facts_digest === request.facts_digest ? null : bounded(facts),
     },
     rows: ids.map((id) => ({ table: 'reviews', id })),
   }
@@ -247,6 +250,7 @@ function decisionEvent(counted: RequestCase, outcome: 'approved' | 'denied', cal
     details: {
       requestDigest: request.request_digest,
       factsDigest,
+      facts: bounded(facts),
       votes: bounded(
         tally.votes.map(({ vote, counts, why, roles }) => ({
           review: vote.id,

@@ -1,7 +1,7 @@
 import type { AccessRequest } from '../../contract/request.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { maySee, type Caller } from '../caller.ts'
-import { loadDirectory, type Directory, type Reader } from '../directory.ts'
+import { loadDirectory, type Reader } from '../directory.ts'
 import { loadCase, type RequestCase } from '../request-case.ts'
 import { presentRequest, stateAt } from './present-request.ts'
 
@@ -36,7 +36,7 @@ export async function listRequests(
   const items: AccessRequest[] = []
   let place = query.cursor === undefined ? null : parseCursor(query.cursor)
   for (let looked = 0; looked < LONGEST_LOOK; looked += CHUNK) {
-    const rows = await rowsAfter(reader, place, caller, directory, query)
+    const rows = await rowsAfter(reader, place, caller, query)
     for (const row of rows) {
       place = { createdAt: row.created_at, id: row.id }
       const loaded = await loadCase(reader, row.id, now, directory)
@@ -53,13 +53,16 @@ function rowsAfter(
   reader: Reader,
   place: Place | null,
   caller: Caller,
-  directory: Directory,
   query: ListQuery,
 ): Promise<{ id: string; created_at: number }[]> {
   let rows = reader.selectFrom('access_requests').select(['id', 'created_at'])
   if (query.scope === 'mine') rows = rows.where('user_id', '=', caller.userId ?? '')
   if (query.scope === 'reviewable') rows = rows.where('state', '=', 'pending')
-  if (query.user !== undefined) rows = rows.where('user_id', 'in', idsNamed(query.user, directory))
+  if (query.user !== undefined) {
+    const named = query.user
+    // Gone people keep their names here: their requests can still be looked up.
+    rows = rows.where('user_id', 'in', (select) => select.selectFrom('users').select('id').where('name', '=', named))
+  }
   // What the clock has expired is still stored as pending, so both words look among both.
   if (query.state === 'pending' || query.state === 'expired') rows = rows.where('state', 'in', ['pending', 'expired'])
   else if (query.state !== undefined) rows = rows.where('state', '=', query.state)
@@ -73,9 +76,6 @@ function rowsAfter(
   }
   return rows.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(CHUNK).execute()
 }
-
-const idsNamed = (name: string, directory: Directory): string[] =>
-  [...directory.members.values()].filter((member) => member.name === name).map((member) => member.id)
 
 function presentIfWanted(loaded: RequestCase, caller: Caller, query: ListQuery, now: number): AccessRequest | null {
   if (query.state !== undefined && stateAt(loaded.request, now) !== query.state) return null
