@@ -1,3 +1,4 @@
+import type { AuthFailures } from '../audit/auth-failures.ts'
 import type { NewEvent, Tx } from '../audit/deed.ts'
 import type { SignedIn } from '../contract/login.ts'
 import { FormatError } from '../formats/format-error.ts'
@@ -8,7 +9,6 @@ import type { LoginSessionsTable, UsersTable } from '../foundation/database/tabl
 import { Refused } from '../foundation/errors.ts'
 import { newId } from '../foundation/ids.ts'
 import type { Attempt, AttemptLimiter } from './attempt-limiter.ts'
-import type { AuthFailures } from './auth-failures.ts'
 import type { Authorities } from './authorities.ts'
 import type { StoreParts } from './doer.ts'
 import { takeInvitation } from './invitations.ts'
@@ -61,16 +61,19 @@ export async function signIn(parts: SignInParts, input: SignInInput): Promise<Si
   const key = readDeviceKey(input.sshPublicKey)
   const named = normaliseName(input.user)
   const attempt = begin(parts, named.ok ? named.name : null, input.address)
+  let user: UsersTable | undefined
   try {
-    const user = named.ok ? await findUser(parts, named.name) : undefined
-    if (!(await parts.passwords.verify(input.password, user?.password_hash ?? null)) || !user) throw wrong()
-    const signedIn = await parts.deeds.commitDeed((tx, now) => openWithCode(parts, tx, now, user, input, key))
+    user = named.ok ? await findUser(parts, named.name) : undefined
+    const known = user
+    if (!(await parts.passwords.verify(input.password, known?.password_hash ?? null)) || !known) throw wrong()
+    const signedIn = await parts.deeds.commitDeed((tx, now) => openWithCode(parts, tx, now, known, input, key))
     attempt.succeed()
     return signedIn
   } catch (error) {
-    if (!(error instanceof Refused)) attempt.takeBack()
-    else if (!isGuess(error)) attempt.takeBack()
-    else parts.failures.report({ address: input.address, code: error.code, user: named.ok ? named.name : 'malformed' })
+    // Only names that are ours are told: people type passwords where names belong.
+    const name = user ? { user: user.name } : {}
+    if (!(error instanceof Refused) || !isGuess(error)) attempt.takeBack()
+    else parts.failures.report({ address: input.address, code: error.code, ...name })
     throw error
   }
 }
@@ -79,8 +82,7 @@ function begin(parts: SignInParts, account: string | null, address: string): Att
   try {
     return parts.limiter.begin(account, address)
   } catch (error) {
-    if (error instanceof Refused)
-      parts.failures.report({ address, code: error.code, ...(account === null ? {} : { user: account }) })
+    if (error instanceof Refused) parts.failures.report({ address, code: error.code })
     throw error
   }
 }

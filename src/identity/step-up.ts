@@ -1,6 +1,6 @@
 import { Refused } from '../foundation/errors.ts'
 import type { Attempt, AttemptLimiter } from './attempt-limiter.ts'
-import type { AuthFailures } from './auth-failures.ts'
+import type { AuthFailures } from '../audit/auth-failures.ts'
 import type { Doer, StoreParts } from './doer.ts'
 import type { Sealer } from './sealing.ts'
 import { newToken, tokenHash } from './tokens.ts'

@@ -101,6 +101,7 @@ function identityServices(parts: ApiParts): IdentityServices {
     clock,
     takeAway,
     authorities,
+    snapshot: parts.snapshot,
     passwords: new Passwords(),
     limiter: new AttemptLimiter(clock),
     failures,

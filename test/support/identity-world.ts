@@ -5,7 +5,7 @@ import { silentLog } from '../../src/foundation/log.ts'
 import { formatPublicKeyLine, publicKeyOf } from '../../src/formats/openssh/public-key.ts'
 import type { IdentityServices } from '../../src/http-api/identity-services.ts'
 import { AttemptLimiter } from '../../src/identity/attempt-limiter.ts'
-import { AuthFailures } from '../../src/identity/auth-failures.ts'
+import { AuthFailures } from '../../src/audit/auth-failures.ts'
 import { Authorities } from '../../src/identity/authorities.ts'
 import { SYSTEM } from '../../src/identity/doer.ts'
 import type { TakenAway } from '../../src/identity/doer.ts'
@@ -46,7 +46,7 @@ export interface SignedInPerson {
 export async function identityWorld(): Promise<IdentityWorld> {
   const store = identityStore()
   const taken: TakenAway[] = []
-  const failures = new AuthFailures({ deeds: store.deeds, clock: store.clock, log: silentLog })
+  const failures = new AuthFailures(store.deeds, store.clock, silentLog)
   const services: IdentityServices = {
     ...store,
     authorities: await Authorities.open({ ...store, installation: 'test' }),
