@@ -64,6 +64,11 @@ export async function commandLine(args: readonly string[], options: CommandLineO
     dial: fakeDial(options.api),
     openProxy: () => Promise.resolve({ transport: options.api.transport, close: () => {} }),
     proxyCommand: ['/usr/bin/node', '/opt/sallyport/proxy-command.mjs'],
+    playOutput: () =>
+      Promise.resolve({
+        write: (bytes: Uint8Array) => Promise.resolve(void out.push(Buffer.from(bytes).toString())),
+        size: null,
+      }),
     execute: (program, words) => {
       executed.push([program, ...words])
       return Promise.resolve(0)

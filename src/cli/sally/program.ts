@@ -51,6 +51,25 @@ const scp = defineCommand({
     (await import('./connect/run-openssh.ts')).runOpenssh(context, 'scp', input.arguments.args),
 })
 
+const play = defineCommand({
+  name: 'play',
+  summary: 'Replay a recorded session',
+  examples: [
+    ['sally play ses_... --speed=2', 'twice as fast; pauses are cut short'],
+    ['sally play ses_... --format=asciicast >shell.cast', 'for asciinema'],
+  ],
+  arguments: { session: { summary: 'id of the session; sally recordings ls tells it' } },
+  options: {
+    speed: { kind: 'text', value: 'factor', summary: 'how many times as fast (default 1)' },
+    skipIdle: { kind: 'switch', summary: 'cut pauses short (the default)' },
+    maxIdle: { kind: 'text', value: 'length', summary: 'pauses take at most this (default 1s)' },
+    realTime: { kind: 'switch', summary: 'pauses as long as they were' },
+    format: { kind: 'choice', choices: ['text', 'json', 'asciicast'], summary: 'film, JSON lines or asciicast v2' },
+  },
+  run: async (context, input) =>
+    (await import('./recordings/play-recording.ts')).playRecording(context, input.arguments.session, input.options),
+})
+
 const recordings = defineGroup({
   name: 'recordings',
   summary: 'Recorded sessions',
@@ -72,7 +91,7 @@ const recordings = defineGroup({
 export const sally: Program = {
   name: 'sally',
   summary: 'Ask for access, review what others ask for, connect with your usual programs.',
-  commands: [login, status, logout, logins, ls, requestCommands, ssh, scp, config, recordings, mfaCommands],
+  commands: [login, status, logout, logins, ls, requestCommands, ssh, scp, config, recordings, play, mfaCommands],
   closing: [
     'A command without questions: --format=json, SALLY_PASSWORD, SALLY_CODE, SALLY_NONINTERACTIVE=1.',
     'Exit codes: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 expired or cancelled, 5 not signed in, 6 not allowed,',

@@ -1,4 +1,5 @@
 import type { Client } from '../../contract/client.ts'
+import type { PlayOutput } from '../sally/play/play-options.ts'
 import type { ProfileStore, Proxy } from './profile.ts'
 import type { Prompt } from './prompt.ts'
 import type { OpenTransport } from './proxy-transport.ts'
@@ -20,6 +21,8 @@ export interface Surroundings {
   readonly openProxy: (proxy: ProxyAddress) => Promise<OpenTransport>
   /** What ssh_config calls for hosts that need the preface: program and its first arguments. */
   readonly proxyCommand: readonly string[]
+  /** Where a recording is shown. */
+  readonly playOutput: () => Promise<PlayOutput>
   /** Runs another program on this terminal and resolves with its exit code. */
   readonly execute: (program: string, args: readonly string[]) => Promise<number>
   /** Checks a database file without a daemon; only operators' tools carry it. */

@@ -24,7 +24,8 @@ export async function runProgram(
   const root = parserFor(program, surroundings)
   const run = async (command: Command, parser: Parser, values: readonly unknown[]): Promise<void> => {
     const typed = parser.opts<Record<string, unknown>>()
-    format = (typed['format'] as Format | undefined) ?? 'text'
+    // A command with forms of its own tells what went wrong in text.
+    format = FORMATS.find((each) => each === typed['format']) ?? 'text'
     const context: CommandContext = makeContext(surroundings, format, typed)
     const input = {
       arguments: Object.fromEntries(Object.keys(command.arguments).map((key, index) => [key, values[index]])),
@@ -80,14 +81,15 @@ function attach(parent: Parser, entry: Command | CommandGroup, run: Run): void {
   }
   for (const [name, shape] of Object.entries(entry.options)) parser.addOption(optionFor(name, shape))
   if (entry.passThrough) parser.passThroughOptions().allowUnknownOption()
-  else addCommonOptions(parser)
+  else addCommonOptions(parser, entry)
   const examples = entry.examples.map(([line, what]) => `  ${line}\n      ${what}`).join('\n')
   if (examples !== '') parser.addHelpText('after', `\nExamples:\n${examples}`)
   parser.action((...values: unknown[]) => run(entry, parser, values))
 }
 
-function addCommonOptions(parser: Parser): void {
-  parser.addOption(new Option('--format <form>', 'how the result is printed').choices(FORMATS))
+function addCommonOptions(parser: Parser, { options }: Command): void {
+  if (!('format' in options))
+    parser.addOption(new Option('--format <form>', 'how the result is printed').choices(FORMATS))
   parser.addOption(new Option('--code <digits>', 'second-factor code, when one is asked for (or SALLY_CODE)'))
 }
 
