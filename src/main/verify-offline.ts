@@ -2,7 +2,7 @@ import { access, constants, readFile } from 'node:fs/promises'
 import { verifyAudit } from '../audit/verify/verify-audit.ts'
 import type { OfflineFiles, OfflineVerdict } from '../cli/shared/command-context.ts'
 import { CommandFailed } from '../cli/shared/command-failed.ts'
-import { sessionFileVerifier } from './verify-session-file.ts'
+import { verifySessionFileIn } from './verify-session-file.ts'
 
 /** Verifies a database file with what is kept outside of it; no daemon, no configuration. */
 export async function verifyOffline(files: OfflineFiles): Promise<OfflineVerdict> {
@@ -14,7 +14,7 @@ export async function verifyOffline(files: OfflineFiles): Promise<OfflineVerdict
     trusted: trust === null ? [] : publicKeys(await readKeys(trust), trust),
     outside: checkpoints,
     checkFile: true,
-    ...(recordings === null ? {} : { sessionFile: sessionFileVerifier(recordings) }),
+    ...(recordings === null ? {} : { sessionFile: verifySessionFileIn(recordings) }),
   })
 }
 

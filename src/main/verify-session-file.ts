@@ -1,21 +1,20 @@
-import type { VerifyInput } from '../audit/verify/verify-audit.ts'
+import type { SessionFileState, VerifyInput } from '../audit/verify/verify-audit.ts'
 import { recordingPath } from '../recording/recordings-folder.ts'
-import { verifyRecording, type KnownHead } from '../recording/verify-recording.ts'
+import { verifyRecording } from '../recording/verify-recording.ts'
 
-/** For `verify`: one session's file against its row and the last checkpoint, without its key. */
-export function sessionFileVerifier(recordingsDir: string): NonNullable<VerifyInput['sessionFile']> {
-  return async (session, head) => {
-    const { recording_head: digest, recording_chunks: chunks } = session
-    const end: KnownHead | null = digest === null ? null : { chunks, digest }
-    const verdict = await verifyRecording(recordingPath(recordingsDir, session.recording_file), {
+/** Follows each session's file in `folder` without its key: the chain runs over cipher text. */
+export function verifySessionFileIn(folder: string): NonNullable<VerifyInput['sessionFile']> {
+  return async (session, head): Promise<SessionFileState> => {
+    const ended = session.recording_state !== 'open' && session.recording_head !== null
+    const { problems } = await verifyRecording(recordingPath(folder, session.recording_file), {
       session: session.id,
       state: session.recording_state,
-      end,
-      checkpoints: head === null ? [] : [head],
+      end: ended ? { chunks: session.recording_chunks, digest: session.recording_head ?? '' } : null,
+      checkpoints: head === null ? [] : [{ chunks: head.chunks, digest: head.digest }],
     })
-    const [first] = verdict.problems
-    if (!first) return { state: 'whole' }
-    const where = first.chunk === null ? '' : ` (chunk ${first.chunk})`
-    return { state: first.kind === 'missing' ? 'missing' : 'altered', message: `${first.message}${where}` }
+    const [first] = problems
+    if (first === undefined) return { state: 'whole' }
+    const where = first.chunk === null ? '' : `chunk ${first.chunk}: `
+    return { state: first.kind === 'missing' ? 'missing' : 'altered', message: `${where}${first.message}` }
   }
 }
