@@ -21,8 +21,8 @@ export interface Surroundings {
   readonly openProxy: (proxy: ProxyAddress) => Promise<OpenTransport>
   /** What ssh_config calls for hosts that need the preface: program and its first arguments. */
   readonly proxyCommand: readonly string[]
-  /** Where a recording is shown. */
-  readonly playOutput: () => Promise<PlayOutput>
+  /** Where a recording is shown; left out: on this process's terminal. */
+  readonly playOutput?: () => Promise<PlayOutput>
   /** Runs another program on this terminal and resolves with its exit code. */
   readonly execute: (program: string, args: readonly string[]) => Promise<number>
   /** Checks a database file without a daemon; only operators' tools carry it. */

@@ -1,5 +1,6 @@
 import { Command as Parser, CommanderError, Option } from 'commander'
 import { EXIT } from '../../contract/errors.ts'
+import { CommandFailed } from './command-failed.ts'
 import { FORMATS, type CommandContext, type Format, type Surroundings } from './command-context.ts'
 import type { Command, CommandGroup, OptionShape } from './define-command.ts'
 import { reportFailure } from './report-failure.ts'
@@ -100,7 +101,9 @@ function optionFor(key: string, shape: OptionShape): Option {
   if (shape.kind === 'choice') return new Option(`${flag} <choice>`, shape.summary).choices(shape.choices)
   if (shape.kind === 'text') {
     const summary = shape.env === undefined ? shape.summary : `${shape.summary} (or ${shape.env})`
-    return new Option(`${short}${flag} <${shape.value}>`, summary).makeOptionMandatory(shape.required ?? false)
+    // One with a variable is looked for there first.
+    const mandatory = shape.required === true && shape.env === undefined
+    return new Option(`${short}${flag} <${shape.value}>`, summary).makeOptionMandatory(mandatory)
   }
   return new Option(`${flag} <${shape.value}>`, shape.summary)
     .makeOptionMandatory(shape.required ?? false)
@@ -115,7 +118,11 @@ function valueOf(
 ): unknown {
   if (shape.kind === 'switch') return typed[key] === true
   if (shape.kind === 'list') return typed[key] ?? []
-  if (shape.kind === 'text' && shape.env !== undefined) return typed[key] ?? terminal.env[shape.env]
+  if (shape.kind === 'text' && shape.env !== undefined) {
+    const value = typed[key] ?? terminal.env[shape.env]
+    if (value !== undefined || !shape.required) return value
+    throw new CommandFailed('usage', `--${dashed(key)} is not given, and ${shape.env} is not set`)
+  }
   return typed[key]
 }
 

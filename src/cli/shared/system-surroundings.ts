@@ -16,7 +16,6 @@ export function systemSurroundings(
     profiles: openProfiles(profileFolder(terminal.env)),
     dial: systemDial(),
     openProxy: async (proxy) => (await import('./proxy-transport.ts')).proxyTransport(proxy),
-    playOutput: async () => (await import('../sally/play/process-output.ts')).processOutput(),
     execute: async (program, args) => (await import('./execute.ts')).execute(program, args),
   }
 }

@@ -5,6 +5,7 @@ import { CommandFailed } from '../../shared/command-failed.ts'
 import { readDuration } from '../../shared/read-options.ts'
 import { DEFAULT_PLAY, type PlayOptions } from '../play/play-options.ts'
 import { playSession } from '../play/play-session.ts'
+import { processOutput } from '../play/process-output.ts'
 
 export interface PlayFlags {
   readonly speed: string | undefined
@@ -19,7 +20,8 @@ export async function playRecording(context: CommandContext, session: string, fl
   const api = await context.dial.signedIn(context)
   const { clock, interrupted } = context.terminal
   const lines = api.playSession({ params: { id: session }, signal: interrupted })
-  await playSession(checked(lines), options, await context.playOutput(), { clock, signal: interrupted })
+  const output = (await context.playOutput?.()) ?? processOutput()
+  await playSession(checked(lines), options, output, { clock, signal: interrupted })
 }
 
 function playOptions(flags: PlayFlags): PlayOptions {
