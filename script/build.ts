@@ -12,6 +12,8 @@ const common = {
   absWorkingDir: root,
   bundle: true,
   platform: 'node',
+  // A package's ES modules first: import() of a bundled CommonJS one has a default export alone.
+  mainFields: ['module', 'main'],
   target: 'node24',
   format: 'esm',
   outExtension: { '.js': '.mjs' },

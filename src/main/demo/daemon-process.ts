@@ -31,9 +31,11 @@ export async function startDaemonProcess(
     admin.close()
     await server.stop()
   }
+  const giveUp = new AbortController()
   try {
-    await Promise.race([server.failed, answers(clock, api)])
+    await Promise.race([server.failed, answers(clock, api, giveUp.signal)])
   } catch (error) {
+    giveUp.abort(error)
     await stop()
     throw new Error(
       `the daemon did not start: ${String(error)}\n${readFileSync(layout.daemonLog, 'utf8').slice(-2000)}`,
@@ -54,7 +56,7 @@ const config = (layout: Layout, port: number, more: readonly string[]): string =
     '',
   ].join('\n')
 
-async function answers(clock: Clock, api: Client): Promise<void> {
+async function answers(clock: Clock, api: Client, signal: AbortSignal): Promise<void> {
   const deadline = clock.monotonic() + 20_000
   for (;;) {
     try {
@@ -62,7 +64,7 @@ async function answers(clock: Clock, api: Client): Promise<void> {
       return
     } catch (error) {
       if (clock.monotonic() > deadline) throw error
-      await sleep(clock, 30)
+      await sleep(clock, 30, signal)
     }
   }
 }

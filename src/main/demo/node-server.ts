@@ -40,7 +40,13 @@ export async function startNodeServer(
     log,
     env: { PATH: process.env['PATH'] ?? '' },
   })
-  await Promise.race([server.failed, answers(clock, node.port)])
+  const giveUp = new AbortController()
+  try {
+    await Promise.race([server.failed, answers(clock, node.port, giveUp.signal)])
+  } catch (error) {
+    giveUp.abort(error)
+    throw error
+  }
   const hostKey = readFileSync(`${key}.pub`, 'utf8').split(' ').slice(0, 2).join(' ')
   return { ...server, name: node.name, port: node.port, hostKey }
 }
@@ -105,11 +111,11 @@ function isolated(name: string, folder: string, sshd: readonly [string, ...strin
   }
 }
 
-async function answers(clock: Clock, port: number): Promise<void> {
+async function answers(clock: Clock, port: number, signal: AbortSignal): Promise<void> {
   const deadline = clock.monotonic() + 10_000
   while (!(await connects(port))) {
     if (clock.monotonic() > deadline) throw new Error(`sshd did not answer on port ${port} within 10 s`)
-    await sleep(clock, 25)
+    await sleep(clock, 25, signal)
   }
 }
 

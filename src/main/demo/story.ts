@@ -64,7 +64,7 @@ export async function playStory(theatre: Theatre): Promise<void> {
 }
 
 async function isRefused(theatre: Theatre): Promise<void> {
-  const done = await types(theatre, 'alice', 'ssh db-box')
+  const done = await types(theatre, 'alice', 'ssh db-box', inTerminal('ssh db-box'))
   expect(done.code === 255, `ssh was to be refused, but exited ${done.code}`)
   expect(done.output.includes('dba'), 'the refusal does not name the role dba')
   expect(/sally request create --roles=\S*dba/.test(done.output), 'the refusal does not say how to ask')
@@ -113,7 +113,7 @@ async function connects(theatre: Theatre, plot: Plot): Promise<void> {
   expect(decided.code === 0 && /approved/i.test(decided.output), 'the waiting command does not say that it is approved')
   stage.done('the waiting command says so and ends')
 
-  plot.shell = begins(theatre, 'alice', 'ssh db-box', `script -qefc 'stty cols 96 rows 30; ssh db-box' /dev/null`)
+  plot.shell = begins(theatre, 'alice', 'ssh db-box', inTerminal('ssh db-box'))
   await until(theatre, 'a shell opens', () => plot.shell?.output().includes('db-box$') ?? false)
   for (const line of ['whoami', 'cat orders.csv', 'echo "orders: $(tail -n +2 orders.csv | wc -l)"']) {
     await sleep(clock, 400)
@@ -218,8 +218,10 @@ function begins({ house, stage }: Theatre, actor: Actor, shown: string, real: st
   return started
 }
 
-async function types(theatre: Theatre, actor: Actor, shown: string): Promise<Outcome> {
-  const started = begins(theatre, actor, shown)
+const inTerminal = (command: string): string => `script -qefc 'stty cols 96 rows 30; ${command}' /dev/null`
+
+async function types(theatre: Theatre, actor: Actor, shown: string, real?: string): Promise<Outcome> {
+  const started = begins(theatre, actor, shown, real)
   started.endInput()
   return within(theatre, 60_000, `${shown} ends`, started.ended)
 }
