@@ -150,6 +150,8 @@ class LegOverSocket implements SshLeg {
     duplex.on('drain', () => this.#onRoom())
     duplex.on('error', (error) => this.#onEnd({ error }))
     duplex.on('close', () => this.#onGone())
+    // Whoever looked at the first bytes has paused it, and a listener alone does not undo that.
+    duplex.resume()
     this.#transport.start()
     this.#armTick()
   }
