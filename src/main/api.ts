@@ -17,6 +17,7 @@ import type { IdentityServices } from '../http-api/identity-services.ts'
 import { requestHandlers } from '../http-api/requests.ts'
 import { createApi, type Api } from '../http-api/server.ts'
 import { sessionHandlers } from '../http-api/sessions.ts'
+import { statusHandlers } from '../http-api/status.ts'
 import { visibleNodeHandlers } from '../http-api/visible-nodes.ts'
 import type { Authorities } from '../identity/authorities.ts'
 import { AttemptLimiter } from '../identity/attempt-limiter.ts'
@@ -50,11 +51,26 @@ export function openApi(parts: ApiParts): Api {
   const { clock, log } = surroundings
   const identity = identityServices(parts)
   const checks = identityChecks(identity)
+  const notReady = (): Promise<readonly string[]> => {
+    const health = deeds.health()
+    return Promise.resolve(health.ok ? [] : [health.why])
+  }
   return createApi({
     handlers: {
       ...identityHandlers(identity),
       ...requestHandlers(parts.requests, clock),
       ...visibleNodeHandlers({ snapshot: parts.snapshot, clock }),
+      ...statusHandlers({
+        database,
+        clock,
+        installation: identity.installation,
+        version: identity.version,
+        publicAddress: parts.publicAddress,
+        pin: () => parts.authorities.pin(),
+        keyEncryption: config.keyEncryption,
+        notReady,
+        liveSessions: () => control.live.size,
+      }),
       ...deliveryHandlers(createOutbox(database, clock)),
       ...auditHandlers({
         database,
@@ -81,10 +97,7 @@ export function openApi(parts: ApiParts): Api {
     },
     ...checks,
     origins: [],
-    notReady: () => {
-      const health = deeds.health()
-      return Promise.resolve(health.ok ? [] : [health.why])
-    },
+    notReady,
     metrics: () => parts.metrics.text(),
     clock,
     log,

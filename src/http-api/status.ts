@@ -1,0 +1,47 @@
+import type { Clock } from '../foundation/clock.ts'
+import type { Database } from '../foundation/database/open-database.ts'
+import { keyEncryptionWarning } from '../identity/key-encryption.ts'
+import type { Handlers } from './handler.ts'
+
+export interface StatusServices {
+  readonly database: Database
+  readonly clock: Clock
+  readonly installation: string
+  readonly version: string
+  readonly publicAddress: () => string
+  /** `sha256:...` */
+  readonly pin: () => string
+  /** As the configuration has it: file:..., credential:... or passphrase */
+  readonly keyEncryption: string
+  readonly notReady: () => Promise<readonly string[]>
+  readonly liveSessions: () => number
+}
+
+/** What `sallyctl status` prints: is it well, what it holds, and what its set-up does not protect from. */
+export function statusHandlers(services: StatusServices): Handlers {
+  const { database, clock } = services
+  const startedAt = clock.now()
+  return {
+    async status() {
+      const notReady = await services.notReady()
+      const head = await database.reads.selectFrom('chain_head').select(['seq', 'hash']).executeTakeFirst()
+      const warning = keyEncryptionWarning(services.keyEncryption)
+      return {
+        ready: notReady.length === 0,
+        notReady: [...notReady],
+        installation: services.installation,
+        version: services.version,
+        node: process.version,
+        address: services.publicAddress(),
+        caPin: services.pin(),
+        startedAt,
+        now: clock.now(),
+        events: head?.seq ?? 0,
+        head: head?.hash ?? null,
+        liveSessions: services.liveSessions(),
+        keyEncryption: services.keyEncryption.split(':')[0],
+        warnings: warning === null ? [] : [warning],
+      }
+    },
+  }
+}
