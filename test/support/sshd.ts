@@ -59,12 +59,12 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
 }
 
 function writeFiles(folder: string, port: number, options: SshdOptions): void {
+  const keygen = needProgram('ssh-keygen')
   const path = (name: string): string => join(folder, name)
   const write = (name: string, text: string): void => writeFileSync(path(name), text, { mode: 0o600 })
-  if (options.hostKey === undefined)
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path('host_key')])
+  if (options.hostKey === undefined) execFileSync(keygen, ['-q', '-t', 'ed25519', '-N', '', '-f', path('host_key')])
   else write('host_key', options.hostKey)
-  write('host_key.pub', execFileSync('ssh-keygen', ['-y', '-f', path('host_key')], { encoding: 'utf8' }))
+  write('host_key.pub', execFileSync(keygen, ['-y', '-f', path('host_key')], { encoding: 'utf8' }))
   if (options.hostCertificate !== undefined) write('host_key-cert.pub', `${options.hostCertificate}\n`)
   write('authorities', (options.userAuthorities ?? []).map((line) => `${line}\n`).join(''))
   write('authorized_keys', (options.authorizedKeys ?? []).map((line) => `${line}\n`).join(''))

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -20,6 +20,7 @@ import type { CertificateSpec } from '../../../src/formats/openssh/mint-certific
 import { formatPublicKeyLine, publicKeyOf } from '../../../src/formats/openssh/public-key.ts'
 import { makeSignature } from '../../../src/formats/openssh/signature.ts'
 import { SshWriter } from '../../../src/formats/openssh/ssh-bytes.ts'
+import { needProgram } from '../../support/need-program.ts'
 import { mayUse } from '../../support/sign-in.ts'
 import { startSshd } from '../../support/sshd.ts'
 import type { Sshd } from '../../support/sshd.ts'
@@ -258,7 +259,7 @@ test('ssh-keygen -L reads the fields that parseCertificate reads', () => {
   )
   const path = join(folder, 'all-cert.pub')
   writeFileSync(path, `${formatPublicKeyLine(blob, 'comment')}\n`)
-  const listing = execFileSync('ssh-keygen', ['-L', '-f', path], {
+  const listing = execFileSync(needProgram('ssh-keygen'), ['-L', '-f', path], {
     encoding: 'utf8',
     env: { ...process.env, TZ: 'UTC' },
   })
@@ -284,9 +285,10 @@ test('ssh-keygen -L reads the fields that parseCertificate reads', () => {
 
 test('parseCertificate reads what ssh-keygen -s makes', () => {
   const files = { ca: join(folder, 'ca'), id: join(folder, 'id') }
-  for (const path of Object.values(files)) execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path])
+  for (const path of Object.values(files))
+    execFileSync(needProgram('ssh-keygen'), ['-q', '-t', 'ed25519', '-N', '', '-f', path])
   const options = ['-O', 'clear', '-O', 'force-command=ls', '-O', 'source-address=127.0.0.1', '-O', 'extension:x@y=z']
-  execFileSync('ssh-keygen', [
+  execFileSync(needProgram('ssh-keygen'), [
     '-q',
     '-s',
     files.ca,
@@ -301,12 +303,12 @@ test('parseCertificate reads what ssh-keygen -s makes', () => {
     ...options,
     `${files.id}.pub`,
   ])
-  const line = execFileSync('cat', [`${files.id}-cert.pub`], { encoding: 'utf8' })
+  const line = readFileSync(`${files.id}-cert.pub`, 'utf8')
   const certificate = parseCertificate(Buffer.from(line.split(' ')[1] ?? '', 'base64'))
   expect(certificate).toMatchObject({ serial: 99n, kind: 1, keyId: 'made', principals: ['one', 'two'] })
   expect([...certificate.criticalOptions.keys()]).toEqual(['force-command', 'source-address'])
   expect([...certificate.extensions.keys()]).toEqual(['x@y'])
-  const caLine = execFileSync('cat', [`${files.ca}.pub`], { encoding: 'utf8' })
+  const caLine = readFileSync(`${files.ca}.pub`, 'utf8')
   const authority = Buffer.from(caLine.split(' ')[1] ?? '', 'base64')
   const verdict = ours(certificate.blob, { authorities: new AuthorityKeys([authority]), principal: { exact: 'two' } })
   expect(verdict).toMatchObject({ ok: true, forceCommand: 'ls', principal: 'two' })

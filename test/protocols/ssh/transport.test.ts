@@ -373,7 +373,7 @@ describe('host keys of other kinds', () => {
     ['rsa', '2048', 'rsa-sha2-512'],
   ])('%s %s of a target is proven', async (type, bits, algorithm) => {
     const path = join(folder, `host_${type}_${bits}`)
-    execFileSync('ssh-keygen', ['-q', '-t', type, '-b', bits, '-N', '', '-f', path])
+    execFileSync(needProgram('ssh-keygen'), ['-q', '-t', type, '-b', bits, '-N', '', '-f', path])
     const sshd = await startSshd({ hostKey: readFileSync(path, 'utf8') })
     try {
       const socket = connect(sshd.port, '127.0.0.1')

@@ -6,8 +6,7 @@ import { publicKeyOf } from '../../../formats/openssh/public-key.ts'
 import { SshWriter } from '../../../formats/openssh/ssh-bytes.ts'
 import { systemClock } from '../../../foundation/clock.ts'
 import type { Clock } from '../../../foundation/clock.ts'
-import { manualClock } from '../../../foundation/manual-clock.ts'
-import type { ManualClock } from '../../../foundation/manual-clock.ts'
+import { ManualClock } from '../../../../test/support/manual-clock.ts'
 import { hostIdentityOf } from './host-identity.ts'
 import { acceptLeg, openLeg } from './leg-over-socket.ts'
 import type { OpenLegOptions } from './leg-over-socket.ts'
@@ -39,8 +38,8 @@ async function signedIn(): Promise<{ client: SshLeg; server: SshLeg; wires: Dupl
 }
 
 /** A clock that stands still and counts the timers that are armed. */
-function countingClock(): { clock: ManualClock; armed: () => number } {
-  const manual = manualClock()
+function countingClock(): { clock: Clock; advance: (ms: number) => void; armed: () => number } {
+  const manual = new ManualClock()
   const armed = new Set<object>()
   const after: Clock['after'] = (ms, run) => {
     const mark = {}
@@ -56,7 +55,8 @@ function countingClock(): { clock: ManualClock; armed: () => number } {
       },
     }
   }
-  return { clock: { ...manual, after }, armed: () => armed.size }
+  const clock = { now: () => manual.now(), monotonic: () => manual.monotonic(), after }
+  return { clock, advance: (ms) => manual.advance(ms), armed: () => armed.size }
 }
 
 describe('two legs over one stream', () => {
@@ -184,11 +184,11 @@ describe('a handshake', () => {
   })
 
   test('with a silent peer ends in time and leaves no timer behind', async () => {
-    const { clock, armed } = countingClock()
+    const { clock, advance, armed } = countingClock()
     const [left, right] = duplexPair()
     const silent = acceptLeg(right, { ...common, task: { ...task, clock }, hostIdentity, handshakeMs: 10_000 })
     left.resume()
-    clock.advance(10_001)
+    advance(10_001)
     await expect(silent).rejects.toThrow('takes too long')
     expect(right.destroyed).toBe(true)
     expect(armed()).toBe(0)
@@ -237,7 +237,7 @@ test('a leg that ended has no timers left', async () => {
 })
 
 test('the clock of a leg asks for new keys after an hour', async () => {
-  const clock = manualClock()
+  const clock = new ManualClock()
   const [left, right] = duplexPair()
   const [client, server] = await Promise.all([
     openLeg(left, { ...common, task: { ...task, clock }, verifyHostKey: () => {} }),
