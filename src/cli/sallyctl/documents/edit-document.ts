@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CommandContext } from '../../shared/command-context.ts'
 import { CommandFailed } from '../../shared/command-failed.ts'
-import { toYaml } from '../../shared/output.ts'
+import { toYaml } from '../../shared/to-yaml.ts'
 import { findDocuments } from './get-documents.ts'
 import { readDocuments } from './read-documents.ts'
 import { readNamedTarget } from './read-target.ts'
@@ -13,7 +13,7 @@ export async function editDocument(context: CommandContext, text: string): Promi
   const target = readNamedTarget(text)
   if (target.kind === 'lock') throw new CommandFailed('usage', 'a lock cannot be edited', 'Remove it and add another.')
   const api = await context.dial.operator(context)
-  const before = await toYaml(await findDocuments(api, target))
+  const before = toYaml(await findDocuments(api, target))
   const folder = await mkdtemp(join(tmpdir(), 'sallyctl-'))
   const file = join(folder, `${target.kind}-${target.name}.yaml`)
   await writeFile(file, before, { mode: 0o600 })

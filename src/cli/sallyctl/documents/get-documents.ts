@@ -2,7 +2,7 @@ import type { Client } from '../../../contract/client.ts'
 import type { User } from '../../../contract/user.ts'
 import type { CommandContext } from '../../shared/command-context.ts'
 import { CommandFailed } from '../../shared/command-failed.ts'
-import { toYaml } from '../../shared/output.ts'
+import { toYaml } from '../../shared/to-yaml.ts'
 import { readTarget, type Kind, type Target } from './read-target.ts'
 
 export async function getDocuments(context: CommandContext, text: string): Promise<void> {
@@ -11,7 +11,7 @@ export async function getDocuments(context: CommandContext, text: string): Promi
   const found = await findDocuments(api, target)
   // One for KIND/NAME, a list for KIND: what scripts expect of each.
   if (context.format === 'json') return context.show(target.name === null ? found : found[0], () => '')
-  context.terminal.stdout.write(await toYaml(found))
+  context.terminal.stdout.write(toYaml(found))
 }
 
 /** Throws `not found` for a name that is not there. */
