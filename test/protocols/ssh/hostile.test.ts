@@ -198,7 +198,7 @@ test('a reader that stops while 400 MB wait costs no memory', async () => {
     most = Math.max(most, process.memoryUsage.rss() - before)
   }
   const grown = most / 2 ** 20
-  console.log(`RSS grew by ${grown.toFixed(1)} MiB`)
+  process.stderr.write(`RSS grew by ${grown.toFixed(1)} MiB\n`)
   expect(grown).toBeLessThan(32)
   client.leg.resume()
   client.socket.resume()

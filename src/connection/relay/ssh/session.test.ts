@@ -272,6 +272,37 @@ test('an end notice closes both sides with the reason and stores the head of the
   expect(scene.recorder.closedFor).toEqual(['ended'])
 })
 
+test('an end that comes with the answer of authorize is not lost', async () => {
+  const scene = new Scene()
+  const watchEnd = scene.control.watchEnd.bind(scene.control)
+  scene.control.watchEnd = (sessionId, onNotice) => {
+    const watch = watchEnd(sessionId, onNotice)
+    onNotice({ sessionId, kind: 'end', text: 'locked', endsAt: null, budgetMs: null })
+    return watch
+  }
+  await scene.signIn()
+  await scene.done
+  expect(scene.target.sent).toEqual([])
+  expect(scene.ends).toMatchObject([{ reason: 'ended' }])
+})
+
+test('a stop while access is being decided lets nobody in afterwards', async () => {
+  const scene = new Scene()
+  const authorize = scene.control.authorize.bind(scene.control)
+  const decided = Promise.withResolvers<void>()
+  scene.control.authorize = async (input) => {
+    await decided.promise
+    return await authorize(input)
+  }
+  await scene.signIn()
+  const stopped = scene.session.tellAndClose('the proxy is restarted')
+  decided.resolve()
+  await stopped
+  expect(scene.target.sent).toEqual([])
+  expect(scene.client.isAuthenticated).toBe(false)
+  expect(scene.ends).toMatchObject([{ reason: 'shutdown' }])
+})
+
 test('of several reasons to end the first counts, and the end is stored once', async () => {
   const scene = new Scene()
   await scene.relaying()

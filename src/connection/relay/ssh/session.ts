@@ -53,7 +53,7 @@ interface Admitted {
   readonly upstreamClosed: PromiseWithResolvers<void>
   relay: ConnectionRelay | null
   readonly liveEnd: LiveEnd
-  readonly watch: { stop(): void }
+  watch: { stop(): void } | null
 }
 
 /** One connection: identify -> authorize -> upstream -> start of use -> relay and record -> end. */
@@ -65,6 +65,8 @@ export class SshSession {
   #log: Log
   #state: SessionState = 'accepting'
   #admitted: Admitted | null = null
+  /** The proxy stops; a session that is only being admitted ends with this as soon as it is. */
+  #stopped: EndReason | null = null
   readonly #clientClosed = Promise.withResolvers<void>()
   #ending: Promise<void> | null = null
   readonly #over = Promise.withResolvers<void>()
@@ -112,7 +114,8 @@ export class SshSession {
     if (this.#state === 'identifying' || this.#state === 'accepting') {
       this.#client.disconnect(DISCONNECT_REASON.SERVICE_NOT_AVAILABLE, plainLine(text))
     }
-    this.#end({ reason: 'shutdown', text })
+    this.#stopped = { reason: 'shutdown', text }
+    this.#end(this.#stopped)
     return this.#over.promise
   }
 
@@ -153,7 +156,9 @@ export class SshSession {
       return
     }
     const admitted = this.#enter(answer.facts)
-    if (this.#abort.signal.aborted) this.#end(CLIENT_LEFT)
+    if (this.#ending) return
+    if (this.#stopped) this.#end(this.#stopped)
+    else if (this.#abort.signal.aborted) this.#end(CLIENT_LEFT)
     else if (!client.isStillValid()) this.#end(NO_LONGER_VALID)
     else await this.#connect(admitted, client)
   }
@@ -186,9 +191,12 @@ export class SshSession {
       silentFor: () => control.silentFor(),
       onEnd: (reason) => this.#end(reason),
     })
-    const watch = control.watchEnd(facts.sessionId, (notice) => this.#notice(notice))
     const upstreamClosed = Promise.withResolvers<void>()
-    this.#admitted = { facts, recorder: null, upstream: null, upstreamClosed, relay: null, liveEnd, watch }
+    const admitted = { facts, recorder: null, upstream: null, upstreamClosed, relay: null, liveEnd, watch: null }
+    this.#admitted = admitted
+    // It may call back at once, so everything that an end needs is there before.
+    this.#admitted.watch = control.watchEnd(facts.sessionId, (notice) => this.#notice(notice))
+    if (this.#ending) this.#admitted.watch.stop()
     return this.#admitted
   }
 
@@ -326,7 +334,7 @@ export class SshSession {
     const wasRelaying = this.#state === 'relaying'
     this.#move('ending')
     admitted.liveEnd.stop()
-    admitted.watch.stop()
+    admitted.watch?.stop()
     const shown = plainLine(text)
     if (wasRelaying) await admitted.relay?.windUp(shown)
     this.#abort.abort(new Error(shown))
