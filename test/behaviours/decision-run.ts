@@ -79,13 +79,13 @@ export const anAction = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('content'), role: fc.constantFrom(...ASKED), content: fc.nat(2) }),
   },
   {
-    weight: 3,
+    weight: 4,
     arbitrary: fc.record({
       do: fc.constant('user'),
       who: person,
       rights: fc.nat(RIGHTS.length - 1),
       x: fc.boolean(),
-      disabled: fc.nat(9),
+      disabled: fc.nat(3),
       reset: fc.nat(5),
       rename: fc.nat(3),
     }),

@@ -17,6 +17,7 @@ afterAll(() => rmSync(work, { recursive: true, force: true }))
 
 test.each(PLANTED_BUGS.map((planted, index) => [planted.bug, planted, index] as const))(
   'found: %s',
+  { timeout: 1_800_000 },
   async (_bug, planted, index) => {
     const folder = join(work, String(index))
     copySources(folder)

@@ -101,7 +101,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     'if (now >= loaded.request.pending_until) return lateDeed',
     'if (now > loaded.request.pending_until) return lateDeed',
   ),
-  bug('the last vote must not be an approval', TALLY, "&& last.vote.decision === 'approve'", ''),
   bug('a cap is the smallest of the blocks', RULES, 'best.ms >= cap.ms', 'best.ms <= cap.ms'),
   bug('the first role caps', 'access/route/route-request.ts', 'least && least.ms <= role.capMs', 'least'),
   bug('deny of asking does not win', RULES, "return { ok: false, why: 'denied' }", 'person.roles.length'),
