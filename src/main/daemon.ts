@@ -119,6 +119,7 @@ export async function startDaemon(config: Config, surroundings: DaemonSurroundin
   const workers = new RelayWorkers({
     entry: surroundings.entry,
     count: config.workers,
+    logLevel: config.logLevel,
     listen: config.listen,
     settings: () => settings.current(),
     control,

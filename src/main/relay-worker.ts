@@ -7,14 +7,17 @@ import { SshRelay } from '../connection/relay/ssh/ssh-relay.ts'
 import { sleep, systemClock } from '../foundation/clock.ts'
 import { createLog } from '../foundation/log.ts'
 
+const isLevel = (text: string | undefined): text is 'debug' | 'info' | 'warn' | 'error' =>
+  text === 'debug' || text === 'info' || text === 'warn' || text === 'error'
+
 const LAST_WORDS_MS = 1000
 
 /**
  * A relay worker: the listener, TLS, the parsers and the relays. It holds public keys, the proxy's own leaf keys and, per
  * session, one recording key; everything else it asks for.
  */
-export function runRelayWorker(): void {
-  const log = createLog('info', { part: 'relay', pid: process.pid })
+export function runRelayWorker(level: string | undefined): void {
+  const log = createLog(isLevel(level) ? level : 'info', { part: 'relay', pid: process.pid })
   const port = processPort()
   const control = new ControlPlaneStub(port, systemClock)
   const tls = new TlsToApi(systemClock, log)

@@ -12,6 +12,7 @@ export interface RelayWorkersOptions {
   /** File that runs a worker when its first argument is `relay-worker` */
   readonly entry: string
   readonly count: number
+  readonly logLevel: string
   readonly listen: { readonly host: string; readonly port: number }
   readonly settings: () => WorkerSettings
   readonly control: ControlPlane
@@ -39,7 +40,7 @@ export class RelayWorkers {
     this.#options = options
     // The kernel spreads connections over the workers: this process never touches one.
     cluster.schedulingPolicy = cluster.SCHED_NONE
-    cluster.setupPrimary({ exec: options.entry, args: ['relay-worker'], serialization: 'advanced' })
+    cluster.setupPrimary({ exec: options.entry, args: ['relay-worker', options.logLevel], serialization: 'advanced' })
   }
 
   /** Resolves with the port once every worker listens. */

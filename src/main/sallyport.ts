@@ -5,7 +5,7 @@ import manifest from '../../package.json' with { type: 'json' }
 // The same file starts the daemon and, forked by it, a relay worker: one bundle, and a worker never loads the store.
 if (process.argv[2] === 'relay-worker') {
   const { runRelayWorker } = await import('./relay-worker.ts')
-  runRelayWorker()
+  runRelayWorker(process.argv[3])
 } else {
   const { runProgram } = await import('../cli/shared/run-program.ts')
   const { systemSurroundings } = await import('../cli/shared/system-surroundings.ts')

@@ -1,5 +1,4 @@
 import { connect } from 'node:net'
-import { pipeline } from 'node:stream'
 import { createSecureContext, TLSSocket, type SecureContext } from 'node:tls'
 import type { Clock } from '../../foundation/clock.ts'
 import type { Log } from '../../foundation/log.ts'
@@ -56,13 +55,15 @@ export class TlsToApi {
     const api = connect(this.#apiSocket)
     api.once('connect', () => {
       api.write(`PEER ${arrival.address} ${arrival.port}\n`)
-      pipeline(secure, api, () => api.destroy())
-      pipeline(api, secure, () => secure.destroy())
+      // pipe() keeps half-closes and back-pressure; the two 'close' listeners below see to abrupt ends.
+      secure.pipe(api)
+      api.pipe(secure)
     })
     api.on('error', (error) => {
       this.#log.warn({ err: error.message }, 'the API does not answer')
       secure.destroy()
     })
+    api.once('close', () => secure.destroy())
     secure.once('close', () => api.destroy())
   }
 }
