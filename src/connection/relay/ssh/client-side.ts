@@ -1,5 +1,4 @@
 import type { Clock } from '../../../foundation/clock.ts'
-import type { WorkerSettings } from '../../control-plane.ts'
 import type { InboundPacket, SshLeg } from './ssh-leg.ts'
 import {
   isSignedByHolder,
@@ -43,7 +42,8 @@ export type Identification =
 
 export interface ClientSideOptions {
   readonly leg: SshLeg
-  readonly settings: () => WorkerSettings
+  /** Public key blobs that are trusted at this moment to sign users */
+  readonly authorities: () => readonly Uint8Array[]
   readonly clock: Clock
   readonly onFailure: (code: string) => void
   readonly onIdentified: (identification: Identification) => void
@@ -122,10 +122,9 @@ export class ClientSide {
   }
 
   #judge(request: { readonly algorithm: string; readonly key: Uint8Array }): UserCertificateVerdict {
-    const { settings, clock, leg } = this.#options
-    const authorities = settings().userAuthorities
+    const { authorities, clock, leg } = this.#options
     return judgeUserCertificate(request.algorithm, request.key, {
-      authorities,
+      authorities: authorities(),
       now: clock.now(),
       address: leg.peerAddress,
     })

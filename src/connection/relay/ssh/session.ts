@@ -134,7 +134,8 @@ export class SshSession {
       }
       this.#abort.signal.addEventListener('abort', () => settle({ kind: 'gave-up' }), { once: true })
       const onFailure = (code: string): void => control.reportAuthFailure({ address: leg.peerAddress, code })
-      void new ClientSide({ leg, settings, clock, onFailure, onIdentified: settle })
+      const authorities = (): readonly Uint8Array[] => settings().userAuthorities
+      void new ClientSide({ leg, authorities, clock, onFailure, onIdentified: settle })
     })
   }
 
