@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -144,7 +144,7 @@ class Run {
   static async start(): Promise<Run> {
     const folder = mkdtempSync(join(tmpdir(), 'sallyport-history-'))
     const path = join(folder, 'store.db')
-    copyFileSync(await furnishedStore(), path)
+    writeFileSync(path, await furnishedStore(), { mode: 0o600 })
     const clock = new ManualClock()
     const open = { durable: false, lock: false, clock }
     const gone = (): void => rmSync(folder, { recursive: true, force: true })
@@ -474,19 +474,20 @@ const rolesAtFirst = (index: number): string[] =>
     ['ask1', 'ask2'],
   ][index] ?? ['rev-all']
 
-let furnished: Promise<string> | null = null
+let furnished: Promise<Buffer> | null = null
 
-/** A store is furnished once and copied for every history: making one takes longer than playing in it. */
-function furnishedStore(): Promise<string> {
+/** The file of a store that is furnished once and copied for every history: making one takes longer than playing in it. */
+function furnishedStore(): Promise<Buffer> {
   furnished ??= (async () => {
     const folder = mkdtempSync(join(tmpdir(), 'sallyport-furnished-'))
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
     const path = join(folder, 'store.db')
     const clock = new ManualClock()
     const world = await AccessWorld.open(clock, openDatabase(path, { durable: false, lock: false, clock }))
     await Run.furnish(world)
     await world.close()
-    return path
+    const bytes = readFileSync(path)
+    rmSync(folder, { recursive: true, force: true })
+    return bytes
   })()
   return furnished
 }
