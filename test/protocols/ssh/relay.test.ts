@@ -195,6 +195,17 @@ describe('the connection', () => {
     expect(lab.control.ends.size).toBe(1)
   })
 
+  test('carries six transfers at once, each whole, in spite of new keys and small windows', async () => {
+    const path = join(lab.folder, 'cm6')
+    const master = lab.start('ssh', ['-M', '-N', '-o', 'RekeyLimit=4M', '-o', `ControlPath=${path}`, NODE])
+    await eventually('the master is up', () => existsSync(path))
+    const command = 'f=$(mktemp); head -c 4000000 /dev/urandom >$f; sha256sum <$f >&2; cat $f; rm $f'
+    const done = await Promise.all([1, 2, 3, 4, 5, 6].map(() => lab.ssh(['-o', `ControlPath=${path}`, NODE, command])))
+    for (const { bytes, stderr } of done) expect(`${sha256(bytes)}  -\n`).toBe(stderr)
+    await lab.ssh(['-O', 'exit', '-o', `ControlPath=${path}`, NODE])
+    await master.finished
+  })
+
   test('is refused to a client that does not know the way to the node', async () => {
     lab.control.change = { node: { port: 1 } }
     const done = await lab.ssh([NODE, 'id'])

@@ -3,7 +3,6 @@
 import { MESSAGE } from './messages.ts'
 import { SshReader } from '../../../../formats/openssh/ssh-bytes.ts'
 import { payload } from './payload.ts'
-import { ProtocolError } from './protocol-error.ts'
 
 const MAX_KEY = 16 * 1024
 const MAX_SIGNATURE = 4096
@@ -89,8 +88,4 @@ export function readBanner(bytes: Buffer): string {
   const text = r.string(16 * 1024).toString('utf8')
   if (r.position < bytes.length) r.string(256)
   return text
-}
-
-export function mustBeEmpty(bytes: Buffer): void {
-  if (bytes.length !== 1) throw new ProtocolError('bytes behind the end of the message')
 }
