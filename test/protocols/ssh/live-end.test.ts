@@ -16,7 +16,10 @@ beforeEach(async () => {
 })
 
 const isAlive = async (pid: string): Promise<boolean> => (await runProgram('kill', ['-0', pid])).code === 0
-const theEnd = () => [...lab.control.ends.values()].flat()
+const endsOf = async (one: SshLab) => {
+  await eventually('the session has ended', () => one.relay.connections === 0)
+  return [...one.control.ends.values()].flat()
+}
 
 test('an end reaches the terminal with its reason, and the shell on the target is gone', async () => {
   const shell = lab.terminal(['-tt', NODE])
@@ -27,7 +30,7 @@ test('an end reaches the terminal with its reason, and the shell on the target i
   expect(done.stdout.split('revoked by bob: incident is over')).toHaveLength(2)
   expect(done.code).toBe(255)
   await eventually('the shell is gone', async () => !(await isAlive(pid)))
-  expect(theEnd()).toMatchObject([{ reason: 'ended', complete: true, contents: ['shell'] }])
+  expect(await endsOf(lab)).toMatchObject([{ reason: 'ended', complete: true, contents: ['shell'] }])
   expect(await lab.recording()).toContainEqual(expect.objectContaining({ kind: 'notice' }))
 })
 
@@ -69,7 +72,7 @@ test('a session ends at its instant without being told, and an extension moves i
   await shell.until(/extended by an hour/)
   const done = await shell.finished
   expect(done.stdout).toContain('your hour is over')
-  expect(theEnd()).toMatchObject([{ reason: 'expired' }])
+  expect(await endsOf(lab)).toMatchObject([{ reason: 'expired' }])
 })
 
 test('a session nobody types in ends after its idle time', async () => {
@@ -77,7 +80,7 @@ test('a session nobody types in ends after its idle time', async () => {
   const shell = lab.terminal(['-tt', NODE, 'while :; do echo tick; sleep 0.2; done'])
   const done = await shell.finished
   expect(done.stdout).toContain('nothing was typed for 2 seconds')
-  expect(theEnd()).toMatchObject([{ reason: 'idle' }])
+  expect(await endsOf(lab)).toMatchObject([{ reason: 'idle' }])
 })
 
 test('a session ends when the control side has been silent for longer than the grace', async () => {
@@ -88,7 +91,7 @@ test('a session ends when the control side has been silent for longer than the g
   lab.control.silence = 5001
   const done = await shell.finished
   expect(done.stdout).toContain('cannot be checked at the moment')
-  expect(theEnd()).toMatchObject([{ reason: 'offline' }])
+  expect(await endsOf(lab)).toMatchObject([{ reason: 'offline' }])
 })
 
 test('a stop tells every terminal and ends every session', async () => {
@@ -100,7 +103,7 @@ test('a stop tells every terminal and ends every session', async () => {
   }
   await other.relay.tellAndClose('the proxy is restarted')
   for (const shell of shells) expect((await shell.finished).stdout).toContain('the proxy is restarted')
-  expect([...other.control.ends.values()].flat().map((end) => end.reason)).toEqual(['shutdown', 'shutdown'])
+  expect((await endsOf(other)).map((end) => end.reason)).toEqual(['shutdown', 'shutdown'])
   await other.stop()
 })
 
@@ -112,6 +115,6 @@ test('the target going away is told', async () => {
   await runProgram('kill', ['-9', server])
   const done = await shell.finished
   expect(done.stdout).toContain('box closed the connection')
-  expect([...other.control.ends.values()].flat()).toMatchObject([{ reason: 'target_left' }])
+  expect(await endsOf(other)).toMatchObject([{ reason: 'target_left' }])
   await other.stop()
 })

@@ -20,7 +20,7 @@ beforeEach(async () => {
 })
 
 const endOfSession = async () => {
-  await eventually('the session has ended', () => lab.control.ends.size > 0)
+  await eventually('the session has ended', () => lab.relay.connections === 0)
   return [...lab.control.ends.values()][0]
 }
 
@@ -192,6 +192,7 @@ describe('the connection', () => {
     expect(lab.control.asked.length).toBeGreaterThan(0)
     await lab.ssh(['-O', 'exit', '-o', `ControlPath=${path}`, NODE])
     await master.finished
+    await endOfSession()
     expect(lab.control.ends.size).toBe(1)
   })
 
