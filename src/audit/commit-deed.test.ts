@@ -5,7 +5,7 @@ import type { Database } from '../foundation/database/open-database.ts'
 import { openTemporaryDatabase } from '../foundation/database/open-database.ts'
 import { Refused } from '../foundation/errors.ts'
 import { silentLog } from '../foundation/log.ts'
-import { type ManualClock, manualClock } from '../foundation/manual-clock.ts'
+import { ManualClock } from '../../test/support/manual-clock.ts'
 import { detailsHash, GENESIS, leafHash, nextHead, rowHash } from '../formats/audit-chain.ts'
 import { StoredDeedLog } from './commit-deed.ts'
 import type { Deed, NewEvent, Tx } from './deed.ts'
@@ -16,7 +16,7 @@ let database: Database
 let deeds: StoredDeedLog
 
 beforeEach(() => {
-  clock = manualClock()
+  clock = new ManualClock()
   database = openTemporaryDatabase(clock)
   deeds = new StoredDeedLog({ database, clock, log: silentLog, spill: spillInMemory() })
 })
@@ -165,12 +165,12 @@ describe('the clock', () => {
   it('set back by more than a minute stops what gives power, not what only tells or takes away', async () => {
     await deeds.commitDeed(addLock('lck_1'))
     const before = clock.now()
-    clock.set(before - 60_001)
+    clock.jumpTo(before - 60_001)
     await expect(deeds.commitDeed(addLock('lck_2'))).rejects.toMatchObject({ code: 'clock_set_back' })
     await deeds.commitDeed(async () => ({ result: 1, events: [{ type: 'auth.fail', actor, outcome: 'refused' }] }))
     await deeds.commitTakingAway({ name: 'lock', input: {} }, addLock('lck_3'))
     expect((await allEvents()).map((event) => event.time)).toEqual([before, before, before])
-    clock.set(before - 60_000)
+    clock.jumpTo(before - 60_000)
     await deeds.commitDeed(addLock('lck_4'))
   })
 })

@@ -71,7 +71,7 @@ export class ControlPlaneStub implements ControlPlane {
   }
 
   /** Brings an answer of authorize() back to life on this side of the process boundary. */
-  certify(facts: AuthorizationFacts): Authorization {
+  authorizationOf(facts: AuthorizationFacts): Authorization {
     return Authorization.certify(facts)
   }
 

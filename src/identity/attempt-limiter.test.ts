@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { manualClock } from '../foundation/manual-clock.ts'
+import { ManualClock } from '../../test/support/manual-clock.ts'
 import { AttemptLimiter, MOST_ATTEMPTS } from './attempt-limiter.ts'
 
 const MINUTE = 60_000
@@ -14,7 +14,7 @@ const outcome = (limiter: AttemptLimiter, account: string | null, address: strin
 }
 
 test('the window slides: each try is forgotten 15 minutes after it was made', () => {
-  const clock = manualClock()
+  const clock = new ManualClock()
   const limiter = new AttemptLimiter(clock)
   for (let i = 0; i < 5; i++) {
     expect(outcome(limiter, 'a', `10.0.0.${i}`)).toBe('taken')
@@ -27,7 +27,7 @@ test('the window slides: each try is forgotten 15 minutes after it was made', ()
 })
 
 test('a refused try does not lengthen the lockout', () => {
-  const clock = manualClock()
+  const clock = new ManualClock()
   const limiter = new AttemptLimiter(clock)
   for (let i = 0; i < 5; i++) limiter.begin('a', '10.0.0.1')
   for (let i = 0; i < 14; i++) {
@@ -39,15 +39,15 @@ test('a refused try does not lengthen the lockout', () => {
 })
 
 test('the wall clock has no say', () => {
-  const clock = manualClock()
+  const clock = new ManualClock()
   const limiter = new AttemptLimiter(clock)
   for (let i = 0; i < 5; i++) limiter.begin('a', '10.0.0.1')
-  clock.set(clock.now() + 365 * 86_400_000)
+  clock.jumpTo(clock.now() + 365 * 86_400_000)
   expect(outcome(limiter, 'a', '10.0.0.1')).not.toBe('taken')
 })
 
 test('one’s own successes do not free the address for guesses at others', () => {
-  const limiter = new AttemptLimiter(manualClock())
+  const limiter = new AttemptLimiter(new ManualClock())
   for (let i = 0; i < 5; i++) {
     expect(outcome(limiter, `victim${i}`, '10.0.0.1')).toBe('taken')
     if (i < 4) limiter.begin('me', '10.0.0.1').succeed()
@@ -60,7 +60,7 @@ test('never more than five failures within any 15 minutes, whatever the history'
     fc.property(
       fc.array(fc.record({ wait: fc.nat(6 * MINUTE), ends: fc.constantFrom('fail', 'takeBack') })),
       (steps) => {
-        const clock = manualClock()
+        const clock = new ManualClock()
         const limiter = new AttemptLimiter(clock)
         const failed: number[] = []
         for (const { wait, ends } of steps) {

@@ -29,7 +29,7 @@ export function runRelayWorker(level: string | undefined): void {
     relay = new SshRelay({
       control,
       settings: () => settings ?? first,
-      authorizationOf: (facts) => control.certify(facts),
+      authorizationOf: (facts) => control.authorizationOf(facts),
       clock: systemClock,
       log,
     })

@@ -10,7 +10,7 @@ import { openOutsideFile, type OutsideFile } from '../../src/audit/outside-file.
 import { spillInMemory } from '../../src/audit/spill-file.ts'
 import { type Database, openDatabase } from '../../src/foundation/database/open-database.ts'
 import { silentLog } from '../../src/foundation/log.ts'
-import { type ManualClock, manualClock } from '../../src/foundation/manual-clock.ts'
+import { ManualClock } from './manual-clock.ts'
 import type { SessionHead } from '../../src/formats/checkpoint-note.ts'
 
 export const admin = { kind: 'local-admin', id: null, name: 'local-admin' } as const
@@ -37,7 +37,7 @@ export async function openAuditLab(options: { durable?: boolean } = {}): Promise
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-audit-'))
   const databaseFile = join(folder, 'data', 'store.db')
   const anchorFile = join(folder, 'anchor', 'checkpoints.jsonl')
-  const clock = manualClock()
+  const clock = new ManualClock()
   const database = openDatabase(databaseFile, { clock, durable: options.durable ?? false })
   const deeds = new StoredDeedLog({ database, clock, log: silentLog, spill: spillInMemory() })
   const outside = openOutsideFile(anchorFile, databaseFile)

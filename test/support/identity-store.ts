@@ -4,8 +4,7 @@ import { spillInMemory } from '../../src/audit/spill-file.ts'
 import type { Database } from '../../src/foundation/database/open-database.ts'
 import { openTemporaryDatabase } from '../../src/foundation/database/open-database.ts'
 import { silentLog } from '../../src/foundation/log.ts'
-import type { ManualClock } from '../../src/foundation/manual-clock.ts'
-import { manualClock } from '../../src/foundation/manual-clock.ts'
+import { ManualClock } from './manual-clock.ts'
 import { createSealer } from '../../src/identity/sealing.ts'
 import type { Sealer } from '../../src/identity/sealing.ts'
 
@@ -21,7 +20,7 @@ export interface IdentityStore {
 
 /** A store with a frozen clock and a key-encryption key of its own. */
 export function identityStore(): IdentityStore {
-  const clock = manualClock()
+  const clock = new ManualClock()
   const database = openTemporaryDatabase(clock)
   const deeds = new StoredDeedLog({ database, clock, log: silentLog, spill: spillInMemory() })
   const sealer = createSealer({ id: '0011223344556677', key: createSecretKey(randomBytes(32)) })
