@@ -70,7 +70,7 @@ export function decideAccess(view: Snapshot, question: AccessQuestion, now: numb
   const { user, login } = who
   const node = view.nodeNamed(question.node)
   const atWork = rolesAtWork(view, user, login, now)
-  const helpful = node && !question.live ? helpfulRoles(view, user, node, question.login) : []
+  const helpful = node && !question.live ? helpfulRoles(view, user, node, question.login, now) : []
   // An absent node and one the user may not know of: same answer, same path.
   const access = nodeAccess(atWork.roles, node?.labels ?? {})
   const known = node !== undefined && (access.logins.size > 0 || helpful.length > 0)
@@ -116,8 +116,14 @@ function identify(
 
 const lockText = (text: string, message: string): string => (message === '' ? text : `${text}: ${message}`)
 
-function helpfulRoles(view: Snapshot, user: UserFacts, node: NodeFacts, login: string | null): HelpfulRole[] {
-  const person = personOf(view, user)
+function helpfulRoles(
+  view: Snapshot,
+  user: UserFacts,
+  node: NodeFacts,
+  login: string | null,
+  now: number,
+): HelpfulRole[] {
+  const person = personOf(view, user, now)
   return rolesThatWouldHelp(person, [...view.roles()], node.labels, login).flatMap((role) => {
     const may = mayRequest(person, role)
     return may.ok ? [{ name: role.name, logins: role.spec.allow.logins, longest: capOf(may.blocks).ms }] : []

@@ -118,6 +118,7 @@ describe('authorize', () => {
     ['lock on the request', () => store.lock('request', 'req_1', 'incident 7'), 'access_denied'],
     ['lock on the granted role', () => store.lock('role', 'rol_dba', 'incident 7'), 'access_denied'],
     ['deleted role', () => store.removeRole('dba'), 'resource_unknown'],
+    ['lock on the role that lets them ask', () => store.lock('role', 'rol_engineer', 'incident 7'), 'resource_unknown'],
     ['permission to request taken away', () => store.user('ada', []), 'resource_unknown'],
   ])('%s: new access is refused, and the open session ends at once', async (_name, change, code) => {
     await store.grant('1', 'ada', 'dba', HOUR)

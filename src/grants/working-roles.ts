@@ -16,7 +16,7 @@ export function rolesAtWork(
   login: LoginSessionsTable | null,
   now: number,
 ): RolesAtWork {
-  const person = personOf(view, user)
+  const person = personOf(view, user, now)
   const granted: WorkingRole[] = []
   const suspended: { grant: GrantFacts; why: string }[] = []
   for (const grant of view.grantsOf(user.id)) {
@@ -37,19 +37,23 @@ export function rolesAtWork(
   return { roles: [...ownRoles(view, user, now), ...granted], suspended }
 }
 
-/** The user with own roles in their current revision, for the rules about asking and reviewing. */
-export function personOf(view: Snapshot, user: UserFacts): Person {
+/** The user with own roles in their current revision, for the rules about asking and reviewing. A locked role only takes away. */
+export function personOf(view: Snapshot, user: UserFacts, now: number): Person {
   const { id, name, traits } = user
-  return { id, name, traits, roles: user.roleIds.flatMap((roleId) => view.role(roleId) ?? []) }
+  const roles = user.roleIds.flatMap((roleId) => {
+    const role = view.role(roleId)
+    if (!role) return []
+    return [view.lockOn('role', roleId, now) ? { ...role, spec: onlyDenies(role.spec) } : role]
+  })
+  return { id, name, traits, roles }
 }
 
-/** A locked role gives nothing; its denies still hold. */
 function ownRoles(view: Snapshot, user: UserFacts, now: number): WorkingRole[] {
-  return personOf(view, user).roles.map(({ id, name, spec }) => ({
+  return personOf(view, user, now).roles.map(({ id, name, spec }) => ({
     id,
     name,
     origin: { kind: 'own' as const },
-    specs: [view.lockOn('role', id, now) ? onlyDenies(spec) : spec],
+    specs: [spec],
   }))
 }
 

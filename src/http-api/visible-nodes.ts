@@ -32,7 +32,7 @@ function present(
 ): z.input<typeof VisibleNode> | null {
   const atWork = rolesAtWork(view, user, view.login(loginId) ?? null, now)
   const access = nodeAccess(atWork.roles, node.labels)
-  const requestable = rolesThatWouldHelp(personOf(view, user), [...view.roles()], node.labels, null)
+  const requestable = rolesThatWouldHelp(personOf(view, user, now), [...view.roles()], node.labels, null)
   if (access.logins.size === 0 && requestable.length === 0) return null
   const giving = [...access.logins.values()].flat()
   const granted = giving.flatMap((role) => (role.origin.kind === 'granted' ? [role.origin.grantId] : []))

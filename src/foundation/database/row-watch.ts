@@ -8,7 +8,8 @@ export interface TouchedRow {
 
 /**
  * Notes on this connection every power row that a statement writes or removes, so that a commit can be refused when no event
- * names it. Temporary triggers: nobody who edits the file can drop them. Writing `event_id` alone is not noted.
+ * names it. Temporary triggers: nobody who edits the file can drop them. Writing `event_id` alone is not noted. Not
+ * `insert or ignore`: the ON CONFLICT of the outer statement would override it.
  */
 export function watchPowerRows(database: DatabaseSync): void {
   database.exec(
@@ -27,7 +28,9 @@ export function watchPowerRows(database: DatabaseSync): void {
     ] as const) {
       database.exec(`
         create temp trigger touched_${table}_${name} after ${when} on main.${table} begin
-          insert or ignore into touched_rows values ('${table}', ${row}.id);
+          insert into touched_rows select '${table}', ${row}.id where not exists (
+            select 1 from touched_rows where table_name = '${table}' and row_id = ${row}.id
+          );
         end`)
     }
   }

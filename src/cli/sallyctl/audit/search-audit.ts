@@ -10,6 +10,7 @@ export type SearchOptions = Readonly<Record<Texts | 'since' | 'until' | 'limit',
 
 const PAGE = 100
 const MOST = 10_000
+const LONGEST_DETAIL = 60
 
 const COLUMNS: readonly Column<AuditEvent>[] = [
   { head: 'Seq', cell: (each) => String(each.seq) },
@@ -58,8 +59,13 @@ function aboutOf(event: AuditEvent): string {
   return parts.filter((part) => part !== '').join(' ')
 }
 
+/** What fits into a line; `--format=json` has everything. */
 function detailsOf(details: Readonly<Record<string, unknown>>): string {
   return Object.entries(details)
-    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .flatMap(([key, value]) => {
+      if (value === null || value === '') return []
+      const text = typeof value === 'string' ? value : JSON.stringify(value)
+      return [text.length > LONGEST_DETAIL ? `${key}=...` : `${key}=${text}`]
+    })
     .join(' ')
 }
