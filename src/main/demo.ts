@@ -38,6 +38,8 @@ async function play(isOnce: boolean): Promise<number> {
   }
   const interrupted = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupted.abort())
+  // Nobody reads any more (script/demo | head): stop as after Ctrl-C.
+  process.stdout.on('error', () => interrupted.abort())
   const aborted = once(interrupted.signal, 'abort').then((): never => {
     throw new Error('interrupted')
   })

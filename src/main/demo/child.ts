@@ -21,9 +21,9 @@ export interface StartedCommand {
 export function startCommand(
   [program, ...args]: readonly [string, ...string[]],
   env: Readonly<Record<string, string>>,
-  onText: (text: string) => void = () => {},
+  { cwd, onText = () => {} }: { readonly cwd: string; readonly onText?: (text: string) => void },
 ): StartedCommand {
-  const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(program, args, { env, cwd, stdio: ['pipe', 'pipe', 'pipe'] })
   let output = ''
   let stdout = ''
   const take = (text: string): void => {

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import type { Client } from '../../contract/client.ts'
 import type { Clock } from '../../foundation/clock.ts'
@@ -29,6 +29,7 @@ const NODES = [
 
 /** Makes everything anew. What was started is stopped again when something fails. */
 export async function buildHouse(clock: Clock, layout: Layout, programs: Programs): Promise<House> {
+  stopLeftovers(layout)
   rmSync(layout.folder, { recursive: true, force: true })
   mkdirSync(layout.folder, { recursive: true, mode: 0o700 })
   writeFileSync(layout.pidFile, `${process.pid}\n`)
@@ -42,8 +43,10 @@ export async function buildHouse(clock: Clock, layout: Layout, programs: Program
     const daemon = await startDaemonProcess(clock, layout, programs)
     const { api, port } = daemon
     servers.push(daemon)
+    writeFileSync(layout.serversFile, `${daemon.pid}\n`)
     const nodes = await startNodes(clock, layout, api, ports)
     servers.push(...nodes)
+    appendFileSync(layout.serversFile, nodes.map((node) => `${node.pid}\n`).join(''))
     await describeHouse(api, nodes)
     writeOperatorWrappers(layout, programs)
     await Promise.all(PEOPLE.map((person) => enrol(person, layout, programs, api)))
@@ -78,4 +81,26 @@ async function describeHouse(api: Client, nodes: readonly NodeServer[]): Promise
     ...nodes.map((node) => nodeDocument(node, NODES.find(({ name }) => name === node.name)?.labels ?? {})),
   ]
   for (const document of documents) await api.createDocument({ body: { document } })
+}
+
+/** A demo that was killed could not stop its servers: they would go on writing into the folder that is about to be made anew. */
+function stopLeftovers(layout: Layout): void {
+  for (const line of readOrEmpty(layout.serversFile).split('\n')) {
+    const pid = Number(line)
+    // The number may belong to somebody else by now; ours name the folder on their command line.
+    if (pid <= 1 || !readOrEmpty(`/proc/${pid}/cmdline`).includes(layout.folder)) continue
+    try {
+      process.kill(-pid, 'SIGKILL')
+    } catch {
+      // Gone in between.
+    }
+  }
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
 }

@@ -57,7 +57,7 @@ export function openInbox(clock: Clock, api: Client, print: (line: string) => vo
 
 function sentence({ topic, body: unread }: Delivery): string {
   const body = Body.parse(unread)
-  const to = body.to.length === 0 ? 'nobody' : body.to.join(' and ')
+  const to = body.to.length === 0 ? 'nobody' : new Intl.ListFormat('en').format(body.to)
   const what = `${body.roles.join(', ')}${body.duration === undefined ? '' : ` for ${formatDuration(body.duration)}`}`
   return `to ${to}: ${text(topic, what, body)}`
 }

@@ -5,11 +5,15 @@ export interface Layout {
   readonly folder: string
   /** Says which process plays; a second start looks here. */
   readonly pidFile: string
+  /** One process group a line, for a start after one that was killed. */
+  readonly serversFile: string
   readonly configFile: string
   readonly dataFolder: string
   readonly daemonLog: string
   readonly adminSocket: string
   readonly database: string
+  /** Outside the data folder, as the daemon's default is. */
+  readonly checkpointFile: string
   account(name: string): { readonly home: string; readonly bin: string; readonly secrets: string }
   node(name: string): { readonly folder: string; readonly home: string; readonly log: string }
 }
@@ -19,10 +23,12 @@ export function layoutOf(folder: string): Layout {
   return {
     folder,
     pidFile: join(folder, 'pid'),
+    serversFile: join(folder, 'servers'),
     configFile: join(folder, 'sallyport.yaml'),
     dataFolder: data,
     daemonLog: join(folder, 'sallyport.log'),
     adminSocket: join(data, 'admin', 'sallyport.sock'),
+    checkpointFile: join(`${data}-checkpoints`, 'checkpoints.jsonl'),
     database: join(data, 'sallyport.db'),
     account: (name) => {
       const own = join(folder, 'accounts', name)

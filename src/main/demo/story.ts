@@ -123,7 +123,7 @@ async function connects(theatre: Theatre, plot: Plot): Promise<void> {
   stage.done('a shell on db-box, over stock ssh and stock sshd')
 
   const copied = join(theatre.house.layout.account('alice').home, 'orders.csv')
-  const copy = await types(theatre, 'alice', `scp -q db-box:orders.csv '${copied}'`)
+  const copy = await types(theatre, 'alice', 'scp -q db-box:orders.csv .')
   expect(copy.code === 0 && existsSync(copied), `scp exited ${copy.code}`)
   stage.done('scp too, and sftp, rsync and git: whatever runs over ssh')
 }
@@ -135,11 +135,15 @@ async function isRevoked(theatre: Theatre, plot: Plot): Promise<void> {
     expect(list.output.includes(column), `sallyctl request ls has no column ${column}`)
   const { shell } = plot
   if (!shell) throw new StepFailed('no shell is open')
+  const closing = shell.ended.then((outcome) => ({ ...outcome, at: clock.monotonic() }))
   const revoked = await types(theatre, 'bob', `sallyctl request revoke ${plot.request} --reason="maintenance begins"`)
-  const since = clock.monotonic()
+  const revokedAt = clock.monotonic()
   expect(revoked.code === 0, `revoke exited ${revoked.code}`)
-  const closed = await within(theatre, 1000, 'the shell closes', shell.ended)
-  stage.done(`the open shell closed ${Math.round(clock.monotonic() - since)} ms after the command had ended`)
+  const closed = await within(theatre, 1000, 'the shell closes', closing)
+  const late = Math.round(closed.at - revokedAt)
+  stage.done(
+    late > 0 ? `the open shell closed ${late} ms later` : 'the open shell had closed before the command came back',
+  )
   expect(/revoked/i.test(closed.output), 'the terminal does not say why it was closed')
   const again = await quietly(theatre, 'alice', 'ssh db-box true')
   expect(again.code === 255, 'ssh still works after the revocation')
@@ -162,7 +166,8 @@ async function isProven(theatre: Theatre, plot: Plot): Promise<void> {
   expect(played.code === 0 && played.output.includes('orders: 3'), 'the replay does not show what was done')
   stage.done('the session replays like a film')
 
-  const story = await types(theatre, 'operator', `sallyctl audit search --request=${plot.request}`)
+  const search = `sallyctl audit search --request=${plot.request}`
+  const story = await types(theatre, 'operator', search, inTerminal(search))
   for (const type of ['create', 'review', 'approve'].map((verb) => `access_request.${verb}`))
     expect(story.output.includes(type), `the audit log lacks ${type}`)
   for (const type of ['grant.start', 'session.start', 'session.end', 'grant.revoke'])
@@ -172,25 +177,19 @@ async function isProven(theatre: Theatre, plot: Plot): Promise<void> {
   stage.done('every deed is in one chain, and the chain is whole')
 
   stage.remark(
-    'Somebody who can write the database makes bob a stranger to this story (in a copy, so that you can go on):',
+    'Somebody who can write the database puts mallory in bob's place (in a copy, so that you can go on):',
   )
   const copy = await editedCopy(house)
-  const trust = `--trust='${copy.trust}' --checkpoints='${copy.checkpoints}'`
-  const altered = await types(theatre, 'operator', `sallyctl audit verify --database='${copy.database}' ${trust}`)
+  const trust = '--trust=edited/checkpoint.pub --checkpoints=edited/checkpoints.jsonl'
+  const altered = await types(theatre, 'operator', `sallyctl audit verify --database=edited/sallyport.db ${trust}`)
   expect(altered.code === 9, `verify exited ${altered.code} over an edited log, not 9 (altered)`)
-  rmSync(copy.folder, { recursive: true })
+  rmSync(copy, { recursive: true })
   stage.done('the edit is found, and the event is named')
 }
 
-interface StolenCopy {
-  readonly folder: string
-  readonly database: string
-  readonly trust: string
-  readonly checkpoints: string
-}
-
-async function editedCopy({ layout, api }: House): Promise<StolenCopy> {
-  const folder = join(layout.folder, 'edited-copy')
+/** `edited/` in the operator's home: the database with one event changed, and what was kept outside it. */
+async function editedCopy({ layout, api }: House): Promise<string> {
+  const folder = join(layout.account('operator').home, 'edited')
   mkdirSync(folder, { recursive: true })
   const database = join(folder, 'sallyport.db')
   const original = new DatabaseSync(layout.database, { readOnly: true })
@@ -201,19 +200,20 @@ async function editedCopy({ layout, api }: House): Promise<StolenCopy> {
     `UPDATE audit_events SET actor_json = replace(actor_json, '"bob"', '"mallory"') WHERE type = 'grant.revoke'`,
   )
   edited.close()
-  const trust = join(folder, 'checkpoint.pub')
   const { items } = await api.listAuthorities({})
-  writeFileSync(trust, `${items.find(({ kind }) => kind === 'checkpoint')?.public ?? ''}\n`)
-  const checkpoints = join(folder, 'checkpoints')
-  copyFileSync(`${layout.dataFolder}-checkpoints`, checkpoints)
-  return { folder, database, trust, checkpoints }
+  writeFileSync(join(folder, 'checkpoint.pub'), `${items.find(({ kind }) => kind === 'checkpoint')?.public ?? ''}\n`)
+  copyFileSync(layout.checkpointFile, join(folder, 'checkpoints.jsonl'))
+  return folder
 }
 
 /** `shown` is what the audience reads; `real` is what runs, when a terminal has to be put around it. */
 function begins({ house, stage }: Theatre, actor: Actor, shown: string, real: string = shown): StartedCommand {
   stage.typed(actor, shown)
   const voice = stage.voice(actor)
-  const started = startCommand(['bash', '-c', real], environmentOf(house.layout, actor), voice.say)
+  const started = startCommand(['bash', '-c', real], environmentOf(house.layout, actor), {
+    cwd: house.layout.account(actor).home,
+    onText: voice.say,
+  })
   void started.ended.then(voice.end)
   return started
 }
@@ -227,7 +227,9 @@ async function types(theatre: Theatre, actor: Actor, shown: string, real?: strin
 }
 
 function quietly({ house }: Theatre, actor: Actor, command: string): Promise<Outcome> {
-  const started = startCommand(['bash', '-c', command], environmentOf(house.layout, actor))
+  const started = startCommand(['bash', '-c', command], environmentOf(house.layout, actor), {
+    cwd: house.layout.account(actor).home,
+  })
   started.endInput()
   return started.ended
 }
