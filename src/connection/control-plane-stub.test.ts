@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { ManualClock } from '../../test/support/manual-clock.ts'
+import type { AuthorizationFacts } from './authorization.ts'
 import type { AuthorizeInput, ControlPlane, EndNotice } from './control-plane.ts'
 import { serveControlPlane, type Port, type ToControl, type ToWorker } from './control-plane-ipc.ts'
 import { ControlPlaneStub } from './control-plane-stub.ts'
@@ -124,6 +125,19 @@ test('how long the control process has been silent is known, by the monotonic cl
   control.send({ kind: 'beat' })
   await settle()
   expect(stub.silentFor()).toBe(0)
+})
+
+test('only facts that came as a yes become an authorization, and only once', async () => {
+  const { worker, control } = portPair()
+  const stub = new ControlPlaneStub(worker, new ManualClock())
+  // Only the id matters here: the stub looks at nothing else.
+  const facts = { id: 'azn_1' } as AuthorizationFacts
+  serveControlPlane(control, controlThat({ authorize: () => Promise.resolve({ ok: true, facts }) }))
+  const answer = await stub.authorize(question)
+  if (!answer.ok) throw new Error('it was refused')
+  expect(() => stub.authorizationOf({ ...answer.facts })).toThrow('did not say yes')
+  expect(stub.authorizationOf(answer.facts).spend()).toBe(answer.facts)
+  expect(() => stub.authorizationOf(answer.facts)).toThrow('did not say yes')
 })
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

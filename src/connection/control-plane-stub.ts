@@ -1,4 +1,5 @@
 import type { Clock } from '../foundation/clock.ts'
+import { Bug } from '../foundation/errors.ts'
 import { Authorization, type AuthorizationFacts } from './authorization.ts'
 import type { AuthorizeAnswer, ControlPlane, EndNotice } from './control-plane.ts'
 import type { CallInputs, CallName, Port, ToControl, ToWorker } from './control-plane-ipc.ts'
@@ -16,6 +17,8 @@ export class ControlPlaneStub implements ControlPlane {
   readonly #clock: Clock
   readonly #pending = new Map<number, PendingCall>()
   readonly #watches = new Map<string, (notice: EndNotice) => void>()
+  /** Facts that came as a yes and were not yet taken: only these become an Authorization. */
+  readonly #authorized = new WeakSet<AuthorizationFacts>()
   #nextId = 1
   #lastHeard: number
   #closed = false
@@ -29,7 +32,9 @@ export class ControlPlaneStub implements ControlPlane {
   }
 
   async authorize(input: CallInputs['authorize']): Promise<AuthorizeAnswer> {
-    return (await this.#call('authorize', input)) as AuthorizeAnswer
+    const answer = (await this.#call('authorize', input)) as AuthorizeAnswer
+    if (answer.ok) this.#authorized.add(answer.facts)
+    return answer
   }
 
   async mint(input: CallInputs['mint']): Promise<{ certificate: Uint8Array }> {
@@ -70,8 +75,9 @@ export class ControlPlaneStub implements ControlPlane {
     return this.#clock.monotonic() - this.#lastHeard
   }
 
-  /** Brings an answer of authorize() back to life on this side of the process boundary. */
+  /** Brings an answer of authorize() back to life on this side of the process boundary, once. */
   authorizationOf(facts: AuthorizationFacts): Authorization {
+    if (!this.#authorized.delete(facts)) throw new Bug(`authorize() did not say yes to ${facts.id}`)
     return Authorization.certify(facts)
   }
 

@@ -93,7 +93,6 @@ const shape = z.strictObject({
     .describe('JSON lines on stderr.'),
 })
 
-export type ConfigFile = z.input<typeof shape>
 export const configShape = shape
 
 export interface Config {

@@ -22,8 +22,3 @@ export class Refused extends Error {
 export class Bug extends Error {
   override readonly name = 'Bug'
 }
-
-/** For the end of a switch over a closed union. */
-export function unreachable(value: never): never {
-  throw new Bug(`unexpected value: ${JSON.stringify(value)}`)
-}

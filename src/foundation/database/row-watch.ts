@@ -1,10 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { type PowerTable, POWER_TABLES } from './tables.ts'
-
-export interface TouchedRow {
-  readonly table_name: PowerTable
-  readonly row_id: string
-}
+import { POWER_TABLES } from './tables.ts'
 
 /**
  * Notes on this connection every power row that a statement writes or removes, so that a commit can be refused when no event

@@ -176,9 +176,7 @@ async function isProven(theatre: Theatre, plot: Plot): Promise<void> {
   expect(whole.code === 0, `verify exited ${whole.code} over an untouched log`)
   stage.done('every deed is in one chain, and the chain is whole')
 
-  stage.remark(
-    'Somebody who can write the database puts mallory in bob's place (in a copy, so that you can go on):',
-  )
+  stage.remark("Somebody who can write the database puts mallory in bob's place (in a copy, so that you can go on):")
   const copy = await editedCopy(house)
   const trust = '--trust=edited/checkpoint.pub --checkpoints=edited/checkpoints.jsonl'
   const altered = await types(theatre, 'operator', `sallyctl audit verify --database=edited/sallyport.db ${trust}`)

@@ -26,7 +26,7 @@ export interface Recorder extends SessionObserver {
 
 export interface SessionWorld extends UpstreamWorld {
   readonly control: ControlPlane
-  /** What the control side decided, brought back to life on this side (ControlPlaneStub.certify). */
+  /** What the control side decided, brought back to life on this side (ControlPlaneStub.authorizationOf). */
   authorizationOf(facts: AuthorizationFacts): Authorization
   settings(): WorkerSettings
   readonly clock: Clock

@@ -22,7 +22,7 @@ export interface SshRelayDeps {
   readonly control: ControlPlane
   /** What the worker was told last */
   readonly settings: () => WorkerSettings
-  /** ControlPlaneStub.certify, or what the in-process form has in its place */
+  /** ControlPlaneStub.authorizationOf, or what the in-process form has in its place */
   readonly authorizationOf: (facts: AuthorizationFacts) => Authorization
   readonly clock: Clock
   readonly log: Log
