@@ -80,7 +80,8 @@ export class FakeLeg implements SshLeg {
 
   disconnect(reason: number, text: string): void {
     this.disconnected ??= { reason, text }
-    queueMicrotask(() => this.close())
+    // Like the real one: the end is told at once, from within the call.
+    this.close()
   }
 
   destroy(error?: Error): void {

@@ -9,7 +9,7 @@ import { mintCertificate } from '../../../formats/openssh/mint-certificate.ts'
 import { publicKeyOf } from '../../../formats/openssh/public-key.ts'
 import { makeSignature } from '../../../formats/openssh/signature.ts'
 import { newId } from '../../../foundation/ids.ts'
-import { silentLog } from '../../../foundation/log.ts'
+import { silentLog, type Log } from '../../../foundation/log.ts'
 import type { RecordingHead, WorkerSettings } from '../../control-plane.ts'
 import { moveSession } from './session-states.ts'
 import { SshSession, type Recorder } from './session.ts'
@@ -64,6 +64,12 @@ class Scene {
   /** What exchangeKeys answers */
   reach: () => Promise<FakeLeg> = () => Promise.resolve(this.target)
   isDone = false
+  readonly errors: string[] = []
+  readonly log: Log = {
+    ...silentLog,
+    error: (_fields, message) => void this.errors.push(message),
+    child: () => this.log,
+  }
   readonly certificate: Buffer
   loginEnds = this.clock.now() + 3_600_000
 
@@ -104,7 +110,7 @@ class Scene {
         settings: () => settings,
         authorizationOf: (facts) => this.control.authorizationOf(facts),
         clock: this.clock,
-        log: silentLog,
+        log: this.log,
         openRecorder: (_facts, onFailure) => {
           this.onFailure = onFailure
           return this.recorder
@@ -219,7 +225,9 @@ test.each([
   await scene.done
   expect(scene.client.isAuthenticated).toBe(false)
   expect(readBanner(scene.client.sent.at(-1)!)).toMatch(text)
+  // Stored before the session counts as over.
   expect(scene.ends).toMatchObject([{ reason, head }])
+  expect(scene.errors).not.toContain('the end of a session failed')
 })
 
 test('a certificate that expires while the connection is made does not let in', async () => {
@@ -312,6 +320,7 @@ test('of several reasons to end the first counts, and the end is stored once', a
   scene.target.close()
   await scene.done
   expect(scene.ends.map((end) => end.reason)).toEqual(['recording_failed'])
+  expect(scene.errors).toEqual(['the recording failed'])
 })
 
 test('an end that cannot be stored still closes everything', async () => {

@@ -68,7 +68,7 @@ export class SshSession {
   /** The proxy stops; a session that is only being admitted ends with this as soon as it is. */
   #stopped: EndReason | null = null
   readonly #clientClosed = Promise.withResolvers<void>()
-  #ending: Promise<void> | null = null
+  #isEnding = false
   readonly #over = Promise.withResolvers<void>()
 
   constructor(arrival: SessionArrival, world: SessionWorld) {
@@ -157,7 +157,7 @@ export class SshSession {
       return
     }
     const admitted = this.#enter(answer.facts)
-    if (this.#ending) return
+    if (this.#isEnding) return
     if (this.#stopped) this.#end(this.#stopped)
     else if (this.#abort.signal.aborted) this.#end(CLIENT_LEFT)
     else if (!client.isStillValid()) this.#end(NO_LONGER_VALID)
@@ -197,7 +197,7 @@ export class SshSession {
     this.#admitted = admitted
     // It may call back at once, so everything that an end needs is there before.
     this.#admitted.watch = control.watchEnd(facts.sessionId, (notice) => this.#notice(notice))
-    if (this.#ending) this.#admitted.watch.stop()
+    if (this.#isEnding) this.#admitted.watch.stop()
     return this.#admitted
   }
 
@@ -215,7 +215,7 @@ export class SshSession {
       this.#targetLeft(facts.node.name, error, peerText)
     }
     const use = await this.#startUse(facts.sessionId)
-    if (this.#ending) return
+    if (this.#isEnding) return
     if (!use.ok) this.#end({ reason: 'refused_before_use', text: use.text })
     else if (!client.isStillValid()) this.#end(NO_LONGER_VALID)
     else this.#relay(admitted, recorder, upstream)
@@ -235,7 +235,7 @@ export class SshSession {
     try {
       const task = { signal: this.#abort.signal, clock: this.#world.clock }
       const upstream = await connectUpstream(this.#world.authorizationOf(facts), this.#world, task)
-      if (!this.#ending) return upstream
+      if (!this.#isEnding) return upstream
       upstream.leg.destroy()
     } catch (error) {
       const failure =
@@ -325,8 +325,10 @@ export class SshSession {
   /** The one way out once a session exists. The first reason counts. */
   #end(reason: EndReason): void {
     const admitted = this.#admitted
-    if (this.#ending || !admitted) return
-    this.#ending = this.#windUp(admitted, reason)
+    if (this.#isEnding || !admitted) return
+    // Before anything else: closing the legs calls back here.
+    this.#isEnding = true
+    void this.#windUp(admitted, reason)
       .catch((error: unknown) => this.#log.error({ err: error }, 'the end of a session failed'))
       .then(() => this.#closed())
   }
