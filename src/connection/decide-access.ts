@@ -1,6 +1,6 @@
 import type { RefusalCode } from '../contract/errors.ts'
 import { formatDuration } from '../contract/duration.ts'
-import type { GrantFacts, NodeFacts, Snapshot, UserFacts } from '../grants/snapshot.ts'
+import type { GrantFacts, NodeFacts, RoleFacts, Snapshot, UserFacts } from '../grants/snapshot.ts'
 import { personOf, rolesAtWork, type RolesAtWork } from '../grants/working-roles.ts'
 import { capOf, mayRequest, rolesThatWouldHelp } from '../identity/role-rules.ts'
 import {
@@ -38,7 +38,8 @@ export type AccessDecision =
       readonly user: UserFacts
       readonly node: NodeFacts
       readonly login: string
-      readonly roles: readonly string[]
+      /** Roles that give it, in their current revision */
+      readonly roles: readonly RoleFacts[]
       readonly grants: readonly GrantFacts[]
       readonly options: MergedOptions
       readonly endsAt: number | null
@@ -86,7 +87,7 @@ export function decideAccess(view: Snapshot, question: AccessQuestion, now: numb
     user,
     node,
     login: resolved.login,
-    roles: [...new Set(resolved.roles.map((role) => role.name))],
+    roles: [...new Set(resolved.roles.map((role) => role.id))].flatMap((id) => view.role(id) ?? []),
     grants,
     options,
     ...ending(question, login, resolved.roles, grants, options, now),

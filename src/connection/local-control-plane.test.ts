@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { seededStore, type SeededStore } from '../../test/support/seeded-store.ts'
+import { rowTrouble } from '../audit/check-row.ts'
 import { silentLog } from '../foundation/log.ts'
 import { recordingFile } from '../recording/recordings-folder.ts'
+import { Snapshot } from '../grants/snapshot.ts'
 import { createSealer } from '../identity/sealing.ts'
 import { createSecretKey, randomBytes } from 'node:crypto'
 import type { AuthorizeInput, EndNotice } from './control-plane.ts'
@@ -16,20 +18,7 @@ let minted: OnwardOrder[]
 beforeEach(async () => {
   store = await seededStore()
   minted = []
-  control = new LocalControlPlane({
-    deeds: store.deeds,
-    snapshot: store.snapshot,
-    sealer: createSealer({ id: '0123456789abcdef', key: createSecretKey(randomBytes(32)) }),
-    mintOnward: (order) => {
-      minted.push(order)
-      return Promise.resolve(new Uint8Array([1]))
-    },
-    reportAuthFailure: () => {},
-    recordingsDir: '/var/lib/sallyport/recordings',
-    offlineGraceMs: 60_000,
-    clock: store.clock,
-    log: silentLog,
-  })
+  control = controlOver(store.snapshot)
   store.afterCommit(() => control.live.recheckAll())
   await store.role('dba', { allow: { logins: ['postgres'], node_labels: { env: 'prod' } } })
   await store.role('engineer', {
@@ -41,6 +30,23 @@ beforeEach(async () => {
   await store.node('dev-box', { env: 'dev' })
   await store.node('secret-box', { env: 'hidden' })
 })
+
+const controlOver = (snapshot: Snapshot): LocalControlPlane =>
+  new LocalControlPlane({
+    deeds: store.deeds,
+    snapshot,
+    sealer: createSealer({ id: '0123456789abcdef', key: createSecretKey(randomBytes(32)) }),
+    mintOnward: (order) => {
+      minted.push(order)
+      return Promise.resolve(new Uint8Array([1]))
+    },
+    reportAuthFailure: () => {},
+    recordingsDir: '/var/lib/sallyport/recordings',
+    offlineGraceMs: 60_000,
+    checkRow: (ref) => rowTrouble(store.database, ref),
+    clock: store.clock,
+    log: silentLog,
+  })
 
 const ask = (changes: Partial<AuthorizeInput> = {}): AuthorizeInput => ({
   protocol: 'ssh',
@@ -144,6 +150,40 @@ describe('authorize', () => {
     expect(await control.authorize(ask())).toMatchObject({ ok: true })
     await store.role('dba', { allow: { logins: ['root'], node_labels: { '*': '*' } } }, 3)
     expect(await control.authorize(ask())).toMatchObject({ ok: false })
+  })
+})
+
+describe('rows that somebody changed behind our back', () => {
+  const slipIn = async (statement: string): Promise<void> => {
+    const { DatabaseSync } = await import('node:sqlite')
+    const attacker = new DatabaseSync(store.database.path)
+    attacker.exec(statement)
+    attacker.close()
+    control = controlOver(await Snapshot.load(store.database.reads))
+  }
+
+  test.each([
+    ['a longer grant', `update grants set ends_at = ends_at + 86400000`],
+    ['a grant for somebody else', `update grants set user_id = 'usr_ada' where id = 'grt_2'`],
+    ['a wider role', `update role_revisions set spec_json = replace(spec_json, '"env":"prod"', '"*":"*"')`],
+    ['a role given to the user', `update users set role_ids_json = '["rol_engineer","rol_dba"]' where id = 'usr_ada'`],
+    ['another key for the login session', `update login_sessions set key_fingerprint = 'SHA256:ada', device = 'x'`],
+    ['another address for the node', `update nodes set address = '127.0.0.1:2222'`],
+  ])('%s gives nothing at its first use', async (name, statement) => {
+    await store.user('bob', [])
+    await store.grant('2', 'bob', 'dba', HOUR)
+    if (name !== 'a role given to the user' && !name.includes('somebody')) await store.grant('1', 'ada', 'dba', HOUR)
+    await slipIn(statement)
+    expect(await control.authorize(ask())).toMatchObject({ ok: false, code: 'row_altered' })
+    const [event] = await store.events('session.reject')
+    expect(event?.details_json).toContain('is not what event')
+  })
+
+  test('a grant that no event tells of gives nothing', async () => {
+    await store.grant('1', 'ada', 'dba', 1)
+    store.clock.advance(10)
+    await slipIn(`update grants set id = 'grt_x', ends_at = ends_at + 86400000`)
+    expect(await control.authorize(ask())).toMatchObject({ ok: false, code: 'row_altered' })
   })
 })
 

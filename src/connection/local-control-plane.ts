@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Deed, DeedLog, NewEvent, Tx } from '../audit/deed.ts'
+import type { Deed, DeedLog, NewEvent, RowRef, Tx } from '../audit/deed.ts'
 import type { Actor } from '../contract/audit.ts'
 import { Refused } from '../foundation/errors.ts'
 import type { Clock } from '../foundation/clock.ts'
@@ -21,6 +21,7 @@ import type {
 } from './control-plane.ts'
 import { endSessionDeed } from './end-session.ts'
 import { decideAccess, type AccessDecision } from './decide-access.ts'
+import { RowProof, rowsBehind } from './row-proof.ts'
 import { LiveSessions, type LiveSession, type Recheck } from './live-sessions.ts'
 
 const AUTHORIZATION_LIFE_MS = 30_000
@@ -43,6 +44,8 @@ export interface LocalControlPlaneOptions {
   readonly reportAuthFailure: (failure: { address: string; code: string }) => void
   readonly recordingsDir: string
   readonly offlineGraceMs: number
+  /** Why a row is not what its event says (audit/check-row.ts) */
+  readonly checkRow: (ref: RowRef) => Promise<string | null>
   readonly clock: Clock
   readonly log: Log
 }
@@ -66,10 +69,12 @@ export class LocalControlPlane implements ControlPlane {
   readonly #options: LocalControlPlaneOptions
   readonly #mintable = new Map<string, Mintable>()
   readonly #heads = new Map<string, RecordingHead>()
+  readonly #proof: RowProof
   #closing = false
 
   constructor(options: LocalControlPlaneOptions) {
     this.#options = options
+    this.#proof = new RowProof(options.checkRow)
     this.live = new LiveSessions({
       clock: options.clock,
       decide: (session, now) => this.#decideLive(session, now),
@@ -157,7 +162,7 @@ export class LocalControlPlane implements ControlPlane {
     this.live.remove(sessionId)
     const input = {
       sessionId,
-      reason: end.reason,
+      reason: session.endText ?? end.reason,
       complete: end.complete,
       contents: end.contents,
       head: end.head,
@@ -178,6 +183,8 @@ export class LocalControlPlane implements ControlPlane {
 
   async #authorizeFresh(input: AuthorizeInput): Promise<AuthorizeAnswer> {
     const { deeds, snapshot, clock } = this.#options
+    const altered = await this.#alteredRow(input)
+    if (altered !== null) return this.#refuseAltered(input, altered)
     for (let attempt = 1; ; attempt++) {
       try {
         const outcome = await deeds.commitDeed<Outcome>(async (tx, now) => {
@@ -193,6 +200,21 @@ export class LocalControlPlane implements ControlPlane {
         await new Promise<void>((resolve) => clock.after(attempt, resolve))
       }
     }
+  }
+
+  async #alteredRow(input: AuthorizeInput): Promise<string | null> {
+    const decision = this.#decideNew(input, this.#options.clock.now())
+    return decision.ok ? this.#proof.trouble(rowsBehind(decision, input.loginSessionId)) : null
+  }
+
+  async #refuseAltered(input: AuthorizeInput, altered: string): Promise<AuthorizeAnswer> {
+    this.#options.log.error({ altered }, 'somebody changed the store behind our back; run: sallyctl audit verify')
+    const lines = [
+      'sallyport: this access cannot be proven, so it is not given',
+      '  Tell the operators: sallyctl audit verify',
+    ]
+    const decision = { ok: false, code: 'row_altered', lines, ended: altered } as const
+    return this.#options.deeds.commitDeed(() => Promise.resolve(this.#sessionReject(input, decision, { altered })))
   }
 
   #decideNew(input: AuthorizeInput, now: number): AccessDecision {
@@ -258,7 +280,7 @@ export class LocalControlPlane implements ControlPlane {
         login: facts.login,
         address: input.address,
         certificate: input.certificateSerial,
-        roles: decision.roles,
+        roles: decision.roles.map((role) => role.name),
         recording: file,
         mode: facts.recording.mode,
         position: facts.position,
@@ -269,14 +291,18 @@ export class LocalControlPlane implements ControlPlane {
     return { result: { ok: true, facts, recheckAt: decision.recheckAt }, events: [event] }
   }
 
-  #sessionReject(input: AuthorizeInput, decision: Extract<AccessDecision, { ok: false }>): Deed<Outcome> {
+  #sessionReject(
+    input: AuthorizeInput,
+    decision: Extract<AccessDecision, { ok: false }>,
+    more: { readonly altered?: string } = {},
+  ): Deed<Extract<Outcome, { ok: false }>> {
     const user = this.#options.snapshot.user(input.userId)
     const event: NewEvent = {
       type: 'session.reject',
       actor: { kind: 'user', id: input.userId, name: user?.name ?? input.userId },
       login: input.loginSessionId,
       outcome: 'refused',
-      details: { code: decision.code, node: input.node, login: input.login, address: input.address },
+      details: { code: decision.code, node: input.node, login: input.login, address: input.address, ...more },
     }
     return { result: { ok: false, code: decision.code, lines: decision.lines }, events: [event] }
   }

@@ -73,6 +73,7 @@ export const REFUSALS = {
   upstream_refused: [502, 'failed'],
   recording_unavailable: [503, 'failed'],
   recording_altered: [409, 'altered'],
+  row_altered: [503, 'altered'],
 } as const satisfies Record<string, readonly [number, ExitName]>
 
 export type RefusalCode = keyof typeof REFUSALS

@@ -3,6 +3,7 @@ import { createPublicKey, sign, type KeyObject } from 'node:crypto'
 import { AccessRequests } from '../access/access-requests.ts'
 import { Sweeper } from '../access/sweeper.ts'
 import { AuthFailures } from '../audit/auth-failures.ts'
+import { rowTrouble } from '../audit/check-row.ts'
 import { Checkpoints } from '../audit/checkpoints.ts'
 import { openOutsideFile, type OutsideFile } from '../audit/outside-file.ts'
 import { checkStart } from '../audit/startup-check.ts'
@@ -74,6 +75,7 @@ export async function startDaemon(config: Config, surroundings: DaemonSurroundin
     reportAuthFailure: (failure) => failures.report(failure),
     recordingsDir: config.recordingsDir,
     offlineGraceMs: config.offlineGraceMs,
+    checkRow: (ref) => rowTrouble(database, ref),
     clock,
     log,
   })
