@@ -4,7 +4,6 @@ import { acceptRollback } from '../audit/accept-rollback.ts'
 import type { Checkpoints } from '../audit/checkpoints.ts'
 import { createOutbox } from '../audit/outbox.ts'
 import type { OutsideFile } from '../audit/outside-file.ts'
-import { verifyAudit } from '../audit/verify/verify-audit.ts'
 import type { LocalControlPlane } from '../connection/local-control-plane.ts'
 import type { Config } from '../foundation/config.ts'
 import type { InstallationTable } from '../foundation/database/tables.ts'
@@ -24,7 +23,7 @@ import { AttemptLimiter } from '../identity/attempt-limiter.ts'
 import { Passwords } from '../identity/passwords.ts'
 import type { DaemonSurroundings } from './daemon.ts'
 import type { Store } from './open-store.ts'
-import { verifySessionFileIn } from './verify-session-file.ts'
+import type { StoreVerifier } from './store-verifier.ts'
 
 export interface ApiParts {
   readonly config: Config
@@ -38,6 +37,7 @@ export interface ApiParts {
   readonly failures: AuthFailures
   readonly checkpoints: Checkpoints
   readonly outside: OutsideFile
+  readonly verifier: StoreVerifier
   readonly metrics: Metrics
   readonly takeAway: (taken: TakenAway, now: number) => void
   /** HOST:PORT that clients reach; known once the workers listen */
@@ -75,14 +75,7 @@ export function openApi(parts: ApiParts): Api {
       ...auditHandlers({
         database,
         deeds,
-        verify: (signal) =>
-          verifyAudit({
-            database: database.path,
-            trusted: [parts.authorities.checkpointKey().publicKey.export({ type: 'spki', format: 'pem' }) as string],
-            outside: parts.outside.path,
-            sessionFile: verifySessionFileIn(config.recordingsDir),
-            signal,
-          }),
+        verify: (signal) => parts.verifier.verify(signal),
         acceptRollback: (actor, reason) => acceptRollback(deeds, { actor, reason, lost: parts.outside.last() }),
       }),
       ...sessionHandlers({

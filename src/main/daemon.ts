@@ -23,6 +23,7 @@ import type { StoreParts } from '../identity/doer.ts'
 import { openApi } from './api.ts'
 import { openStore, type Store } from './open-store.ts'
 import { takeWaitingAway } from './take-waiting-away.ts'
+import { StoreVerifier } from './store-verifier.ts'
 import { RelayWorkers } from './relay-workers.ts'
 import { WorkerSettingsSource } from './worker-settings.ts'
 
@@ -142,6 +143,18 @@ export async function startDaemon(config: Config, surroundings: DaemonSurroundin
         log.error({ err: String(error) }, 'relay workers keep the certificates of before the rotation'),
     )
   })
+  const verifier = new StoreVerifier({
+    entry: surroundings.entry,
+    order: () => ({
+      database: database.path,
+      trusted: [authorities.checkpointKey().publicKey.export({ type: 'spki', format: 'pem' }) as string],
+      outside: outside.path,
+      recordingsDir: config.recordingsDir,
+    }),
+    deeds,
+    clock,
+    log,
+  })
   const api: Api = await openApi({
     config,
     surroundings,
@@ -154,6 +167,7 @@ export async function startDaemon(config: Config, surroundings: DaemonSurroundin
     failures,
     checkpoints,
     outside,
+    verifier,
     metrics,
     takeAway,
     publicAddress,
@@ -174,6 +188,7 @@ export async function startDaemon(config: Config, surroundings: DaemonSurroundin
     )
   }
   checkpoints.start()
+  verifier.start()
   const forgetting = keepForgetting(snapshot, clock)
   log.info({ port, host: config.listen.host, dataDir: config.dataDir, version: surroundings.version }, 'ready')
 
@@ -183,6 +198,7 @@ export async function startDaemon(config: Config, surroundings: DaemonSurroundin
       log.info({ why }, 'stopping')
       control.refuseNew()
       forgetting.cancel()
+      verifier.stop()
       settings.stop()
       // Sessions first: their ends are stored through everything that is still up.
       await workers.stop(`sallyport: ${why}`, config.shutdownGraceMs)

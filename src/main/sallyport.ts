@@ -2,10 +2,13 @@
 import { fileURLToPath } from 'node:url'
 import manifest from '../../package.json' with { type: 'json' }
 
-// The same file starts the daemon and, forked by it, a relay worker: one bundle, and a worker never loads the store.
+// The same file starts the daemon and the processes that the daemon starts: each loads only what is its own.
 if (process.argv[2] === 'relay-worker') {
   const { runRelayWorker } = await import('./relay-worker.ts')
   runRelayWorker(process.argv[3])
+} else if (process.argv[2] === 'verify-store') {
+  const { verifyStore } = await import('./verify-store.ts')
+  await verifyStore(process.argv[3] ?? '')
 } else {
   const { runProgram } = await import('../cli/shared/run-program.ts')
   const { systemSurroundings } = await import('../cli/shared/system-surroundings.ts')
