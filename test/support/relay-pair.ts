@@ -74,7 +74,12 @@ export class RelayPair {
   active = 0
   readonly relay: ConnectionRelay
 
-  constructor(permissions: SshPermissions = ALL_PERMISSIONS, channelsPerConnection = 10) {
+  constructor(
+    permissions: SshPermissions = ALL_PERMISSIONS,
+    channelsPerConnection = 10,
+    /** Takes the place of the one that takes notes */
+    observer?: SessionObserver,
+  ) {
     this.relay = new ConnectionRelay({
       client: this.client,
       target: this.target,
@@ -82,7 +87,7 @@ export class RelayPair {
       channelsPerConnection,
       clock: this.clock,
       host: {
-        observer: this.observer,
+        observer: observer ?? this.observer,
         append: (event) => {
           const { promise, resolve, reject } = Promise.withResolvers<void>()
           this.appends.push({ event: structuredClone(event), resolve, reject })
