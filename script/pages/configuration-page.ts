@@ -1,16 +1,12 @@
-// Writes docs/configuration.md from the descriptions in src/foundation/config.ts; --check fails when the page is not current.
-import { readFileSync, writeFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { z } from 'zod'
-import { formatDuration } from '../src/contract/duration.ts'
-import { configShape } from '../src/foundation/config.ts'
+import { formatDuration } from '../../src/contract/duration.ts'
+import { configShape } from '../../src/foundation/config.ts'
 
 interface Property {
   readonly description?: string
   readonly properties?: Readonly<Record<string, Property>>
 }
 
-const page = resolve(import.meta.dirname, '../docs/configuration.md')
 const schema = z.toJSONSchema(configShape, { io: 'input', unrepresentable: 'any' }) as Property & {
   readonly required?: readonly string[]
 }
@@ -35,7 +31,8 @@ function defaultOf(path: readonly string[]): string {
   return 'host' in value && 'port' in value ? `\`${String(value.host)}:${String(value.port)}\`` : ''
 }
 
-const text = `# Configuration
+/** docs/configuration.md, from the descriptions in src/foundation/config.ts. */
+export const configurationPage = (): string => `# Configuration
 
 \`sallyport start --config=FILE\` reads one YAML file, once. An unknown key is refused, with the name that was probably meant;
 every fault of the file is told at once. Relative paths are relative to the file. Durations are written as \`90s\`, \`30m\`,
@@ -53,11 +50,5 @@ public_address: access.example:3022
 |---|---|---|
 ${rows(schema.properties ?? {}, '').join('\n')}
 
-This page is made from the source: \`node script/configuration-page.ts\`.
+This page is made from the source: \`node script/reference-pages.ts\`.
 `
-
-if (!process.argv.includes('--check')) writeFileSync(page, text)
-else if (readFileSync(page, 'utf8') !== text) {
-  process.stdout.write('docs/configuration.md is not current. Run: node script/configuration-page.ts\n')
-  process.exitCode = 1
-}
