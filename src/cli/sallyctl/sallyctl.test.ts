@@ -316,9 +316,9 @@ test('search keeps to the limit across pages and prints hostile details on one l
   expect(stdout).toMatchInlineSnapshot(`
     "Seq  Time (UTC)           Type                   Who    Outcome  About
     ---  -------------------  ---------------------  -----  -------  -------------------------------
-    3    2026-01-01 12:00:00  access_request.create  alice  success  req_1 reason=a\\n\\x1b]0;evil\\x07
-    2    2026-01-01 12:00:00  access_request.create  alice  success  req_1 reason=a\\n\\x1b]0;evil\\x07
-    1    2026-01-01 12:00:00  access_request.create  alice  success  req_1 reason=a\\n\\x1b]0;evil\\x07
+    3    2026-01-01 12:00:00  access_request.create  alice  success  reason=a\\n\\x1b]0;evil\\x07 req_1
+    2    2026-01-01 12:00:00  access_request.create  alice  success  reason=a\\n\\x1b]0;evil\\x07 req_1
+    1    2026-01-01 12:00:00  access_request.create  alice  success  reason=a\\n\\x1b]0;evil\\x07 req_1
     "
   `)
 })
@@ -345,4 +345,22 @@ test('ca export prints the keys of one kind, and names the kinds when there is n
   )
   const none = await run(['ca', 'export', '--kind=x'], handlers)
   expect([none.exit, none.stderr.includes('onward-ssh')]).toEqual([7, true])
+})
+
+test('ca rotate takes the step that was named, shows where it stands and says what comes next', async () => {
+  const steps: string[] = []
+  const items = [{ id: 'aut_2', kind: 'user-ssh', state: 'next', public: 'ssh-ed25519 AAAA', createdAt: NOW }]
+  const handlers: FakeHandlers = {
+    rotateAuthority: ({ params, body }) => {
+      steps.push(`${params['kind']} ${body.step}`)
+      return {}
+    },
+    listAuthorities: () => ({ items }),
+  }
+  const done = await run(['ca', 'rotate', '--kind=user-ssh', '--step=init'], handlers)
+  expect([done.exit, steps]).toEqual([0, ['user-ssh init']])
+  expect(done.stdout).toContain('--step=trust')
+  const none = await run(['ca', 'rotate', '--kind=user-ssh'], handlers)
+  expect([none.exit, none.stderr.includes('init, trust, sign, drop')]).toEqual([2, true])
+  expect((await run(['ca', 'rotate', '--kind=user-ssh', '--step=now'], handlers)).exit).toBe(2)
 })

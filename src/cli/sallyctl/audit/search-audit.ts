@@ -48,13 +48,13 @@ function readLimit(text: string | undefined): number {
   return limit
 }
 
-/** Resource, request, session and the details, as one line. */
+/** What it was about, as one line: names and details first, since a narrow terminal cuts the ids. */
 function aboutOf(event: AuditEvent): string {
   const parts = [
     event.resource === null ? '' : `${event.resource.kind} ${event.resource.name}`,
-    event.request ?? '',
-    event.session ?? '',
     event.details === null ? '(details pruned)' : detailsOf(event.details),
+    event.session ?? '',
+    event.request ?? '',
   ]
   return parts.filter((part) => part !== '').join(' ')
 }
