@@ -70,3 +70,60 @@ test('what ended long ago is forgotten', async () => {
   expect([...store.snapshot.grantsOf('usr_ada')]).toEqual([])
   await store.database.close()
 })
+
+test('what was committed while nobody fed the snapshot is read with the next commit', async () => {
+  const store = await seededStore()
+  await store.role('dba', {})
+  await store.user('ada', [])
+  await store.grant('1', 'ada', 'dba', HOUR)
+  const late = await Snapshot.load(store.database.reads)
+  await store.grant('1', 'ada', 'dba', HOUR, { state: 'ended', ended_at: 5 })
+  store.deeds.onCommitted((committed) => late.apply(committed))
+  await store.node('db-box', { env: 'prod' })
+  expect(late.grant('grt_1')?.state).toBe('ended')
+  await store.database.close()
+})
+
+test('the position is never ahead of a commit whose rows are still being read', async () => {
+  const store = await seededStore()
+  await store.role('dba', {})
+  await store.user('ada', [])
+  for (let n = 0; n < 40; n++) await store.grant(String(n), 'ada', 'dba', HOUR)
+  const late = await Snapshot.load(store.database.reads)
+  const position = late.position
+  for (let n = 0; n < 40; n++) await store.grant(String(n), 'ada', 'dba', HOUR, { state: 'ended', ended_at: 5 })
+  const rows = Array.from({ length: 40 }, (_, n) => ({ table: 'grants', id: `grt_${n}` }) as const)
+  const long = late.apply({ position: position + 40, rows })
+  await late.apply({ position: position + 41, rows: [] })
+  expect([...late.grantsOf('usr_ada')].every((grant) => grant.state === 'ended')).toBe(true)
+  await long
+  await store.database.close()
+})
+
+test('rows that could not be read are read again, and until then the snapshot is not up to date', async () => {
+  const store = await seededStore()
+  await store.role('dba', {})
+  await store.user('ada', [])
+  await store.grant('1', 'ada', 'dba', HOUR)
+  const broken = { next: false }
+  const late = await Snapshot.load(failing(store.database.reads, broken))
+  store.deeds.onCommitted((committed) => late.apply(committed))
+  broken.next = true
+  await store.grant('1', 'ada', 'dba', HOUR, { state: 'ended', ended_at: 5 })
+  expect(late.position).toBeLessThan(store.snapshot.position)
+  broken.next = false
+  await store.node('db-box', { env: 'prod' })
+  expect(late.grant('grt_1')?.state).toBe('ended')
+  expect(late.position).toBe(store.snapshot.position)
+  await store.database.close()
+})
+
+function failing<T extends object>(reads: T, broken: { next: boolean }): T {
+  return new Proxy(reads, {
+    get(target, property) {
+      if (broken.next && property === 'selectFrom') throw new Error('the disk does not answer')
+      const value: unknown = Reflect.get(target, property)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+}

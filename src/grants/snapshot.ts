@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Committed, RowRef } from '../audit/deed.ts'
 import type { RoleSpec } from '../contract/role.ts'
+import { POWER_TABLES } from '../foundation/database/tables.ts'
 import type { GrantsTable, LocksTable, LoginSessionsTable, NodesTable, Tables } from '../foundation/database/tables.ts'
 
 // What authorize() decides from: the rows that give or withhold power, in memory, as of one change position. It is fed by
@@ -66,6 +67,7 @@ export class Snapshot {
   /** Ends that the store has not taken yet: a row that is read again must not bring the right back. */
   readonly #taken = new Map<string, { taken: TakenAway; now: number }>()
   #position = 0
+  #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(db: Kysely<Tables>) {
     this.#db = db
@@ -151,9 +153,30 @@ export class Snapshot {
     return this.#locks.values()
   }
 
-  /** Re-reads what a commit changed. */
-  async apply(committed: Pick<Committed, 'position' | 'rows'>): Promise<void> {
-    for (const row of committed.rows) await this.#read(row)
+  /**
+   * Re-reads what a commit changed, and what the change log names since the position it was complete up to: commits before
+   * it was fed, and rows that could not be read. One after the other: the position never runs ahead of rows still to be read.
+   */
+  apply(committed: Pick<Committed, 'position' | 'rows'>): Promise<void> {
+    const mine = this.#turn.then(() => this.#apply(committed))
+    this.#turn = mine.catch(() => {})
+    return mine
+  }
+
+  async #apply(committed: Pick<Committed, 'position' | 'rows'>): Promise<void> {
+    const changed = await this.#db
+      .selectFrom('change_log')
+      .select(['table_name', 'row_id'])
+      .distinct()
+      .where('seq', '>', this.#position)
+      .where('seq', '<=', committed.position)
+      .execute()
+    const rows = new Map(committed.rows.map((row) => [`${row.table}/${row.id}`, row]))
+    for (const { table_name, row_id } of changed) {
+      const table = POWER_TABLES.find((each) => each === table_name)
+      if (table) rows.set(`${table}/${row_id}`, { table, id: row_id })
+    }
+    for (const row of rows.values()) await this.#read(row)
     this.#position = Math.max(this.#position, committed.position)
   }
 

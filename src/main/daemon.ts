@@ -61,8 +61,9 @@ export async function startDaemon(config: Config, surroundings: DaemonSurroundin
 
   const installation = await openInstallation(database, deeds, clock, config.proxyName)
   const authorities = await Authorities.open({ database, deeds, sealer, clock, installation: installation.id })
-  const snapshot = await Snapshot.load(database.reads)
+  // Before the snapshot is read: what these orders end must not be alive in it.
   await deeds.retrySpilled()
+  const snapshot = await Snapshot.load(database.reads)
   for (const order of deeds.waiting()) takeWaitingAway(snapshot, order, clock.now())
 
   await prepareRecordingsFolder(config.recordingsDir)
