@@ -1,0 +1,167 @@
+// One device of one account: its SALLY_HOME, and the stock programs told by its ssh_config.
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { generateSync } from 'otplib'
+import type { Invitation } from '../../src/contract/user.ts'
+import type { BuiltPrograms } from './built-programs.ts'
+import { needProgram } from './need-program.ts'
+import { run, start, type Finished, type RunningProgram, type RunOptions } from './run.ts'
+import { openTerminal, type Terminal } from './terminal.ts'
+
+export type AccountProgram = 'sally' | 'sallyctl' | 'ssh' | 'scp' | 'sftp'
+
+/** What an authenticator app holds. Codes work once, so it never shows one twice. */
+export interface Authenticator {
+  readonly secret: string
+  /** A code that was not given out before; waits for the next one when all that would be taken are used. */
+  code(): Promise<string>
+}
+
+export interface Account {
+  readonly name: string
+  /** SALLY_HOME */
+  readonly home: string
+  readonly sshConfig: string
+  readonly certificateFile: string
+  /** What its programs run with, besides this process's own environment. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly password: string
+  readonly authenticator: Authenticator | null
+  /** To the end; non-zero exits are results. */
+  sally(...args: readonly string[]): Promise<Finished>
+  /** Signed in as this account, not over the admin socket. */
+  sallyctl(...args: readonly string[]): Promise<Finished>
+  ssh(...args: readonly string[]): Promise<Finished>
+  scp(...args: readonly string[]): Promise<Finished>
+  run(program: AccountProgram, args: readonly string[], options?: RunOptions): Promise<Finished>
+  /** In the background, with pipes. Stopped when the daemon is stopped by stop(). */
+  start(program: AccountProgram, ...args: readonly string[]): RunningProgram
+  /** In a real terminal (tmux), which stays readable after its end. */
+  terminal(program: AccountProgram, ...args: readonly string[]): Promise<Terminal>
+  /** Program and first arguments, for scripts of a test. */
+  command(program: AccountProgram): readonly [string, ...string[]]
+  /** First sign-in, by invitation. Fails when a command does. */
+  accept(invitation: Invitation, factor: boolean): Promise<void>
+  /** `sally login` on this device, by password and code. Fails when the command does. */
+  signInAgain(): Promise<void>
+  /** `--proxy=...` and `--ca-pin=...`, as they stood in the invitation. */
+  trust(): readonly string[]
+  close(): Promise<void>
+}
+
+export interface AccountOptions {
+  readonly name: string
+  readonly home: string
+  readonly programs: BuiltPrograms
+  /** Another device of the same account: password and authenticator are shared. */
+  readonly like?: Account
+}
+
+export function openAccount({ name, home, programs, like }: AccountOptions): Account {
+  mkdirSync(home, { recursive: true, mode: 0o700 })
+  const sshConfig = join(home, 'ssh_config')
+  const password = like?.password ?? randomBytes(12).toString('base64url')
+  let authenticator = like?.authenticator ?? null
+  let trust: readonly string[] = like?.trust() ?? []
+  const env = {
+    ...{ SALLY_HOME: home, HOME: home, XDG_CONFIG_HOME: undefined, SSH_AUTH_SOCK: undefined },
+    ...{ SALLYPORT_SOCKET: undefined, SALLY_CODE: undefined, SALLY_PASSWORD: undefined },
+  }
+  const command = (program: AccountProgram): readonly [string, ...string[]] =>
+    program === 'sally' || program === 'sallyctl'
+      ? [process.execPath, programs[program]]
+      : [needProgram(program), '-F', sshConfig]
+  const open: AsyncDisposable[] = []
+  const runIt = (
+    program: AccountProgram,
+    args: readonly string[],
+    { env: more, ...options }: RunOptions = {},
+  ): Promise<Finished> => {
+    const [file, ...first] = command(program)
+    return run(file, [...first, ...args], { ...options, env: { ...env, ...more } })
+  }
+  const must = async (args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<string> => {
+    const done = await runIt('sally', args, { env: more })
+    if (done.code !== 0) throw new Error(`sally ${args.join(' ')} ended with ${done.code}: ${done.stderr}`)
+    return done.stdout
+  }
+  const enrol = async (): Promise<void> => {
+    const added = JSON.parse(await must(['mfa', 'add', '--secret-only', '--format=json'])) as Added
+    const app = createAuthenticator(added.secret)
+    await must(['mfa', 'add', `--confirm=${added.id}`, `--code=${await app.code()}`])
+    authenticator = app
+  }
+  return {
+    ...{ name, home, sshConfig, env, password, command, run: runIt },
+    certificateFile: join(home, 'id-cert.pub'),
+    get authenticator() {
+      return authenticator
+    },
+    sally: (...args) => runIt('sally', args),
+    sallyctl: (...args) => runIt('sallyctl', args),
+    ssh: (...args) => runIt('ssh', args),
+    scp: (...args) => runIt('scp', args),
+    start(program, ...args) {
+      const [file, ...first] = command(program)
+      const running = start(file, [...first, ...args], { env })
+      open.push(running)
+      return running
+    },
+    async terminal(program, ...args) {
+      const [file, ...first] = command(program)
+      // tmux adds variables and takes none away; to ssh an empty one counts as unset.
+      const terminal = await openTerminal([file, ...first, ...args], {
+        env: { SALLY_HOME: home, HOME: home, SSH_AUTH_SOCK: '' },
+      })
+      open.push(terminal)
+      return terminal
+    },
+    async accept(invitation, factor) {
+      const words = invitation.command.split(' ').slice(1)
+      trust = words.filter((word) => /^--(proxy|ca-pin)=/.test(word))
+      const answer = JSON.parse(await must([...words, '--format=json'], { SALLY_PASSWORD: password })) as SignedIn
+      if (answer.secondFactorDue || factor) await enrol()
+    },
+    async signInAgain() {
+      const code = authenticator ? [`--code=${await authenticator.code()}`] : []
+      await must(['login', ...trust, `--user=${name}`, ...code], { SALLY_PASSWORD: password })
+    },
+    trust: () => trust,
+    async close() {
+      await Promise.all(open.splice(0).map((each) => each[Symbol.asyncDispose]()))
+    },
+  }
+}
+
+interface Added {
+  readonly id: string
+  readonly secret: string
+}
+
+interface SignedIn {
+  readonly secondFactorDue: boolean
+}
+
+const STEP_MS = 30_000
+
+function createAuthenticator(secret: string): Authenticator {
+  // The daemon takes the step before, the current and the next one, and none at or before the last that it took.
+  let last = 0
+  return {
+    secret,
+    async code() {
+      for (;;) {
+        const now = Date.now()
+        const current = Math.floor(now / STEP_MS)
+        const step = Math.max(last + 1, current)
+        if (step <= current + 1) {
+          last = step
+          return generateSync({ secret, epoch: (step * STEP_MS) / 1000 })
+        }
+        await pause(STEP_MS - (now % STEP_MS) + 50)
+      }
+    },
+  }
+}
