@@ -36,8 +36,16 @@ function addLock(id: string, events?: readonly [NewEvent, ...NewEvent[]]) {
     await tx
       .insertInto('locks')
       .values({
-        ...{ id, event_id: '', target_kind: 'user', target_id: 'usr_1', target_name: 'eve', message: 'no' },
-        ...{ created_by: 'local-admin', created_at: now, expires_at: null, removed_at: null },
+        id,
+        event_id: '',
+        target_kind: 'user',
+        target_id: 'usr_1',
+        target_name: 'eve',
+        message: 'no',
+        created_by: 'local-admin',
+        created_at: now,
+        expires_at: null,
+        removed_at: null,
       })
       .execute()
     return { result: id, events: events ?? [lockEvent(id)] }

@@ -35,7 +35,11 @@ function restart(file: string) {
   const database = openDatabase(file, { durable: false, clock: lab.clock })
   const deeds = new StoredDeedLog({ database, clock: lab.clock, log: silentLog, spill: spillInMemory() })
   const checkpoints = new Checkpoints({
-    ...{ database, clock: lab.clock, log: silentLog, installationId: 'ins_lab', outside: lab.outside },
+    database,
+    clock: lab.clock,
+    log: silentLog,
+    installationId: 'ins_lab',
+    outside: lab.outside,
     signer: () => lab.signer,
     openSessions: () => [],
     readOnly: () => deeds.readOnly,
@@ -215,16 +219,35 @@ function powers(now: number): Work {
     await tx
       .insertInto('users')
       .values({
-        ...{ ...blank, id: 'usr_1', name: 'eve', email: null, role_ids_json: '[]', traits_json: '{}' },
-        ...{ password_hash: null, disabled: 0, deleted_at: null, created_at: now, votes_count_from: null },
+        ...blank,
+        id: 'usr_1',
+        name: 'eve',
+        email: null,
+        role_ids_json: '[]',
+        traits_json: '{}',
+        password_hash: null,
+        disabled: 0,
+        deleted_at: null,
+        created_at: now,
+        votes_count_from: null,
       })
       .execute()
     await tx
       .insertInto('login_sessions')
       .values({
-        ...{ ...blank, id: 'lgn_1', user_id: 'usr_1', token_hash: 'h', device: 'd', factors_json: '[]' },
-        ...{ second_factor_at: null, key_fingerprint: 'k', address: 'a', created_at: now, expires_at: far },
-        ...{ ended_at: null, end_reason: null },
+        ...blank,
+        id: 'lgn_1',
+        user_id: 'usr_1',
+        token_hash: 'h',
+        device: 'd',
+        factors_json: '[]',
+        second_factor_at: null,
+        key_fingerprint: 'k',
+        address: 'a',
+        created_at: now,
+        expires_at: far,
+        ended_at: null,
+        end_reason: null,
       })
       .execute()
     await tx
@@ -234,18 +257,45 @@ function powers(now: number): Work {
     await tx
       .insertInto('access_requests')
       .values({
-        ...{ ...blank, id: 'req_1', kind: 'role', user_id: 'usr_1', roles_json: '[]', reason: 'r', duration_ms: 1 },
-        ...{ created_at: now, pending_until: far, state: 'pending', decided_at: null, resolution: null },
-        ...{ login_id: null, facts_json: '{}', facts_digest: 'f', request_digest: 'r', annotations_json: '{}' },
-        ...{ suggested_json: '[]', identity_hash: 'i', version: 1 },
+        ...blank,
+        id: 'req_1',
+        kind: 'role',
+        user_id: 'usr_1',
+        roles_json: '[]',
+        reason: 'r',
+        duration_ms: 1,
+        created_at: now,
+        pending_until: far,
+        state: 'pending',
+        decided_at: null,
+        resolution: null,
+        login_id: null,
+        facts_json: '{}',
+        facts_digest: 'f',
+        request_digest: 'r',
+        annotations_json: '{}',
+        suggested_json: '[]',
+        identity_hash: 'i',
+        version: 1,
       })
       .execute()
     await tx
       .insertInto('grants')
       .values({
-        ...{ ...blank, id: 'grt_1', request_id: 'req_1', user_id: 'usr_1', kind: 'role', roles_json: '[]' },
-        ...{ state: 'active', starts_at: now, ends_at: far, ended_at: null, end_reason: null, ended_by: null },
-        ...{ end_comment: null, login_id: null },
+        ...blank,
+        id: 'grt_1',
+        request_id: 'req_1',
+        user_id: 'usr_1',
+        kind: 'role',
+        roles_json: '[]',
+        state: 'active',
+        starts_at: now,
+        ends_at: far,
+        ended_at: null,
+        end_reason: null,
+        ended_by: null,
+        end_comment: null,
+        login_id: null,
       })
       .execute()
     const rows = [
@@ -273,10 +323,22 @@ function session(id: string): Work {
           node_id: 'nod_1',
           node_name: 'db',
         },
-        ...{ login: 'root', address: 'a', request_ids_json: '[]', grant_ids_json: '[]', started_at: now },
-        ...{ ended_at: null, end_reason: null, recording_file: `${id}.rec`, recording_key_sealed: 's' },
-        ...{ recording_key_id: 'k', recording_mode: 'strict', recording_state: 'open', recording_bytes: 0 },
-        ...{ recording_head: null, recording_chunks: 0, contents_json: '[]' },
+        login: 'root',
+        address: 'a',
+        request_ids_json: '[]',
+        grant_ids_json: '[]',
+        started_at: now,
+        ended_at: null,
+        end_reason: null,
+        recording_file: `${id}.rec`,
+        recording_key_sealed: 's',
+        recording_key_id: 'k',
+        recording_mode: 'strict',
+        recording_state: 'open',
+        recording_bytes: 0,
+        recording_head: null,
+        recording_chunks: 0,
+        contents_json: '[]',
       })
       .execute()
     return { result: null, events: [tell({ type: 'session.start', session: id, rows: [{ table: 'sessions', id }] })] }

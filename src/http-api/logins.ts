@@ -54,8 +54,16 @@ async function openGrants(database: Database, userId: string, user: string): Pro
     .limit(200)
     .execute()
   return rows.map((row) => ({
-    ...{ id: row.id, requestId: row.request_id, user, state: row.state, startsAt: row.starts_at, endsAt: row.ends_at },
+    id: row.id,
+    requestId: row.request_id,
+    user,
+    state: row.state,
+    startsAt: row.starts_at,
+    endsAt: row.ends_at,
     roles: (JSON.parse(row.roles_json) as { name: string }[]).map(({ name }) => name),
-    ...{ endedAt: null, endReason: null, endedBy: null, endComment: null },
+    endedAt: null,
+    endReason: null,
+    endedBy: null,
+    endComment: null,
   }))
 }

@@ -12,14 +12,26 @@ beforeEach(() => {
 afterEach(() => store.close())
 
 const context: CallContext = {
-  ...{ actor: { kind: 'local-admin', id: null, name: 'local-admin' }, login: null, local: true, address: 'local' },
-  ...{ signal: new AbortController().signal, log: silentLog },
-  ...{ requireOperator: async () => {}, requireFresh: async () => {} },
+  actor: { kind: 'local-admin', id: null, name: 'local-admin' },
+  login: null,
+  local: true,
+  address: 'local',
+  signal: new AbortController().signal,
+  log: silentLog,
+  requireOperator: async () => {},
+  requireFresh: async () => {},
 }
 const status = (keyEncryption: string, missing: string[] = []) =>
   statusHandlers({
-    ...{ database: store.database, clock: store.clock, installation: 'test', version: '1', keyEncryption },
-    ...{ publicAddress: () => 'a:1', pin: () => 'sha256:00', notReady: async () => missing, liveSessions: () => 3 },
+    database: store.database,
+    clock: store.clock,
+    installation: 'test',
+    version: '1',
+    keyEncryption,
+    publicAddress: () => 'a:1',
+    pin: () => 'sha256:00',
+    notReady: async () => missing,
+    liveSessions: () => 3,
   }).status?.(context, { params: {}, query: undefined, body: undefined })
 
 test('a key in a file on this host is warned of, and its path is not told', async () => {

@@ -32,7 +32,10 @@ export async function listFactors(database: Database, userId: string): Promise<L
     .orderBy('created_at')
     .execute()
   return rows.map(({ id, kind, name, created_at, confirmed_at }) => ({
-    ...{ id, kind, name, createdAt: created_at },
+    id,
+    kind,
+    name,
+    createdAt: created_at,
     confirmed: confirmed_at !== null,
   }))
 }

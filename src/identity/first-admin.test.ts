@@ -25,7 +25,11 @@ const start = () => {
 const codeIn = (command: string | undefined) => /--invite=(\S+)$/.exec(command ?? '')?.[1] ?? ''
 const accept = (code: string) =>
   acceptInvitation(world.services, {
-    ...{ code, password: PASSWORD, device: 'd', sshPublicKey: deviceKey(), address: '192.0.2.1' },
+    code,
+    password: PASSWORD,
+    device: 'd',
+    sshPublicKey: deviceKey(),
+    address: '192.0.2.1',
   })
 
 test('the first start leaves a command in a 0600 file that works once, for an hour, and makes an admin', async () => {

@@ -63,7 +63,11 @@ async function createAdmin(
 ): Promise<{ result: NewInvitation; events: readonly [NewEvent, ...NewEvent[]] }> {
   const role = await writeRole(tx, SYSTEM, ADMIN_ROLE, true, now)
   const user: UsersTable = {
-    ...{ id: newId('user', now), event_id: '', name: 'admin', email: null, role_ids_json: JSON.stringify([role.id]) },
+    id: newId('user', now),
+    event_id: '',
+    name: 'admin',
+    email: null,
+    role_ids_json: JSON.stringify([role.id]),
     ...{
       traits_json: '{}',
       password_hash: null,

@@ -13,9 +13,15 @@ import type { Doer, StoreParts } from './doer.ts'
 type LockRow = Omit<LocksTable, 'event_id'>
 const LockOrder = z.object({
   lock: z.object({
-    ...{ id: z.string(), target_kind: z.enum(LOCK_TARGETS), target_id: z.string(), target_name: z.string() },
-    ...{ message: z.string(), created_by: z.string(), created_at: z.number() },
-    ...{ expires_at: z.number().nullable(), removed_at: z.number().nullable() },
+    id: z.string(),
+    target_kind: z.enum(LOCK_TARGETS),
+    target_id: z.string(),
+    target_name: z.string(),
+    message: z.string(),
+    created_by: z.string(),
+    created_at: z.number(),
+    expires_at: z.number().nullable(),
+    removed_at: z.number().nullable(),
   }),
   actor: Actor,
   by: z.string().nullable(),
@@ -29,9 +35,15 @@ export async function addLock(parts: StoreParts, doer: Doer, body: z.output<type
   const ttl = body.ttl === undefined ? null : parseDuration(body.ttl)
   if (ttl && !ttl.ok) throw new Refused('malformed', `ttl: ${ttl.message}`)
   const lock: LockRow = {
-    ...{ id: newId('lock', now), target_kind: body.kind, target_id: target.id, target_name: target.name },
-    ...{ message: body.message, created_by: doer.actor.name, created_at: now },
-    ...{ expires_at: ttl ? now + ttl.ms : null, removed_at: null },
+    id: newId('lock', now),
+    target_kind: body.kind,
+    target_id: target.id,
+    target_name: target.name,
+    message: body.message,
+    created_by: doer.actor.name,
+    created_at: now,
+    expires_at: ttl ? now + ttl.ms : null,
+    removed_at: null,
   }
   parts.takeAway({ kind: 'lock', lock }, now)
   const order: LockOrder = { lock, actor: doer.actor, by: doer.loginId }

@@ -61,8 +61,14 @@ export async function writeRole(
   await tx
     .insertInto('role_revisions')
     .values({
-      ...{ id: `${id}/${revision}`, event_id: '', role_id: id, revision, description, created_at: now },
-      ...{ spec_json: canonicalJson(document.spec), content_hash: contentHash },
+      id: `${id}/${revision}`,
+      event_id: '',
+      role_id: id,
+      revision,
+      description,
+      created_at: now,
+      spec_json: canonicalJson(document.spec),
+      content_hash: contentHash,
     })
     .execute()
   const event: NewEvent = {

@@ -15,7 +15,10 @@ afterEach(() => world.close())
 const ACTION = 'a'.repeat(64)
 const doerFor = ({ id, name, loginId }: SignedInPerson) => ({ actor: { kind: 'user', id, name } as const, loginId })
 const ownerFor = ({ id, name, loginId }: SignedInPerson) => ({
-  ...{ userId: id, userName: name, loginId, address: '192.0.2.1' },
+  userId: id,
+  userName: name,
+  loginId,
+  address: '192.0.2.1',
 })
 const step = (person: SignedInPerson, code: string, action = ACTION) =>
   stepUp(world.services, doerFor(person), ownerFor(person), { action, code })

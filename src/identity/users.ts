@@ -65,8 +65,14 @@ async function insertUser(
   if (await findUser(tx, fields.name))
     throw new Refused('exists', `there is a user "${fields.name}"`, `to change it: sallyctl edit user/${fields.name}`)
   const row: UsersTable = {
-    ...{ id: newId('user', now), event_id: '', name: fields.name, ...(await columns(tx, fields)) },
-    ...{ password_hash: null, deleted_at: null, created_at: now, votes_count_from: null },
+    id: newId('user', now),
+    event_id: '',
+    name: fields.name,
+    ...(await columns(tx, fields)),
+    password_hash: null,
+    deleted_at: null,
+    created_at: now,
+    votes_count_from: null,
   }
   await tx.insertInto('users').values(row).execute()
   return { row, event: userEvent('user.create', doer, row, { ...described(fields) }, [row.id]) }
@@ -209,7 +215,11 @@ export async function listUsers(database: Database): Promise<User[]> {
   const names = new Map(roles.map(({ id, name }) => [id, name]))
   const secured = new Set(confirmed.map(({ user_id }) => user_id))
   return rows.map((row) => ({
-    ...{ id: row.id, name: row.name, email: row.email, disabled: row.disabled === 1, createdAt: row.created_at },
+    id: row.id,
+    name: row.name,
+    email: row.email,
+    disabled: row.disabled === 1,
+    createdAt: row.created_at,
     roles: (JSON.parse(row.role_ids_json) as string[]).flatMap((id) => names.get(id) ?? []),
     traits: JSON.parse(row.traits_json) as User['traits'],
     secondFactor: secured.has(row.id),

@@ -241,8 +241,17 @@ export class Model {
     if (this.requests.filter((r) => r.user === user && r.createdAt > this.now - HOUR).length >= 20) no('ask_rate')
     if (twin) this.#close(twin, 'expired', twin.pendingUntil)
     const request: ModelRequest = {
-      ...{ user, roles, reason, duration, createdAt: this.now, pendingUntil: this.now + pendingFor },
-      ...{ state: 'pending', decidedAt: 0, firstPrint: '', votes: [], grant: null },
+      user,
+      roles,
+      reason,
+      duration,
+      createdAt: this.now,
+      pendingUntil: this.now + pendingFor,
+      state: 'pending',
+      decidedAt: 0,
+      firstPrint: '',
+      votes: [],
+      grant: null,
     }
     request.firstPrint = this.print(request)
     this.requests.push(request)

@@ -104,13 +104,19 @@ export class AccessWorld<C extends Clock = ManualClock> {
   ): Promise<void> {
     await this.#deed('user.update', async (tx, now) => {
       const row = {
-        ...{ id, event_id: '', name, email: null, role_ids_json: canonicalJson(roles.map((role) => `rol_${role}`)) },
+        id,
+        event_id: '',
+        name,
+        email: null,
+        role_ids_json: canonicalJson(roles.map((role) => `rol_${role}`)),
         ...{
           traits_json: canonicalJson(traits),
           password_hash: null,
           disabled: disabled ? (1 as const) : (0 as const),
         },
-        ...{ deleted_at: null, created_at: now, votes_count_from: votesCountFrom },
+        deleted_at: null,
+        created_at: now,
+        votes_count_from: votesCountFrom,
       }
       const updated = await tx.updateTable('users').set(row).where('id', '=', id).executeTakeFirst()
       if (updated.numUpdatedRows === 0n) await tx.insertInto('users').values(row).execute()

@@ -48,7 +48,11 @@ export async function openAuditLab(options: { durable?: boolean } = {}): Promise
   }
   const openSessions: SessionHead[] = []
   const checkpoints = new Checkpoints({
-    ...{ database, clock, log: silentLog, installationId: 'ins_lab', outside },
+    database,
+    clock,
+    log: silentLog,
+    installationId: 'ins_lab',
+    outside,
     signer: () => signer,
     openSessions: () => openSessions,
     readOnly: () => deeds.readOnly,
@@ -105,8 +109,16 @@ export function addLock(id: string, target = 'usr_1') {
     await tx
       .insertInto('locks')
       .values({
-        ...{ id, event_id: '', target_kind: 'user', target_id: target, target_name: 'eve', message: 'left' },
-        ...{ created_by: 'local-admin', created_at: now, expires_at: null, removed_at: null },
+        id,
+        event_id: '',
+        target_kind: 'user',
+        target_id: target,
+        target_name: 'eve',
+        message: 'left',
+        created_by: 'local-admin',
+        created_at: now,
+        expires_at: null,
+        removed_at: null,
       })
       .execute()
     const resource = { kind: 'lock', id, name: id }
@@ -134,8 +146,15 @@ function addAuthority(publicKey: string) {
     await tx
       .insertInto('authorities')
       .values({
-        ...{ id: 'aut_1', event_id: '', kind: 'checkpoint', state: 'active', algorithm: 'ed25519' },
-        ...{ public_key: publicKey, certificate: null, private_sealed: 'sealed', created_at: now },
+        id: 'aut_1',
+        event_id: '',
+        kind: 'checkpoint',
+        state: 'active',
+        algorithm: 'ed25519',
+        public_key: publicKey,
+        certificate: null,
+        private_sealed: 'sealed',
+        created_at: now,
       })
       .execute()
     return { result: null, events: [tell({ type: 'ca.create', rows: [{ table: 'authorities', id: 'aut_1' }] })] }
