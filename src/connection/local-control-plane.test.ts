@@ -188,6 +188,19 @@ describe('rows that somebody changed behind our back', () => {
 })
 
 describe('the onward credential', () => {
+  test.each<[string, () => Promise<unknown>]>([
+    ['the grant has ended meanwhile', () => store.grant('1', 'ada', 'dba', HOUR, { state: 'ended', ended_at: 1 })],
+    ['its time is over', async () => store.clock.jumpTo(store.clock.now() + HOUR)],
+    ['the session was ended', async () => control.live.end(control.live.all()[0]!, 'terminated', 'enough')],
+  ])('is not minted when %s', async (_name, change) => {
+    await store.grant('1', 'ada', 'dba', HOUR)
+    const { facts } = await letIn()
+    await change()
+    const order = { authorizationId: facts.id, publicKey: new Uint8Array(), sourceAddress: null }
+    await expect(control.mint(order)).rejects.toMatchObject({ code: 'access_denied' })
+    expect(minted).toEqual([])
+  })
+
   test('is minted once per authorization, for the login that was decided', async () => {
     await store.grant('1', 'ada', 'dba', HOUR)
     const { facts } = await letIn()

@@ -61,7 +61,14 @@ type Outcome =
   | Extract<AuthorizeAnswer, { ok: false }>
 
 /** The snapshot was behind the store when the deciding transaction began. */
-class StaleSnapshot extends Error {}
+class StaleSnapshot extends Error {
+  readonly head: number
+
+  constructor(head: number) {
+    super('the snapshot is behind the store')
+    this.head = head
+  }
+}
 
 /** The side that holds keys and the store. Everything it decides, it stores first; everything it ends, it ends first. */
 export class LocalControlPlane implements ControlPlane {
@@ -114,6 +121,8 @@ export class LocalControlPlane implements ControlPlane {
       throw new Refused('not_allowed', 'this authorization was used before, has expired or never was')
     }
     const { facts } = mintable
+    const session = this.live.get(facts.sessionId)
+    if (!session || !this.live.recheck(session)) throw new Refused('access_denied', 'this session is over')
     const certificate = await mintOnward({
       publicKey: input.publicKey,
       login: facts.login,
@@ -182,14 +191,14 @@ export class LocalControlPlane implements ControlPlane {
   }
 
   async #authorizeFresh(input: AuthorizeInput): Promise<AuthorizeAnswer> {
-    const { deeds, snapshot, clock } = this.#options
+    const { deeds, snapshot } = this.#options
     const altered = await this.#alteredRow(input)
     if (altered !== null) return this.#refuseAltered(input, altered)
     for (let attempt = 1; ; attempt++) {
       try {
         const outcome = await deeds.commitDeed<Outcome>(async (tx, now) => {
           const head = await tx.selectFrom('chain_head').select('seq').executeTakeFirst()
-          if ((head?.seq ?? 0) !== snapshot.position) throw new StaleSnapshot()
+          if ((head?.seq ?? 0) !== snapshot.position) throw new StaleSnapshot(head?.seq ?? 0)
           const decision = this.#decideNew(input, now)
           return decision.ok ? this.#sessionStart(tx, input, decision, now) : this.#sessionReject(input, decision)
         })
@@ -197,7 +206,7 @@ export class LocalControlPlane implements ControlPlane {
         return outcome.ok ? { ok: true, facts: outcome.facts } : outcome
       } catch (error) {
         if (!(error instanceof StaleSnapshot) || attempt === STALE_TRIES) throw error
-        await new Promise<void>((resolve) => clock.after(attempt, resolve))
+        await snapshot.apply({ position: error.head, rows: [] })
       }
     }
   }
