@@ -92,7 +92,8 @@ async function openShell(account: string): Promise<number> {
     return 1
   }
   const env = { ...environmentOf(layout, account), PS1: `${account}$ ` }
-  print(`You are ${account}. ssh, scp, sftp and sally are ${account}'s; exit to leave.`)
+  const tools = account === 'operator' ? 'sallyctl is the local admin' : `ssh, scp, sftp and sally are ${account}'s`
+  print(`You are ${account}: ${tools}. exit to leave.`)
   const shell = spawn('bash', ['--noprofile', '--norc', '-i'], {
     env,
     cwd: layout.account(account).home,

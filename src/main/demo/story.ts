@@ -93,7 +93,7 @@ async function isReviewed(theatre: Theatre, plot: Plot): Promise<void> {
   expect(own.code === 6, `alice's own vote exited ${own.code}, not 6 (not allowed)`)
   stage.done('nobody approves a request of their own')
 
-  const list = await types(theatre, 'bob', 'sally request ls --reviewable')
+  const list = await types(theatre, 'bob', 'sally request ls --reviewable', inTerminal('sally request ls --reviewable'))
   expect(list.code === 0 && list.output.includes('alice'), 'bob does not see the request')
   const shown = await types(theatre, 'bob', `sally request show ${plot.request}`)
   expect(shown.code === 0 && shown.output.includes('ticket #1234'), 'bob does not see the reason')
@@ -130,7 +130,7 @@ async function connects(theatre: Theatre, plot: Plot): Promise<void> {
 
 async function isRevoked(theatre: Theatre, plot: Plot): Promise<void> {
   const { stage, clock } = theatre
-  const list = await types(theatre, 'bob', 'sallyctl request ls')
+  const list = await types(theatre, 'bob', 'sallyctl request ls', inTerminal('sallyctl request ls'))
   for (const column of ['Token', 'Requestor', 'Metadata', 'Created At (UTC)', 'Status'])
     expect(list.output.includes(column), `sallyctl request ls has no column ${column}`)
   const { shell } = plot
@@ -216,7 +216,9 @@ function begins({ house, stage }: Theatre, actor: Actor, shown: string, real: st
   return started
 }
 
-const inTerminal = (command: string): string => `script -qefc 'stty cols 96 rows 30; ${command}' /dev/null`
+/** As in a terminal of its own, as wide as what the stage leaves beside the actor's name. */
+const inTerminal = (command: string): string =>
+  `script -qefc 'stty cols ${Math.max(80, (process.stdout.columns ?? 110) - 11)} rows 30; ${command}' /dev/null`
 
 async function types(theatre: Theatre, actor: Actor, shown: string, real?: string): Promise<Outcome> {
   const started = begins(theatre, actor, shown, real)
