@@ -1,14 +1,9 @@
-import type { AccessRequests } from '../access/access-requests.ts'
-import type { AuthFailures } from '../audit/auth-failures.ts'
 import { acceptRollback } from '../audit/accept-rollback.ts'
-import type { Checkpoints } from '../audit/checkpoints.ts'
 import { createOutbox } from '../audit/outbox.ts'
 import type { OutsideFile } from '../audit/outside-file.ts'
 import type { LocalControlPlane } from '../connection/local-control-plane.ts'
 import type { Config } from '../foundation/config.ts'
-import type { InstallationTable } from '../foundation/database/tables.ts'
 import type { Metrics } from '../foundation/metrics.ts'
-import type { Snapshot, TakenAway } from '../grants/snapshot.ts'
 import { auditHandlers } from '../http-api/audit.ts'
 import { deliveryHandlers } from '../http-api/deliveries.ts'
 import { identityChecks, identityHandlers } from '../http-api/identity-handlers.ts'
@@ -18,9 +13,9 @@ import { createApi, type Api } from '../http-api/server.ts'
 import { sessionHandlers } from '../http-api/sessions.ts'
 import { statusHandlers } from '../http-api/status.ts'
 import { visibleNodeHandlers } from '../http-api/visible-nodes.ts'
-import type { Authorities } from '../identity/authorities.ts'
 import { AttemptLimiter } from '../identity/attempt-limiter.ts'
 import { Passwords } from '../identity/passwords.ts'
+import type { ControlSide } from './control-side.ts'
 import type { DaemonSurroundings } from './daemon.ts'
 import type { Store } from './open-store.ts'
 import type { StoreVerifier } from './store-verifier.ts'
@@ -29,24 +24,18 @@ export interface ApiParts {
   readonly config: Config
   readonly surroundings: DaemonSurroundings
   readonly store: Store
-  readonly installation: InstallationTable
-  readonly authorities: Authorities
-  readonly snapshot: Snapshot
-  readonly requests: AccessRequests
-  readonly control: LocalControlPlane
-  readonly failures: AuthFailures
-  readonly checkpoints: Checkpoints
+  readonly side: ControlSide
   readonly outside: OutsideFile
   readonly verifier: StoreVerifier
   readonly metrics: Metrics
-  readonly takeAway: (taken: TakenAway, now: number) => void
   /** HOST:PORT that clients reach; known once the workers listen */
   readonly publicAddress: () => string
 }
 
 /** Every noun's handlers over the services, behind one server. */
 export function openApi(parts: ApiParts): Api {
-  const { store, surroundings, control, config } = parts
+  const { store, surroundings, config, side } = parts
+  const { control } = side
   const { database, deeds, sealer } = store
   const { clock, log } = surroundings
   const identity = identityServices(parts)
@@ -58,15 +47,15 @@ export function openApi(parts: ApiParts): Api {
   return createApi({
     handlers: {
       ...identityHandlers(identity),
-      ...requestHandlers(parts.requests, clock),
-      ...visibleNodeHandlers({ snapshot: parts.snapshot, clock }),
+      ...requestHandlers(side.requests, clock),
+      ...visibleNodeHandlers({ snapshot: side.snapshot, clock }),
       ...statusHandlers({
         database,
         clock,
         installation: identity.installation,
         version: identity.version,
         publicAddress: parts.publicAddress,
-        pin: () => parts.authorities.pin(),
+        pin: () => side.authorities.pin(),
         keyEncryption: config.keyEncryption,
         notReady,
         liveSessions: () => control.live.size,
@@ -76,7 +65,10 @@ export function openApi(parts: ApiParts): Api {
         database,
         deeds,
         verify: (signal) => parts.verifier.verify(signal),
-        acceptRollback: (actor, reason) => acceptRollback(deeds, { actor, reason, lost: parts.outside.last() }),
+        async acceptRollback(actor, reason) {
+          await acceptRollback(deeds, { actor, reason, lost: parts.outside.last() })
+          await side.catchUp()
+        },
       }),
       ...sessionHandlers({
         db: database.reads,
@@ -98,7 +90,8 @@ export function openApi(parts: ApiParts): Api {
 }
 
 function identityServices(parts: ApiParts): IdentityServices {
-  const { config, surroundings, store, authorities, failures, takeAway, publicAddress } = parts
+  const { config, surroundings, store, publicAddress } = parts
+  const { authorities, failures, snapshot, takeAway, installation } = parts.side
   const { clock } = surroundings
   return {
     database: store.database,
@@ -107,12 +100,12 @@ function identityServices(parts: ApiParts): IdentityServices {
     clock,
     takeAway,
     authorities,
-    snapshot: parts.snapshot,
+    snapshot,
     passwords: new Passwords(),
     limiter: new AttemptLimiter(clock),
     failures,
     loginTtlMs: config.loginTtlMs,
-    installation: parts.installation.name,
+    installation: installation.name,
     version: surroundings.version,
     proxyName: config.proxyName,
     get publicAddress() {

@@ -1,0 +1,116 @@
+import { AccessRequests } from '../access/access-requests.ts'
+import { Sweeper } from '../access/sweeper.ts'
+import { AuthFailures } from '../audit/auth-failures.ts'
+import { rowTrouble } from '../audit/check-row.ts'
+import { LocalControlPlane } from '../connection/local-control-plane.ts'
+import { closeOrphanSession, closeOrphanSessions } from '../connection/orphan-sessions.ts'
+import type { Clock, Timer } from '../foundation/clock.ts'
+import type { Config } from '../foundation/config.ts'
+import type { InstallationTable } from '../foundation/database/tables.ts'
+import type { Metrics } from '../foundation/metrics.ts'
+import { Snapshot, type TakenAway } from '../grants/snapshot.ts'
+import { Authorities } from '../identity/authorities.ts'
+import { openInstallation } from '../identity/installation.ts'
+import { prepareRecordingsFolder } from '../recording/recordings-folder.ts'
+import type { DaemonSurroundings } from './daemon.ts'
+import type { Store } from './open-store.ts'
+import { takeWaitingAway } from './take-waiting-away.ts'
+
+const FORGET_EVERY_MS = 600_000
+const FORGET_AFTER_MS = 3_600_000
+
+/** Everything that decides: keys, the view of who may what, requests, live sessions. */
+export interface ControlSide {
+  readonly installation: InstallationTable
+  readonly authorities: Authorities
+  readonly snapshot: Snapshot
+  readonly failures: AuthFailures
+  readonly control: LocalControlPlane
+  readonly requests: AccessRequests
+  /** Takes power away in memory: the snapshot forgets it and every live session is decided anew. */
+  readonly takeAway: (taken: TakenAway, now: number) => void
+  /** What an earlier run left undone. Needs a store that takes deeds: at start, and after an accepted rollback. */
+  catchUp(): Promise<void>
+  closeOrphan(sessionId: string): Promise<void>
+  stop(): Promise<void>
+}
+
+export async function openControlSide(
+  config: Config,
+  store: Store,
+  metrics: Metrics,
+  { clock, log }: DaemonSurroundings,
+): Promise<ControlSide> {
+  const { database, deeds, sealer } = store
+  const { recordingsDir } = config
+  const installation = await openInstallation(database, deeds, clock, config.proxyName)
+  const authorities = await Authorities.open({ database, deeds, sealer, clock, installation: installation.id })
+  // Before the snapshot is read: what these orders end must not be alive in it.
+  await deeds.retrySpilled()
+  const snapshot = await Snapshot.load(database.reads)
+  for (const order of deeds.waiting()) takeWaitingAway(snapshot, order, clock.now())
+
+  await prepareRecordingsFolder(recordingsDir)
+  const failures = new AuthFailures(deeds, clock, log)
+  const control = new LocalControlPlane({
+    deeds,
+    snapshot,
+    sealer,
+    mintOnward: (order) => Promise.resolve(authorities.onwardCertificate(order).blob),
+    reportAuthFailure: (failure) => failures.report(failure),
+    recordingsDir,
+    offlineGraceMs: config.offlineGraceMs,
+    checkRow: (ref) => rowTrouble(database, ref),
+    clock,
+    log,
+  })
+  deeds.onCommitted(async (committed) => {
+    await snapshot.apply(committed)
+    if (committed.rows.length > 0) control.live.recheckAll()
+    for (const event of committed.events) metrics.event(event.type)
+    metrics.sessionsOpen(control.live.size)
+  })
+  const takeAway = (taken: TakenAway, now: number): void => {
+    snapshot.takeAway(taken, now)
+    control.live.recheckAll()
+  }
+  const requests = new AccessRequests({ reads: database.reads, deeds, clock, log, takeAway })
+  const sweeper = new Sweeper({ reads: database.reads, deeds, clock, log })
+  const orphanParts = { reads: database.reads, deeds, recordingsDir }
+  control.live.start()
+  const forgetting = keepForgetting(snapshot, clock)
+
+  return {
+    installation,
+    authorities,
+    snapshot,
+    failures,
+    control,
+    requests,
+    takeAway,
+    async catchUp() {
+      const closed = await closeOrphanSessions(orphanParts, 'the daemon was stopped without notice')
+      if (closed > 0) log.warn({ sessions: closed }, 'sessions of an earlier run were closed')
+      await sweeper.start()
+    },
+    async closeOrphan(sessionId) {
+      control.live.remove(sessionId)
+      await closeOrphanSession(orphanParts, sessionId, 'its relay worker died')
+    },
+    async stop() {
+      forgetting.cancel()
+      control.live.stop()
+      await sweeper.stop()
+      await failures.flush()
+    },
+  }
+}
+
+function keepForgetting(snapshot: Snapshot, clock: Clock): Timer {
+  let timer = clock.after(FORGET_EVERY_MS, tick)
+  function tick(): void {
+    snapshot.forgetEnded(clock.now() - FORGET_AFTER_MS)
+    timer = clock.after(FORGET_EVERY_MS, tick)
+  }
+  return { cancel: () => timer.cancel() }
+}

@@ -1,0 +1,71 @@
+import { createPublicKey, sign } from 'node:crypto'
+import { Checkpoints } from '../audit/checkpoints.ts'
+import { openOutsideFile, type OutsideFile } from '../audit/outside-file.ts'
+import { checkStart } from '../audit/startup-check.ts'
+import type { Config } from '../foundation/config.ts'
+import type { ControlSide } from './control-side.ts'
+import type { DaemonSurroundings } from './daemon.ts'
+import type { Store } from './open-store.ts'
+import { StoreVerifier } from './store-verifier.ts'
+
+/** What can show later that nothing was changed: checkpoints, the file outside that gets them, and who looks. */
+export interface Proof {
+  readonly checkpoints: Checkpoints
+  readonly outside: OutsideFile
+  readonly verifier: StoreVerifier
+}
+
+/** Compares the store with the last checkpoint outside, before anything is stored: shorter or different = read-only. */
+export async function openOutside(config: Config, { database, deeds }: Store): Promise<OutsideFile> {
+  const outside = openOutsideFile(config.checkpointFile, database.path)
+  const installation = await database.reads.selectFrom('installation').select('id').executeTakeFirst()
+  const rows = await database.reads
+    .selectFrom('authorities')
+    .select('public_key')
+    .where('kind', '=', 'checkpoint')
+    .where('state', '!=', 'dropped')
+    .execute()
+  const finding = await checkStart({
+    database,
+    outside,
+    installationId: installation?.id ?? '',
+    keys: rows.map((row) => createPublicKey(row.public_key)),
+  })
+  if (finding.state === 'went_back') deeds.becomeReadOnly(finding.why)
+  return outside
+}
+
+export function openProof(
+  config: Config,
+  { database, deeds }: Store,
+  { installation, authorities, control }: ControlSide,
+  outside: OutsideFile,
+  { clock, log, entry }: DaemonSurroundings,
+): Proof {
+  const checkpoints = new Checkpoints({
+    database,
+    clock,
+    log,
+    installationId: installation.id,
+    signer: () => {
+      const { publicKey, privateKey } = authorities.checkpointKey()
+      return { publicKey, sign: (text) => sign(null, Buffer.from(text), privateKey) }
+    },
+    outside,
+    openSessions: () => [...control.openHeads()].map(([id, head]) => ({ id, ...head })),
+    readOnly: () => deeds.readOnly,
+  })
+  const verifier = new StoreVerifier({
+    entry,
+    order: () => ({
+      database: database.path,
+      trusted: [authorities.checkpointKey().publicKey.export({ type: 'spki', format: 'pem' }) as string],
+      outside: outside.path,
+      recordingsDir: config.recordingsDir,
+    }),
+    deeds,
+    clock,
+    log,
+  })
+  return { checkpoints, outside, verifier }
+}
