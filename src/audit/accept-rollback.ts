@@ -1,3 +1,4 @@
+import { type KeyObject, verify } from 'node:crypto'
 import type { Actor } from '../contract/audit.ts'
 import { checkpointDigest, parseNote } from '../formats/checkpoint-note.ts'
 import type { Database } from '../foundation/database/open-database.ts'
@@ -11,6 +12,8 @@ export interface Acceptance {
   readonly reason: string
   /** The last checkpoint outside: of the history that is lost. null when there is none */
   readonly lost: OutsideEntry | null
+  /** By the checkpoint key (Ed25519): whoever can merely write the store must not accept in an operator's place. */
+  readonly sign: (text: string) => Uint8Array
 }
 
 /**
@@ -32,11 +35,17 @@ async function acceptanceDeed(tx: Tx, now: number, acceptance: Acceptance, why: 
     ...named('invitations', await endInvitations(tx, now)),
   ]
   const kept = await tx.selectFrom('chain_head').select(['seq', 'hash']).executeTakeFirst()
+  const lost = acceptance.lost ? lostCheckpoint(acceptance.lost) : null
+  const seq = kept?.seq ?? 0
   const details = {
     reason: acceptance.reason,
     why,
-    kept: { seq: kept?.seq ?? 0, head: kept?.hash ?? null },
-    lost: acceptance.lost ? lostCheckpoint(acceptance.lost) : null,
+    kept: { seq, head: kept?.hash ?? null },
+    lost,
+    signature:
+      typeof lost?.['digest'] === 'string'
+        ? Buffer.from(acceptance.sign(acceptanceText(lost['digest'], seq))).toString('base64')
+        : null,
     ended: rows.length,
   }
   const event = { type: 'audit.accept_rollback', actor: acceptance.actor, outcome: 'success', details, rows } as const
@@ -97,27 +106,48 @@ function endInvitations(tx: Tx, now: number) {
     .execute()
 }
 
-/** Digests of checkpoints outside whose history was given up by an acceptance. */
-export async function acceptedDigests(database: Database): Promise<ReadonlySet<string>> {
+/** What is signed: the digest of the last checkpoint of the history given up, and the seq up to which it was kept. */
+function acceptanceText(digest: string, kept: number): string {
+  return `sallyport accepted rollback v1\n${digest}\n${String(kept)}\n`
+}
+
+/** Digests of checkpoints outside whose history was given up by an acceptance that one of `keys` signed. */
+export async function acceptedDigests(database: Database, keys: readonly KeyObject[]): Promise<ReadonlySet<string>> {
   const events = await database.reads
     .selectFrom('audit_events')
     .select('details_json')
     .where('type', '=', 'audit.accept_rollback')
     .execute()
   return new Set(
-    events.map((event) => lostHistory(event.details_json)?.digest).filter((digest) => digest !== undefined),
+    events.flatMap((event) => {
+      const history = lostHistory(event.details_json)
+      return history?.isSignedBy(keys) ? [history.digest] : []
+    }),
   )
 }
 
-/**
- * Of an audit.accept_rollback event's details: the digest of the last checkpoint of the history that was given up, and the
- * event up to which it is this one's too. null when it names none.
- */
-export function lostHistory(detailsJson: unknown): { readonly digest: string; readonly kept: number } | null {
+export interface LostHistory {
+  /** Of the last checkpoint of the history that was given up */
+  readonly digest: string
+  /** The event up to which it is this one's too */
+  readonly kept: number
+  isSignedBy(keys: readonly KeyObject[]): boolean
+}
+
+/** Of an audit.accept_rollback event's details; null when it names none. */
+export function lostHistory(detailsJson: unknown): LostHistory | null {
   try {
-    const details = JSON.parse(String(detailsJson)) as { lost: { digest: unknown }; kept: { seq: unknown } }
+    const details = JSON.parse(String(detailsJson)) as {
+      lost: { digest: unknown }
+      kept: { seq: unknown }
+      signature: unknown
+    }
     const { digest } = details.lost
-    return typeof digest === 'string' ? { digest, kept: Number(details.kept.seq) } : null
+    if (typeof digest !== 'string') return null
+    const kept = Number(details.kept.seq)
+    const text = Buffer.from(acceptanceText(digest, kept))
+    const signature = Buffer.from(String(details.signature), 'base64')
+    return { digest, kept, isSignedBy: (keys) => keys.some((key) => verify(null, text, key, signature)) }
   } catch {
     return null
   }

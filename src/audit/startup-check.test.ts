@@ -1,7 +1,8 @@
 import { copyFileSync, rmSync, writeFileSync } from 'node:fs'
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
+  addAuthority,
   addLock,
   admin,
   type AuditLab,
@@ -120,7 +121,12 @@ describe('a rollback that an operator accepts', () => {
     await expect(deeds.commitDeed(addLock('lck_x'))).rejects.toMatchObject({ code: 'read_only' })
     await expect(checkpoints.write()).rejects.toMatchObject({ code: 'read_only' })
 
-    await acceptRollback(deeds, { actor: admin, reason: 'disk died, backup of noon', lost: lab.outside.last() })
+    await acceptRollback(deeds, {
+      actor: admin,
+      reason: 'disk died, backup of noon',
+      lost: lab.outside.last(),
+      sign: lab.signText,
+    })
     const one = { database: database.reads }
     expect(await one.database.selectFrom('login_sessions').select('ended_at').execute()).toEqual([
       { ended_at: lab.clock.now() },
@@ -146,8 +152,34 @@ describe('a rollback that an operator accepts', () => {
     expect((await verifyAudit({ database: lab.databaseFile, ...given })).problems.length).toBeGreaterThan(0)
   })
 
+  it.each(['by nobody', 'by a key that the thief wrote into the store'])(
+    'is not believed to be accepted by an event that a thief wrote, signed %s',
+    async (by) => {
+      await fillLab(lab, 10, 5)
+      const backup = stealDatabase(lab, 'restored')
+      backup.db.close()
+      await fillLab(lab, 10, 5, 11)
+
+      const own = generateKeyPairSync('ed25519')
+      const keys = by === 'by nobody' ? [lab.keys.publicKey] : [lab.keys.publicKey, own.publicKey]
+      const { database, deeds, close } = restart(backup.file)
+      deeds.becomeReadOnly('as the thief pretends')
+      const forged = (text: string): Uint8Array =>
+        by === 'by nobody' ? new Uint8Array(64) : sign(null, Buffer.from(text), own.privateKey)
+      await acceptRollback(deeds, { actor: admin, reason: 'none', lost: lab.outside.last(), sign: forged })
+      if (keys.length > 1) {
+        const pem = own.publicKey.export({ type: 'spki', format: 'pem' }).toString()
+        await deeds.commitDeed(addAuthority(pem, 'aut_thief'))
+      }
+      expect(await check(database, keys)).toMatchObject({ state: 'went_back' })
+      const found = await verifyAudit({ database: backup.file, outside: lab.anchorFile, trusted: [lab.trustedPem] })
+      expect(found.problems.map(({ kind }) => kind)).toContain('rolled_back')
+      await close()
+    },
+  )
+
   it('cannot be accepted when there is none', async () => {
-    const acceptance = { actor: admin, reason: 'x', lost: null }
+    const acceptance = { actor: admin, reason: 'x', lost: null, sign: lab.signText }
     await expect(acceptRollback(lab.deeds, acceptance)).rejects.toMatchObject({ code: 'changed_meanwhile' })
   })
 })

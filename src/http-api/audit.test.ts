@@ -33,7 +33,8 @@ function handlers() {
       runs += 1
       return await verifyAudit({ database: lab.databaseFile, outside: lab.anchorFile })
     },
-    acceptRollback: (actor, reason) => acceptRollback(lab.deeds, { actor, reason, lost: lab.outside.last() }),
+    acceptRollback: (actor, reason) =>
+      acceptRollback(lab.deeds, { actor, reason, lost: lab.outside.last(), sign: lab.signText }),
   })
 }
 

@@ -1,3 +1,4 @@
+import { sign } from 'node:crypto'
 import { acceptRollback } from '../audit/accept-rollback.ts'
 import { createOutbox } from '../audit/outbox.ts'
 import type { OutsideFile } from '../audit/outside-file.ts'
@@ -66,7 +67,9 @@ export function openApi(parts: ApiParts): Api {
         deeds,
         verify: (signal) => parts.verifier.verify(signal),
         async acceptRollback(actor, reason) {
-          await acceptRollback(deeds, { actor, reason, lost: parts.outside.last() })
+          const { privateKey } = side.authorities.checkpointKey()
+          const signed = (text: string): Uint8Array => sign(null, Buffer.from(text), privateKey)
+          await acceptRollback(deeds, { actor, reason, lost: parts.outside.last(), sign: signed })
           await side.catchUp()
         },
       }),

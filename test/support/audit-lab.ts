@@ -27,6 +27,7 @@ export interface AuditLab {
   readonly clock: ManualClock
   readonly keys: { readonly publicKey: KeyObject; readonly privateKey: KeyObject }
   readonly signer: CheckpointSigner
+  readonly signText: (text: string) => Uint8Array
   readonly trustedPem: string
   readonly openSessions: SessionHead[]
   close(): Promise<void>
@@ -42,10 +43,8 @@ export async function openAuditLab(options: { durable?: boolean } = {}): Promise
   const deeds = new StoredDeedLog({ database, clock, log: silentLog, spill: spillInMemory() })
   const outside = openOutsideFile(anchorFile, databaseFile)
   const keys = generateKeyPairSync('ed25519')
-  const signer: CheckpointSigner = {
-    publicKey: keys.publicKey,
-    sign: (text) => sign(null, Buffer.from(text), keys.privateKey),
-  }
+  const signText = (text: string): Uint8Array => sign(null, Buffer.from(text), keys.privateKey)
+  const signer: CheckpointSigner = { publicKey: keys.publicKey, sign: signText }
   const openSessions: SessionHead[] = []
   const checkpoints = new Checkpoints({
     database,
@@ -75,6 +74,7 @@ export async function openAuditLab(options: { durable?: boolean } = {}): Promise
       clock,
       keys,
       signer,
+      signText,
       trustedPem,
       openSessions,
     },
@@ -141,12 +141,12 @@ export function removeLock(id: string) {
   }
 }
 
-function addAuthority(publicKey: string) {
+export function addAuthority(publicKey: string, id = 'aut_1') {
   return async (tx: Tx, now: number): Promise<Deed<null>> => {
     await tx
       .insertInto('authorities')
       .values({
-        id: 'aut_1',
+        id,
         event_id: '',
         kind: 'checkpoint',
         state: 'active',
@@ -157,7 +157,7 @@ function addAuthority(publicKey: string) {
         created_at: now,
       })
       .execute()
-    return { result: null, events: [tell({ type: 'ca.create', rows: [{ table: 'authorities', id: 'aut_1' }] })] }
+    return { result: null, events: [tell({ type: 'ca.create', rows: [{ table: 'authorities', id }] })] }
   }
 }
 

@@ -8,7 +8,7 @@ import {
   type SessionHead,
 } from '../../formats/checkpoint-note.ts'
 import type { Snapshot } from '../../foundation/database/open-snapshot.ts'
-import { lostHistory } from '../accept-rollback.ts'
+import { lostHistory, type LostHistory } from '../accept-rollback.ts'
 import { readOutsideFile } from '../outside-file.ts'
 import type { Problems } from './problems.ts'
 
@@ -140,7 +140,7 @@ async function readOutside(
   }
   const lost = lostHistories(input.snapshot)
   let previous: string | null = null
-  let last: { digest: string; where: string } | null = null
+  let last: { digest: string; where: string; vouching: readonly KeyObject[] } | null = null
   for await (const entry of readOutsideFile(file)) {
     // A line that a crash cut short was written again; one that somebody broke leaves a gap in `previous`.
     if (!entry) continue
@@ -152,22 +152,28 @@ async function readOutside(
       previous = null
       continue
     }
-    const kept = previous === null ? undefined : lost.get(previous)
-    if (kept !== undefined) anchors.giveUpOutsideAfter(kept)
+    const given = previous === null ? undefined : lost.get(previous)
+    if (given) anchors.giveUpOutsideAfter(given.kept)
     else if (previous !== null && note.checkpoint.previous !== previous) {
       input.problems.add('checkpoint_missing', where, `${where} does not continue the one before it in the file`)
     }
     previous = checkpointDigest(note.text)
-    last = { digest: previous, where: `${where} of ${instant(note.checkpoint.time)}` }
+    last = {
+      digest: previous,
+      where: `${where} of ${instant(note.checkpoint.time)}`,
+      vouching: [...input.trusted, ...input.local].filter((key) => isSignedBy(note, [key])),
+    }
     const { size, head, time } = note.checkpoint
     anchors.noteOutside(size, { where: last.where, head, time })
     anchors.outsideSize = size
   }
-  if (last && !inTable.has(last.digest) && !lost.has(last.digest)) {
+  // Nothing signed comes after it: so the acceptance must be, by a key that vouched for what it gives up.
+  const history = last ? lost.get(last.digest) : undefined
+  const given = last && history?.isSignedBy(last.vouching) ? history : undefined
+  if (last && !inTable.has(last.digest) && !given) {
     input.problems.add('checkpoint_missing', last.where, `${last.where} is not in the database`)
   }
-  const kept = last ? lost.get(last.digest) : undefined
-  if (kept !== undefined) anchors.giveUpOutsideAfter(kept)
+  if (given) anchors.giveUpOutsideAfter(given.kept)
 }
 
 function readNote(input: AnchorsInput, anchors: Anchors, text: string, where: string): ParsedNote | null {
@@ -193,12 +199,12 @@ function readNote(input: AnchorsInput, anchors: Anchors, text: string, where: st
   return note
 }
 
-/** Digest of the last checkpoint of each given-up history, with the seq up to which it was kept. */
-function lostHistories(snapshot: Snapshot): ReadonlyMap<string, number> {
-  const lost = new Map<string, number>()
+/** Given-up histories by the digest of their last checkpoint. */
+function lostHistories(snapshot: Snapshot): ReadonlyMap<string, LostHistory> {
+  const lost = new Map<string, LostHistory>()
   for (const row of snapshot.rows("select details_json from audit_events where type = 'audit.accept_rollback'")) {
     const history = lostHistory(row['details_json'])
-    if (history) lost.set(history.digest, history.kept)
+    if (history) lost.set(history.digest, history)
   }
   return lost
 }
