@@ -6,7 +6,7 @@ import { userInfo } from 'node:os'
 import { freePort } from '../../test/support/free-port.ts'
 import type { TempFolder } from '../../test/support/temp-folder.ts'
 import { until } from '../../test/support/until.ts'
-import { connects } from '../../src/main/demo/node-server.ts'
+import { connects } from '../../src/main/demo/free-port.ts'
 import type { SshHost } from './ssh-host.ts'
 
 const DEBIANS_OWN = '/usr/share/openssh/sshd_config'

@@ -15,7 +15,8 @@ import { playStory } from './demo/story.ts'
 import { bundledPrograms, environmentOf } from './demo/wrappers.ts'
 
 const checkout = resolve(import.meta.dirname, '../..')
-const layout = layoutOf(resolve(checkout, '.demo'))
+// Elsewhere for tests, so that they do not meet a demo that somebody plays with.
+const layout = layoutOf(process.env['SALLYPORT_DEMO_FOLDER'] ?? resolve(checkout, '.demo'))
 const programs = bundledPrograms(checkout)
 const ACCOUNTS = PEOPLE.map(({ name }) => name)
 const print = (text: string): void => void process.stdout.write(`${text}\n`)

@@ -2,14 +2,17 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { run } from '../support/run.ts'
+import { tempFolder } from '../support/temp-folder.ts'
 
 const checkout = resolve(import.meta.dirname, '../..')
 
 test('the demo plays the whole story, keeps every promise and leaves nothing running', async () => {
-  const played = await run(resolve(checkout, 'script/demo'), ['--once'], { timeout: 110_000 })
+  using folder = tempFolder('demo')
+  const env = { SALLYPORT_DEMO_FOLDER: folder.file('demo') }
+  const played = await run(resolve(checkout, 'script/demo'), ['--once'], { env, timeout: 110_000 })
   expect(played.stdout + played.stderr).toContain('every promise was kept')
   expect(played.code).toBe(0)
-  expect(existsSync(resolve(checkout, '.demo/pid'))).toBe(false)
+  expect(existsSync(folder.file('demo/pid'))).toBe(false)
 })
 
 test('a demo that is asked for something else says what it takes', async () => {

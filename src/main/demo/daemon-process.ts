@@ -3,7 +3,7 @@ import { socketTransport } from '../../cli/shared/socket-transport.ts'
 import { createClient, type Client } from '../../contract/client.ts'
 import { sleep, type Clock } from '../../foundation/clock.ts'
 import { startServer, type Server } from './child.ts'
-import { freePort } from './free-port.ts'
+import { connects, freePort } from './free-port.ts'
 import type { Layout } from './layout.ts'
 import type { Programs } from './wrappers.ts'
 
@@ -13,16 +13,16 @@ export interface DaemonProcess extends Server {
   readonly api: Client
 }
 
-/** Starts the daemon over the layout's folders and waits until its admin socket answers. `more` are lines of configuration. */
+/** Starts the daemon over the layout's folders and waits until its admin socket answers. `wanted` is the port to take if it is free. */
 export async function startDaemonProcess(
   clock: Clock,
   layout: Layout,
   programs: Programs,
-  more: readonly string[] = [],
+  wanted = 0,
 ): Promise<DaemonProcess> {
   mkdirSync(layout.folder, { recursive: true, mode: 0o700 })
-  const port = await freePort(3022)
-  writeFileSync(layout.configFile, config(layout, port, more))
+  const port = await freePort(wanted)
+  writeFileSync(layout.configFile, config(layout, port))
   const command = [...programs.sallyport, 'start', `--config=${layout.configFile}`] as const
   const server = startServer(clock, command, { log: layout.daemonLog, env: { PATH: process.env['PATH'] ?? '' } })
   const admin = socketTransport(layout.adminSocket)
@@ -33,7 +33,7 @@ export async function startDaemonProcess(
   }
   const giveUp = new AbortController()
   try {
-    await Promise.race([server.failed, answers(clock, api, giveUp.signal)])
+    await Promise.race([server.failed, answers(clock, api, port, giveUp.signal)])
   } catch (error) {
     giveUp.abort(error)
     await stop()
@@ -47,21 +47,21 @@ export async function startDaemonProcess(
   return { ...server, stop, port, api }
 }
 
-const config = (layout: Layout, port: number, more: readonly string[]): string =>
+const config = (layout: Layout, port: number): string =>
   [
     '# Every key is explained in docs/configuration.md.',
     `data_dir: ${JSON.stringify(layout.dataFolder)}`,
     `listen: 127.0.0.1:${port}`,
-    ...more,
     '',
   ].join('\n')
 
-async function answers(clock: Clock, api: Client, signal: AbortSignal): Promise<void> {
+async function answers(clock: Clock, api: Client, port: number, signal: AbortSignal): Promise<void> {
   const deadline = clock.monotonic() + 20_000
   for (;;) {
     try {
       await api.ping({})
-      return
+      if (await connects(port)) return
+      throw new Error(`nobody answers on port ${port}`)
     } catch (error) {
       if (clock.monotonic() > deadline) throw error
       await sleep(clock, 30, signal)

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
+import { createConnection, createServer, type AddressInfo } from 'node:net'
 
 /** `wanted` when nobody listens there, else any free loopback port. */
 export async function freePort(wanted = 0): Promise<number> {
@@ -15,4 +15,15 @@ export async function freePort(wanted = 0): Promise<number> {
     if (wanted === 0) throw error
     return freePort()
   }
+}
+
+export function connects(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: '127.0.0.1', port })
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
 }

@@ -40,7 +40,7 @@ export async function buildHouse(clock: Clock, layout: Layout, programs: Program
   }
   try {
     const ports = await Promise.all(NODES.map(() => freePort()))
-    const daemon = await startDaemonProcess(clock, layout, programs)
+    const daemon = await startDaemonProcess(clock, layout, programs, 3022)
     const { api, port } = daemon
     servers.push(daemon)
     writeFileSync(layout.serversFile, `${daemon.pid}\n`)

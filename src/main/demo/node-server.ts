@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createConnection } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { sleep, type Clock } from '../../foundation/clock.ts'
 import { startServer, type Server } from './child.ts'
+import { connects } from './free-port.ts'
 import type { Layout } from './layout.ts'
 
 export interface NodeServer extends Server {
@@ -117,15 +117,4 @@ async function answers(clock: Clock, port: number, signal: AbortSignal): Promise
     if (clock.monotonic() > deadline) throw new Error(`sshd did not answer on port ${port} within 10 s`)
     await sleep(clock, 25, signal)
   }
-}
-
-export function connects(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ host: '127.0.0.1', port })
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
 }
