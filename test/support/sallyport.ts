@@ -173,7 +173,13 @@ export class Sallyport implements AsyncDisposable {
     labels: Readonly<Record<string, string>> = {},
     options: SshdOptions = {},
   ): Promise<Sshd> {
-    const quiet = ['PrintMotd no', 'PrintLastLog no', `SetEnv SALLYPORT_TEST_NODE=${name} HISTFILE=/dev/null`]
+    // At its debug level sshd tells the client, too.
+    const quiet = [
+      'LogLevel INFO',
+      'PrintMotd no',
+      'PrintLastLog no',
+      `SetEnv SALLYPORT_TEST_NODE=${name} HISTFILE=/dev/null`,
+    ]
     const config = [...(options.config ?? []), ...quiet]
     const sshd = await startSshd({ ...options, config, userAuthorities: [await this.onwardAuthority()] })
     this.#nodes.set(name, sshd)

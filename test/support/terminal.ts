@@ -77,7 +77,10 @@ export async function openTerminal(
           `the end of ${command[0]}`,
           async () => {
             const state = await tmux('display-message', '-p', '-t', 'main', '#{pane_dead} #{pane_dead_status}')
-            return /^1 (\d+)/.exec(state)?.[1]
+            const status = /^1 (\d+)/.exec(state)?.[1]
+            // tmux 3.3 sometimes misses the end of a child; any other child's end makes it look again.
+            if (status === undefined && state.startsWith('1')) await tmux('run-shell', 'true')
+            return status
           },
           patience,
         ),
