@@ -31,6 +31,7 @@ const question: AuthorizeInput = {
   node: 'db-box',
   login: null,
   address: '127.0.0.1',
+  proof: { sessionId: new Uint8Array(), request: new Uint8Array(), signature: new Uint8Array() },
 }
 
 function controlThat(overrides: Partial<ControlPlane>): ControlPlane {

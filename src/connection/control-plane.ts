@@ -16,6 +16,17 @@ export interface AuthorizeInput {
   readonly login: string | null
   /** Peer address, without port */
   readonly address: string
+  /** What the control side verifies all the above by, as far as a client can sign it */
+  readonly proof: SignInProof
+}
+
+/** A client's signed USERAUTH_REQUEST (RFC 4252 section 7); certificate, algorithm and user name stand in it. */
+export interface SignInProof {
+  /** The connection's session id (RFC 4253 section 7.2) */
+  readonly sessionId: Uint8Array
+  /** The request without its signature */
+  readonly request: Uint8Array
+  readonly signature: Uint8Array
 }
 
 export type AuthorizeAnswer =

@@ -43,6 +43,7 @@ const controlOver = (snapshot: Snapshot): LocalControlPlane =>
     reportAuthFailure: () => {},
     recordingsDir: '/var/lib/sallyport/recordings',
     offlineGraceMs: 60_000,
+    checkSignIn: () => null,
     checkRow: (ref) => rowTrouble(store.database, ref),
     clock: store.clock,
     log: silentLog,
@@ -57,6 +58,7 @@ const ask = (changes: Partial<AuthorizeInput> = {}): AuthorizeInput => ({
   node: 'db-box',
   login: null,
   address: '127.0.0.1',
+  proof: { sessionId: new Uint8Array(), request: new Uint8Array(), signature: new Uint8Array() },
   ...changes,
 })
 

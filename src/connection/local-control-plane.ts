@@ -44,6 +44,8 @@ export interface LocalControlPlaneOptions {
   readonly reportAuthFailure: (failure: { address: string; code: string }) => void
   readonly recordingsDir: string
   readonly offlineGraceMs: number
+  /** Why a client is not who a worker says (sign-in-proof.ts); null when it is proven */
+  readonly checkSignIn: (input: AuthorizeInput) => string | null
   /** Why a row is not what its event says (audit/check-row.ts) */
   readonly checkRow: (ref: RowRef) => Promise<string | null>
   readonly clock: Clock
@@ -102,7 +104,8 @@ export class LocalControlPlane implements ControlPlane {
   async authorize(input: AuthorizeInput): Promise<AuthorizeAnswer> {
     if (this.#closing) return refuse('shutting_down', ['sallyport: the proxy is stopping; try again in a moment'])
     try {
-      return await this.#authorizeFresh(input)
+      const unproven = this.#options.checkSignIn(input)
+      return unproven === null ? await this.#authorizeFresh(input) : this.#refuseUnproven(input, unproven)
     } catch (error) {
       const code = error instanceof Refused ? error.code : 'store_unavailable'
       this.#options.log.error({ err: error instanceof Error ? error.message : String(error), code }, 'authorize failed')
@@ -111,6 +114,13 @@ export class LocalControlPlane implements ControlPlane {
         '  Try again later, or tell the operators: sallyctl status',
       ])
     }
+  }
+
+  /** The worker has judged the same: either its clock or authorities differ for a moment, or it is not to be believed. */
+  #refuseUnproven({ address, userId }: AuthorizeInput, why: string): AuthorizeAnswer {
+    this.#options.log.error({ why, address, user: userId }, 'a relay worker named a client that is not proven')
+    this.#options.reportAuthFailure({ address, code: why })
+    return refuse('not_signed_in', ['sallyport: who you are could not be proven', '  run: sally login'])
   }
 
   async mint(input: MintInput): Promise<{ certificate: Uint8Array }> {

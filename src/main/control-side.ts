@@ -3,6 +3,7 @@ import { Sweeper } from '../access/sweeper.ts'
 import { AuthFailures } from '../audit/auth-failures.ts'
 import { rowTrouble } from '../audit/check-row.ts'
 import { LocalControlPlane } from '../connection/local-control-plane.ts'
+import { SignInProofs } from '../connection/sign-in-proof.ts'
 import { closeOrphanSession, closeOrphanSessions } from '../connection/orphan-sessions.ts'
 import type { Clock, Timer } from '../foundation/clock.ts'
 import type { Config } from '../foundation/config.ts'
@@ -52,6 +53,7 @@ export async function openControlSide(
 
   await prepareRecordingsFolder(recordingsDir)
   const failures = new AuthFailures(deeds, clock, log)
+  const signIns = new SignInProofs({ authorities: () => authorities.trustedBlobs('user-ssh'), clock })
   const control = new LocalControlPlane({
     deeds,
     snapshot,
@@ -60,6 +62,7 @@ export async function openControlSide(
     reportAuthFailure: (failure) => failures.report(failure),
     recordingsDir,
     offlineGraceMs: config.offlineGraceMs,
+    checkSignIn: (input) => signIns.trouble(input),
     checkRow: (ref) => rowTrouble(database, ref),
     clock,
     log,

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../foundation/clock.ts'
+import type { SignInProof } from '../../control-plane.ts'
 import type { InboundPacket, SshLeg } from './ssh-leg.ts'
 import {
   isSignedByHolder,
@@ -28,6 +29,8 @@ const MOST_LATE_REQUESTS = 16
 /** Who is at the other end, by the request whose signature was right. */
 export interface ProvenClient {
   readonly user: CertifiedUser
+  /** By which others can verify it */
+  readonly proof: SignInProof
   /** As sent; what it means is not looked at before the proof. */
   readonly userName: string
   /** Judges the certificate again, with the authorities and the time of now. */
@@ -117,7 +120,13 @@ export class ClientSide {
     this.#stage = 'identified'
     const { user } = verdict
     const isStillValid = (): boolean => this.#judge({ algorithm: request.algorithm, key: user.blob }).kind === 'valid'
-    const client = { user, userName: request.user, isStillValid }
+    // Copies: the request's bytes are gone after this call.
+    const proof = {
+      sessionId: Buffer.from(this.#options.leg.sessionId),
+      request: Buffer.from(request.signedPart),
+      signature: Buffer.from(signature),
+    }
+    const client = { user, proof, userName: request.user, isStillValid }
     this.#options.onIdentified({ kind: verdict.kind === 'valid' ? 'proven' : 'expired', client })
   }
 

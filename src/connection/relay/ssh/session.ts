@@ -174,6 +174,7 @@ export class SshSession {
       node: target.node,
       login: target.login,
       address: this.#client.peerAddress,
+      proof: client.proof,
     }
     try {
       return await this.#world.control.authorize(input)

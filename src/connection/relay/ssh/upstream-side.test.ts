@@ -52,6 +52,7 @@ class Scene {
       node: 'box',
       login: null,
       address: '192.0.2.1',
+      proof: { sessionId: new Uint8Array(), request: new Uint8Array(), signature: new Uint8Array() },
     })
     if (!answer.ok) throw new Error('refused')
     return this.control.authorizationOf(answer.facts)
