@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The ProxyCommand of `ssh root@db-box`: says in one line which node is meant, then passes bytes on. It starts before
 // every such connection, so it imports node:net alone.
-//   proxy-command HOST PORT NODE LOGIN
+//   proxy-command HOST PORT NODE [LOGIN]      LOGIN: as configurations of earlier versions give it
 import { createConnection } from 'node:net'
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/
@@ -13,10 +13,10 @@ function fail(message: string): never {
   process.exit(255)
 }
 
-const [host = '', port = '', rawNode = '', login = ''] = process.argv.slice(2)
+const [host = '', port = '', rawNode = '', login] = process.argv.slice(2)
 const node = rawNode.toLowerCase()
 if (!NAME.test(node)) fail('that is not the name of a node')
-if (!LOGIN.test(login)) fail('a login is 1 to 64 of A-Z a-z 0-9 _ . -')
+if (login !== undefined && !LOGIN.test(login)) fail('a login is 1 to 64 of A-Z a-z 0-9 _ . -')
 
 const socket = createConnection({ host, port: Number(port), noDelay: true })
 socket.on('error', (error) => fail(`the proxy does not answer: ${error.message}`))

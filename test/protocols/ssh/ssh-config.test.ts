@@ -76,7 +76,7 @@ test('each node has its three blocks, in this order', () => {
       IdentitiesOnly yes
       PreferredAuthentications publickey
     Match originalhost db-box !user "+db-box"
-      ProxyCommand /usr/bin/node '/opt/it is/proxy-command.mjs' proxy.example 3022 %n %r
+      ProxyCommand /usr/bin/node '/opt/it is/proxy-command.mjs' proxy.example 3022 db-box
       HostKeyAlias sallyport
       UserKnownHostsFile "/home/a/known_hosts"
       GlobalKnownHostsFile /dev/null
@@ -109,10 +109,19 @@ test('`ssh root@node` keeps its user name and goes through the helper, with no H
     const found = settings(writeConfig(), ...args)
     expect(found.get('user')).toEqual(['root'])
     expect(found.get('hostname')).toEqual(['db-box'])
-    expect(found.get('proxycommand')?.[0]).toMatch(/proxy-command\.ts proxy\.example 3022 %n %r$/)
+    expect(found.get('proxycommand')?.[0]).toMatch(/proxy-command\.ts proxy\.example 3022 db-box$/)
+    expect(found.get('proxycommand')?.[0]).not.toContain('%')
     expect(found.get('hostkeyalias')).toEqual(['sallyport'])
     expect(found.get('identitiesonly')).toEqual(['yes'])
   }
+})
+
+test('a user name that a repository or a link brings along never reaches the shell', () => {
+  const text = renderSshConfig({
+    ...{ proxy: PROXY, user: 'alice', nodes: ['db-box'], proxyCommand: ['node', 'helper'] },
+    files: { identity: '/id', certificate: '/id-cert.pub', knownHosts: '/known_hosts' },
+  })
+  expect(text).not.toMatch(/%[a-zA-Z]/)
 })
 
 test('what stands below in the same file does not override it, and other hosts know nothing of it', () => {
@@ -142,7 +151,7 @@ test('the helper names the node, passes bytes both ways and ends with the connec
       socket.once('data', (more) => socket.end(`you said ${more.toString()}`))
     })
   })
-  const args = [HELPER, '127.0.0.1', String(proxy.port), 'DB-Box', 'root']
+  const args = [HELPER, '127.0.0.1', String(proxy.port), 'DB-Box']
   const result = await run(process.execPath, args, { input: 'SSH-2.0-client\r\n' })
   expect(heads[0]).toMatch(/^CONNECT db-box:22 HTTP\/1\.1\r\n(?:[^\r\n]+\r\n)*\r\n$/)
   expect(result.stdout).toBe('SSH-2.0-proxy\r\nyou said SSH-2.0-client\r\n')

@@ -11,7 +11,7 @@ export interface SshConfigFacts {
   readonly user: string
   readonly nodes: readonly string[]
   readonly files: { readonly identity: string; readonly certificate: string; readonly knownHosts: string }
-  /** Program and first arguments; `HOST PORT %n %r` is added. */
+  /** Program and first arguments; `HOST PORT NODE` is added. */
   readonly proxyCommand: readonly string[]
 }
 
@@ -39,7 +39,9 @@ export function renderSshConfig(facts: SshConfigFacts): string {
       `  Port ${proxy.port}`,
       ...common.map((line) => `  ${line}`),
       `Match originalhost ${name} !user "+${name}"`,
-      `  ProxyCommand ${helper} %n %r`,
+      // The node by name and no %r: what stands behind a token reaches the person's shell as somebody else wrote it
+      // (CVE-2023-51385, `ssh://$(x)@db-box` in a repository's submodules).
+      `  ProxyCommand ${helper} ${name}`,
       ...common.map((line) => `  ${line}`),
     ].join('\n')
   })
