@@ -53,12 +53,11 @@ export function callRoute(app: FastifyInstance, name: RouteName, listening: List
     onRequest: async (request) => {
       checkContractVersion(request, route)
       if (!listening.local) checkOrigin(request, route, options.origins)
-      const caller = await identify(request, route, listening)
-      await checkAccess(route.access, caller, options.mayOperate)
-      callers.set(request, caller)
+      callers.set(request, await admit(request, route, listening))
     },
     handler: async (request, reply) => {
-      const caller = callers.get(request)
+      // A body may take its time: who was signed in when it began may not be when it is there.
+      const caller = request.body === undefined ? callers.get(request) : await admit(request, route, listening)
       const handler = options.handlers[name] as Handler<RouteName> | undefined
       if (!caller || !handler) throw new Refused('not_found', 'this daemon does not serve that route')
       return await withDeadline(request, reply, listening, async (signal) => {
@@ -97,6 +96,12 @@ function checkOrigin(request: FastifyRequest, route: Route, origins: readonly st
   const { origin } = request.headers
   if (route.method === 'GET' || origin === undefined) return
   if (!origins.includes(origin)) throw new Refused('not_allowed', 'calls from that web page are refused')
+}
+
+async function admit(request: FastifyRequest, route: Route, listening: Listening): Promise<Caller> {
+  const caller = await identify(request, route, listening)
+  await checkAccess(route.access, caller, listening.options.mayOperate)
+  return caller
 }
 
 async function identify(request: FastifyRequest, route: Route, listening: Listening): Promise<Caller> {

@@ -160,6 +160,26 @@ describe('who calls', () => {
   })
 })
 
+test('whose sign-in ends while the body is still on its way is not let in', async () => {
+  const asked: string[] = []
+  let calls = 0
+  await start({
+    handlers: {
+      stepUp: async () => {
+        asked.push('stepUp')
+        return { token: 't' }
+      },
+    },
+    authenticate: async () => {
+      if (++calls > 1) throw new Refused('login_ended', 'this sign-in has ended')
+      return { loginId: 'lgn_1', user: { id: 'usr_1', name: 'alice' }, secondFactorAt: null, hasSecondFactor: false }
+    },
+  })
+  const body = { action: 'a'.repeat(64), code: '123456' }
+  const answer = await rawCall(open, { method: 'POST', path: '/v1/step-up', token: TOKEN, body })
+  expect([answer.json.error?.code, asked]).toEqual(['login_ended', []])
+})
+
 describe('what is sent', () => {
   test('a refusal tells code, text, hint and details', async () => {
     await start({ handlers: seen([]) })
