@@ -33,11 +33,14 @@ export class RelayWorkers {
   readonly #options: RelayWorkersOptions
   readonly #running = new Map<number, RunningWorker>()
   #beat: Timer | null = null
+  /** Known once the first worker listens: with port 0 a later worker must come back to the same one. */
+  #port: number
   #stopping = false
   #crashes = 0
 
   constructor(options: RelayWorkersOptions) {
     this.#options = options
+    this.#port = options.listen.port
     // The kernel spreads connections over the workers: this process never touches one.
     cluster.schedulingPolicy = cluster.SCHED_NONE
     cluster.setupPrimary({ exec: options.entry, args: ['relay-worker', options.logLevel], serialization: 'advanced' })
@@ -47,7 +50,7 @@ export class RelayWorkers {
   async start(): Promise<number> {
     const ports = await Promise.all(Array.from({ length: this.#options.count }, () => this.#fork()))
     this.#sendBeats()
-    return ports[0] ?? this.#options.listen.port
+    return ports[0] ?? this.#port
   }
 
   /** Live sessions are told and closed within `graceMs`; resolves when every worker has gone. */
@@ -88,7 +91,10 @@ export class RelayWorkers {
       worker.once('exit', (code) => reject(new Error(`a relay worker ended at its start with code ${code}`)))
       worker.on('message', (message: ToControl) => {
         if (message.kind === 'ready') this.#sendSettings(worker)
-        if (message.kind === 'listening') resolve(message.port)
+        if (message.kind === 'listening') {
+          this.#port = message.port
+          resolve(message.port)
+        }
         for (const handler of messages) handler(message)
       })
     })
@@ -114,7 +120,8 @@ export class RelayWorkers {
   }
 
   #sendSettings(worker: Worker): void {
-    this.#send(worker, { kind: 'settings', settings: this.#options.settings(), listen: this.#options.listen })
+    const listen = { host: this.#options.listen.host, port: this.#port }
+    this.#send(worker, { kind: 'settings', settings: this.#options.settings(), listen })
   }
 
   #sendBeats(): void {
