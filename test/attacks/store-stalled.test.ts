@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ApiError } from '../../src/contract/api-error.ts'
-import { FaultHouse, NODE } from '../support/fault-house.ts'
+import { NODE, startFaultHouse, type FaultHouse } from '../support/fault-house.ts'
 import type { RunningProgram } from '../support/run.ts'
 import { until } from '../support/until.ts'
 
@@ -10,13 +10,13 @@ const STALL_MS = 2000
 
 let house: FaultHouse
 beforeEach(async () => {
-  house = await FaultHouse.start()
+  house = await startFaultHouse()
 })
-afterEach(() => house.stop())
+afterEach(() => house.sallyport.stop())
 
 /** A shell at its prompt; what is typed comes back as echo only, since `cat` repeats whole lines alone. */
 async function openShell(): Promise<RunningProgram> {
-  const shell = house.ssh(['-tt', NODE])
+  const shell = house.alice.start('ssh', '-tt', NODE)
   shell.write("stty -icanon; PS1='' exec cat >/dev/null; \r")
   shell.write('before')
   await shell.prints(/before$/)
@@ -60,16 +60,14 @@ async function duringStall(stall: () => () => void): Promise<Stalled> {
 
 function addRole(name: string): Promise<string> {
   const document = { kind: 'role', version: 'v1', metadata: { name }, spec: { allow: {} } }
-  return house
-    .admin((api) => api.createDocument({ body: { document } }))
-    .then(
-      () => 'stored',
-      (error: unknown) => (error instanceof ApiError ? error.code : String(error)),
-    )
+  return house.sallyport.api.createDocument({ body: { document } }).then(
+    () => 'stored',
+    (error: unknown) => (error instanceof ApiError ? error.code : String(error)),
+  )
 }
 
 test("keys echo in an open shell while another process holds the database's write lock", async () => {
-  const other = new DatabaseSync(house.layout.database)
+  const other = new DatabaseSync(house.sallyport.database)
   try {
     const { events, deed } = await duringStall(() => {
       other.exec('BEGIN IMMEDIATE')
@@ -86,8 +84,8 @@ test("keys echo in an open shell while another process holds the database's writ
 
 test('keys echo in an open shell while the control process stands still', async () => {
   const { events, deed } = await duringStall(() => {
-    process.kill(house.controlPid, 'SIGSTOP')
-    return () => process.kill(house.controlPid, 'SIGCONT')
+    process.kill(house.sallyport.pid, 'SIGSTOP')
+    return () => process.kill(house.sallyport.pid, 'SIGCONT')
   })
   expect(events).toEqual(['ten keys echoed', 'ten more keys echoed', 'the stall ends', 'the deed is answered'])
   expect(deed).toBe('stored')
