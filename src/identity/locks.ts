@@ -11,7 +11,8 @@ import { newId } from '../foundation/ids.ts'
 import type { Doer, StoreParts } from './doer.ts'
 
 type LockRow = Omit<LocksTable, 'event_id'>
-const LockOrder = z.object({
+/** The spilled order `lock.add`. */
+export const LockOrder = z.object({
   lock: z.object({
     id: z.string(),
     target_kind: z.enum(LOCK_TARGETS),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ORDERS } from '../access/end/take-back.ts'
 import type { SpilledOrder } from '../audit/deed.ts'
+import { LockOrder } from '../identity/locks.ts'
 import type { Snapshot } from '../grants/snapshot.ts'
 
 const TakeBack = z.object({
@@ -9,19 +10,6 @@ const TakeBack = z.object({
   comment: z.string().nullable(),
 })
 const EndLogins = z.object({ ids: z.array(z.string()) })
-const AddLock = z.object({
-  lock: z.object({
-    id: z.string(),
-    target_kind: z.enum(['user', 'role', 'request', 'login', 'node']),
-    target_id: z.string(),
-    target_name: z.string(),
-    message: z.string(),
-    created_by: z.string(),
-    created_at: z.number(),
-    expires_at: z.number().nullable(),
-    removed_at: z.number().nullable(),
-  }),
-})
 
 /**
  * After a start on a store that still cannot write: what earlier orders took away in the memory of a process that is gone is
@@ -33,5 +21,5 @@ export function takeWaitingAway(snapshot: Snapshot, { name, input }: SpilledOrde
     snapshot.takeAway({ kind: 'grant', id: grantId, reason: ORDERS[name], by: actor.name, comment: comment ?? '' }, now)
   }
   if (name === 'login.end') for (const id of EndLogins.parse(input).ids) snapshot.takeAway({ kind: 'login', id }, now)
-  if (name === 'lock.add') snapshot.takeAway({ kind: 'lock', lock: AddLock.parse(input).lock }, now)
+  if (name === 'lock.add') snapshot.takeAway({ kind: 'lock', lock: LockOrder.parse(input).lock }, now)
 }
