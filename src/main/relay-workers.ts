@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import { BEAT_MS, type ControlPlane, type WorkerSettings } from '../connection/control-plane.ts'
+import { WorkerShare } from '../connection/worker-share.ts'
 import { serveControlPlane, type Port, type ToControl, type ToWorker } from '../connection/control-plane-ipc.ts'
 import { sleep, type Clock, type Timer } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
@@ -24,7 +25,7 @@ export interface RelayWorkersOptions {
 
 interface RunningWorker {
   readonly worker: Worker
-  readonly sessions: Set<string>
+  readonly share: WorkerShare
   readonly startedAt: number
 }
 
@@ -77,7 +78,8 @@ export class RelayWorkers {
 
   #fork(): Promise<number> {
     const worker = cluster.fork()
-    const running: RunningWorker = { worker, sessions: new Set(), startedAt: this.#options.clock.monotonic() }
+    const share = new WorkerShare(this.#options.control, (id) => this.#closeOrphan(id))
+    const running: RunningWorker = { worker, share, startedAt: this.#options.clock.monotonic() }
     this.#running.set(worker.id, running)
     const messages = new Set<(message: ToControl) => void>()
     const port: Port<ToWorker, ToControl> = {
@@ -85,7 +87,7 @@ export class RelayWorkers {
       onMessage: (handler) => void messages.add(handler),
       onClose: (handler) => void worker.once('exit', handler),
     }
-    serveControlPlane(port, rememberSessions(this.#options.control, running.sessions))
+    serveControlPlane(port, share)
     worker.once('exit', (code, signal) => this.#onExit(running, code, signal))
     return new Promise((resolve, reject) => {
       worker.once('exit', (code) => reject(new Error(`a relay worker ended at its start with code ${code}`)))
@@ -101,15 +103,11 @@ export class RelayWorkers {
   }
 
   #onExit(running: RunningWorker, code: number | null, signal: string | null): void {
-    const { log, clock, closeOrphan } = this.#options
+    const { log, clock } = this.#options
     this.#running.delete(running.worker.id)
-    for (const id of running.sessions) {
-      closeOrphan(id).catch((error: unknown) =>
-        log.error({ session: id, err: String(error) }, 'orphan session not closed'),
-      )
-    }
+    running.share.gone()
     if (this.#stopping) return
-    log.error({ code, signal, sessions: running.sessions.size }, 'a relay worker died; its sessions are over')
+    log.error({ code, signal, sessions: running.share.size }, 'a relay worker died; its sessions are over')
     const longRun = clock.monotonic() - running.startedAt > 60_000
     this.#crashes = longRun ? 0 : this.#crashes + 1
     const wait = Math.min(RESTART_FIRST_MS * 2 ** this.#crashes, RESTART_LONGEST_MS)
@@ -117,6 +115,13 @@ export class RelayWorkers {
       if (!this.#stopping)
         this.#fork().catch((error: unknown) => log.error({ err: String(error) }, 'no new relay worker'))
     })
+  }
+
+  #closeOrphan(sessionId: string): void {
+    const { log, closeOrphan } = this.#options
+    closeOrphan(sessionId).catch((error: unknown) =>
+      log.error({ session: sessionId, err: String(error) }, 'orphan session not closed'),
+    )
   }
 
   #sendSettings(worker: Worker): void {
@@ -134,27 +139,5 @@ export class RelayWorkers {
   #send(worker: Worker, message: ToWorker): void {
     if (worker.isConnected())
       worker.send(message, (error) => error && this.#options.log.debug({ err: error.message }, 'worker gone'))
-  }
-}
-
-/** The same control plane, noting which sessions are this worker's. */
-function rememberSessions(control: ControlPlane, sessions: Set<string>): ControlPlane {
-  return {
-    async authorize(input) {
-      const answer = await control.authorize(input)
-      if (answer.ok) sessions.add(answer.facts.sessionId)
-      return answer
-    },
-    async endSession(sessionId, end) {
-      await control.endSession(sessionId, end)
-      sessions.delete(sessionId)
-    },
-    mint: (input) => control.mint(input),
-    startUse: (sessionId) => control.startUse(sessionId),
-    watchEnd: (sessionId, onNotice) => control.watchEnd(sessionId, onNotice),
-    append: (sessionId, event) => control.append(sessionId, event),
-    reportHeads: (heads) => control.reportHeads(heads),
-    reportAuthFailure: (failure) => control.reportAuthFailure(failure),
-    silentFor: () => 0,
   }
 }
