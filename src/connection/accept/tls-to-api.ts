@@ -5,6 +5,8 @@ import type { Log } from '../../foundation/log.ts'
 import type { Arrival } from './listener.ts'
 
 const HANDSHAKE_DEADLINE_MS = 10_000
+/** The API keeps idle connections for a minute: one address must not fill the port with them. An office behind NAT fits. */
+const MOST_PER_ADDRESS = 256
 
 /**
  * Ends TLS here and passes the clear bytes to the API's Unix socket, behind one line `PEER address port`. No tickets and no
@@ -15,6 +17,7 @@ export class TlsToApi {
   readonly #log: Log
   #context: SecureContext | null = null
   #apiSocket = ''
+  readonly #open = new Map<string, number>()
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock
@@ -31,10 +34,13 @@ export class TlsToApi {
   }
 
   serve(arrival: Arrival): void {
-    if (!this.#context) {
+    const open = this.#open.get(arrival.address) ?? 0
+    if (!this.#context || open >= MOST_PER_ADDRESS) {
       arrival.socket.destroy()
       return
     }
+    this.#open.set(arrival.address, open + 1)
+    arrival.socket.once('close', () => this.#closed(arrival.address))
     const secure = new TLSSocket(arrival.socket, {
       isServer: true,
       secureContext: this.#context,
@@ -47,6 +53,12 @@ export class TlsToApi {
       deadline.cancel()
       this.#passOn(arrival, secure)
     })
+  }
+
+  #closed(address: string): void {
+    const open = (this.#open.get(address) ?? 1) - 1
+    if (open > 0) this.#open.set(address, open)
+    else this.#open.delete(address)
   }
 
   #passOn(arrival: Arrival, secure: TLSSocket): void {
