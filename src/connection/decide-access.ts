@@ -101,12 +101,11 @@ function identify(
 ): Refusal | { readonly user: UserFacts; readonly login: LoginSessionsTable } {
   const login = view.login(question.loginSessionId)
   const user = view.user(question.userId)
-  const signIn = 'run: sally login'
   if (!login || !user || login.user_id !== user.id || login.key_fingerprint !== question.keyFingerprint) {
-    return refusal('login_ended', 'this login session is not known any more', signIn)
+    return signInAgain('this login session is not known any more')
   }
-  if (login.ended_at !== null) return refusal('login_ended', 'your login session was ended', signIn)
-  if (login.expires_at <= now) return refusal('login_ended', 'your login session has expired', signIn)
+  if (login.ended_at !== null) return signInAgain('your login session was ended')
+  if (login.expires_at <= now) return signInAgain('your login session has expired')
   if (user.disabled) return refusal('user_disabled', `the account ${user.name} is disabled`)
   const userLock = view.lockOn('user', user.id, now)
   if (userLock) return refusal('locked', lockText(`the account ${user.name} is locked`, userLock.message))
@@ -114,6 +113,12 @@ function identify(
   if (loginLock) return refusal('locked', lockText('this login session is locked', loginLock.message))
   return { user, login }
 }
+
+/** What helps is said on a live terminal, too, which is shown one line alone. */
+const signInAgain = (why: string): Refusal => ({
+  ...refusal('login_ended', why, 'run: sally login'),
+  ended: `${why}; run: sally login`,
+})
 
 const lockText = (text: string, message: string): string => (message === '' ? text : `${text}: ${message}`)
 
