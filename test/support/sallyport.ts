@@ -81,6 +81,7 @@ export class Sallyport implements AsyncDisposable {
   readonly #nodes = new Map<string, Sshd>()
   readonly #invitations = new Map<string, Invitation>()
   readonly #accounts = new Map<string, Account>()
+  readonly #strangers: Account[] = []
   #running: Running | null = null
   #admin: OpenTransport | null = null
   #port = 0
@@ -239,7 +240,10 @@ export class Sallyport implements AsyncDisposable {
 
   /** An account that has not signed in: its programs and an empty SALLY_HOME. */
   stranger(name: string): Account {
-    return openAccount({ name, home: join(this.folder, 'accounts', `${name}-stranger`), programs: this.programs })
+    const home = join(this.folder, 'accounts', `${name}-stranger`)
+    const account = openAccount({ name, home, programs: this.programs })
+    this.#strangers.push(account)
+    return account
   }
 
   #invitation(name: string): Invitation {
@@ -364,7 +368,7 @@ export class Sallyport implements AsyncDisposable {
       clearTimeout(late)
     }
     this.#forgetRun()
-    await Promise.all([...this.#accounts.values()].map((account) => account.close()))
+    await Promise.all([...this.#accounts.values(), ...this.#strangers].map((account) => account.close()))
     await Promise.all([...this.#nodes.values()].map((sshd) => sshd.stop()))
     this.#nodes.clear()
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })
