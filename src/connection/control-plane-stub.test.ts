@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { ManualClock } from '../../test/support/manual-clock.ts'
 import type { AuthorizationFacts } from './authorization.ts'
-import type { AuthorizeInput, ControlPlane, EndNotice } from './control-plane.ts'
+import type { AuthorizeAnswer, AuthorizeInput, ControlPlane, EndNotice } from './control-plane.ts'
 import { serveControlPlane, type Port, type ToControl, type ToWorker } from './control-plane-ipc.ts'
 import { ControlPlaneStub } from './control-plane-stub.ts'
 
@@ -139,6 +139,22 @@ test('only facts that came as a yes become an authorization, and only once', asy
   expect(() => stub.authorizationOf({ ...answer.facts })).toThrow('did not say yes')
   expect(stub.authorizationOf(answer.facts).spend()).toBe(answer.facts)
   expect(() => stub.authorizationOf(answer.facts)).toThrow('did not say yes')
+})
+
+test('a yes that comes after its deadline is ended, because nobody waits for it', async () => {
+  const { worker, control } = portPair()
+  const clock = new ManualClock()
+  const stub = new ControlPlaneStub(worker, clock)
+  const late = Promise.withResolvers<AuthorizeAnswer>()
+  const ended: string[] = []
+  const endSession = (id: string): Promise<void> => Promise.resolve(void ended.push(id))
+  serveControlPlane(control, controlThat({ authorize: () => late.promise, endSession }))
+  const asked = stub.authorize(question)
+  await settle()
+  clock.advance(30_000)
+  await expect(asked).rejects.toThrow('did not answer authorize')
+  late.resolve({ ok: true, facts: { id: 'azn_1', sessionId: 'ses_1' } as AuthorizationFacts })
+  await expect.poll(() => ended).toEqual(['ses_1'])
 })
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

@@ -111,10 +111,19 @@ export class ControlPlaneStub implements ControlPlane {
     this.#lastHeard = this.#clock.monotonic()
     if (message.kind === 'answer') {
       const call = this.#pending.get(message.id)
-      if (message.ok) call?.resolve(message.value)
+      if (message.ok && !call) this.#endUnwanted(message.value)
+      else if (message.ok) call?.resolve(message.value)
       else call?.reject(new Error(message.message))
     }
     if (message.kind === 'notice') this.#watches.get(message.notice.sessionId)?.(message.notice)
+  }
+
+  /** A yes that came after its deadline: nobody waits for that session any more, and it must not stay open. */
+  #endUnwanted(answer: unknown): void {
+    const { facts } = (answer ?? {}) as { readonly facts?: AuthorizationFacts }
+    if (!facts) return
+    const end = { reason: 'authorized_too_late', head: null, complete: false, contents: [] }
+    this.#callAndForget('endSession', { sessionId: facts.sessionId, end })
   }
 
   #close(): void {
