@@ -27,6 +27,9 @@ interface RunningWorker {
   readonly worker: Worker
   readonly share: WorkerShare
   readonly startedAt: number
+  /** What it was told to listen on; 0: any port. Null: nothing yet */
+  asked: number | null
+  listens: boolean
 }
 
 /** Keeps the relay workers running. They share one listening socket; a crash costs only the sessions of its worker. */
@@ -34,7 +37,7 @@ export class RelayWorkers {
   readonly #options: RelayWorkersOptions
   readonly #running = new Map<number, RunningWorker>()
   #beat: Timer | null = null
-  /** Known once the first worker listens: with port 0 a later worker must come back to the same one. */
+  /** Known once the first worker listens: where port 0 was asked for, it stays what it was */
   #port: number
   #stopping = false
   #crashes = 0
@@ -69,7 +72,7 @@ export class RelayWorkers {
   }
 
   refreshSettings(): void {
-    for (const { worker } of this.#running.values()) this.#sendSettings(worker)
+    for (const running of this.#running.values()) this.#sendSettings(running)
   }
 
   pids(): readonly number[] {
@@ -79,7 +82,8 @@ export class RelayWorkers {
   #fork(): Promise<number> {
     const worker = cluster.fork()
     const share = new WorkerShare(this.#options.control, (id) => this.#closeOrphan(id))
-    const running: RunningWorker = { worker, share, startedAt: this.#options.clock.monotonic() }
+    const startedAt = this.#options.clock.monotonic()
+    const running: RunningWorker = { worker, share, startedAt, asked: null, listens: false }
     this.#running.set(worker.id, running)
     const messages = new Set<(message: ToControl) => void>()
     const port: Port<ToWorker, ToControl> = {
@@ -92,8 +96,9 @@ export class RelayWorkers {
     return new Promise((resolve, reject) => {
       worker.once('exit', (code) => reject(new Error(`a relay worker ended at its start with code ${code}`)))
       worker.on('message', (message: ToControl) => {
-        if (message.kind === 'ready') this.#sendSettings(worker)
+        if (message.kind === 'ready') this.#sendSettings(running)
         if (message.kind === 'listening') {
+          running.listens = true
           this.#port = message.port
           resolve(message.port)
         }
@@ -124,9 +129,16 @@ export class RelayWorkers {
     )
   }
 
-  #sendSettings(worker: Worker): void {
-    const listen = { host: this.#options.listen.host, port: this.#port }
-    this.#send(worker, { kind: 'settings', settings: this.#options.settings(), listen })
+  #sendSettings(running: RunningWorker): void {
+    running.asked ??= this.#portToAsk()
+    const listen = { host: this.#options.listen.host, port: running.asked }
+    this.#send(running.worker, { kind: 'settings', settings: this.#options.settings(), listen })
+  }
+
+  /** Workers share a socket when they ask for the same port, 0 included; the last of them takes it along. */
+  #portToAsk(): number {
+    const other = [...this.#running.values()].find(({ listens }) => listens)
+    return other?.asked ?? this.#port
   }
 
   #sendBeats(): void {
