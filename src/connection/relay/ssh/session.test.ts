@@ -138,7 +138,7 @@ class Scene {
 
   /** Key pairs are made off the main thread, so promises alone are not enough. */
   async turn(): Promise<void> {
-    for (let i = 0; i < 100 && !this.isDone; i++) {
+    for (let i = 0; i < 5000 && !this.isDone; i++) {
       await settled()
       await new Promise((resolve) => setImmediate(resolve))
       if (this.target.sent.length > 0 || this.client.disconnected) break
