@@ -61,9 +61,12 @@ type Refusal = Extract<AccessDecision, { ok: false }>
 const refusal = (code: RefusalCode, ended: string, ...more: string[]): Refusal => ({
   ok: false,
   code,
-  lines: [`sallyport: ${ended}`, ...more].slice(0, 10),
-  ended,
+  lines: [`sallyport: ${ended}`, ...more].slice(0, 10).map(oneLine),
+  ended: oneLine(ended),
 })
+
+/** Words that a person wrote (why a lock, why revoked) get no line of their own, which could pass for ours. */
+const oneLine = (text: string): string => text.replace(/[\r\n\v\f\u0085\u2028\u2029]+/g, ' ')
 
 export function decideAccess(view: Snapshot, question: AccessQuestion, now: number): AccessDecision {
   const who = identify(view, question, now)
