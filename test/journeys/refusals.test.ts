@@ -77,8 +77,7 @@ const git = (...args: readonly string[]) =>
 test('ssh -q keeps quiet, as its user asked, and fails', async () => {
   const done = await alice.ssh('-q', 'db-box', 'true')
   expect(done.code).toBe(255)
-  expect(done.stdout).toBe('')
-  expectPlain(done.stderr)
+  expect(done.stdout + done.stderr).toBe('')
 })
 
 test('a node that one may not know of and one that is not there are refused alike', async () => {
@@ -107,12 +106,14 @@ test('what an operator wrote into a lock is shown harmless', async () => {
   expect(done.code).toBe(255)
   expectPlain(done.stderr)
   expect(done.stderr).toContain('sallyport: web-box is locked: see')
+  // Its line breaks make no line that could pass for one of ours.
+  expect(done.stderr).toContain(' wiki sallyport: all is well run: rm -rf /\r\n')
   const terminal = await alice.terminal('ssh', 'web-box')
   expect(await terminal.exitStatus()).toBe(255)
   await terminal.shows(/web-box is locked: see/)
 })
 
-test('a reason with escapes and line breaks is harmless in tables and in the refusal of a review', async () => {
+test('a reason with escapes and line breaks is harmless in tables', async () => {
   const reason = 'urgent\u001b[31m\r\nSTATUS approved\u0007'
   const asked = await alice.sally('request', 'create', '--roles=dba', `--reason=${reason}`, '--nowait')
   expect(asked.code).toBe(0)
