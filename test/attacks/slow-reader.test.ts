@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { NODE, startFaultHouse, type FaultHouse } from '../support/fault-house.ts'
+import { NODE, relayWorkers, startFaultHouse, type FaultHouse } from '../support/fault-house.ts'
 import { until } from '../support/until.ts'
 
 const MIB = 1024 * 1024
@@ -18,7 +18,7 @@ afterEach(() => house.sallyport.stop())
 
 /** Bytes of memory of the relay worker. */
 function resident(): number {
-  const [pid] = house.sallyport.workerPids()
+  const [pid] = relayWorkers(house.sallyport)
   const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
   return Number(kilobytes) * 1024
 }

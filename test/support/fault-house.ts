@@ -1,6 +1,6 @@
 // A daemon that is going to be broken: two nodes (one sshd), alice who reaches `box`, and what faults need.
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { openProfiles } from '../../src/cli/shared/profile.ts'
 import { proxyTransport } from '../../src/cli/shared/proxy-transport.ts'
@@ -55,6 +55,17 @@ export async function startFaultHouse({ roleOptions, ...options }: FaultHouseOpt
 export async function addReviewer(sallyport: Sallyport, name = 'bob'): Promise<Account> {
   await sallyport.user(name, ['reviewer'])
   return sallyport.signIn(name)
+}
+
+/** Relay workers that run now; the control process may have other children (it verifies the store in one). */
+export function relayWorkers(sallyport: Sallyport): readonly number[] {
+  return sallyport.workerPids().filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes('relay-worker')
+    } catch {
+      return false
+    }
+  })
 }
 
 /** SIGKILL to the control process alone; resolves when it is gone. Its relay workers may still be ending. */
