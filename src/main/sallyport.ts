@@ -1,6 +1,10 @@
 #!/usr/bin/env node
+import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import manifest from '../../package.json' with { type: 'json' }
+
+// Compiled code is kept beside the bundle, so that the second start and each relay worker need not compile it again.
+if (import.meta.url.endsWith('.mjs')) enableCompileCache(fileURLToPath(new URL('.compiled', import.meta.url)))
 
 // The same file starts the daemon and the processes that the daemon starts: each loads only what is its own.
 if (process.argv[2] === 'relay-worker') {
