@@ -117,7 +117,7 @@ test(`killed at ${KILLS} random moments: nothing that a terminal saw is unrecord
   expect(seen).toBeGreaterThan(KILLS * 100)
   await until('every session to have ended', async () => (await house.sallyport.sessions({ live: true })).length === 0)
   expect(await verified(house.sallyport)).toEqual({ problems: [], anchored: true })
-  console.log(
-    `${KILLS} kills: ${seen} bytes seen and recorded; ${roles.size} roles and ${locks.size} locks acknowledged`,
+  process.stdout.write(
+    `${KILLS} kills: ${seen} bytes seen and recorded; ${roles.size} roles and ${locks.size} locks acknowledged\n`,
   )
 }, 1_200_000)

