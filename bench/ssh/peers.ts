@@ -1,7 +1,7 @@
 // Direct sshd, and `ssh -J` through a second one: both as Debian's package configures them, on loopback ports.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { freePort } from '../../test/support/free-port.ts'
 import type { TempFolder } from '../../test/support/temp-folder.ts'
@@ -25,6 +25,7 @@ export async function startTarget(folder: TempFolder, name: string): Promise<Tar
   const file = (what: string): string => folder.file(`${name}-${what}`)
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file('host_key')])
   writeFileSync(file('authorities'), '')
+  mkdirSync(file('home'))
   const options = [
     'ListenAddress=127.0.0.1',
     `Port=${port}`,
@@ -34,6 +35,8 @@ export async function startTarget(folder: TempFolder, name: string): Promise<Tar
     `TrustedUserCAKeys=${file('authorities')}`,
     // The keys lie in a temporary folder.
     'StrictModes=no',
+    // Not the account's own .bashrc: what it does would be most of the time of a short command.
+    `SetEnv=HOME=${file('home')}`,
     // An ordinary user's sshd cannot use PAM.
     ...(userInfo().uid === 0 ? [] : ['UsePAM=no']),
   ].flatMap((option) => ['-o', option])

@@ -68,8 +68,9 @@ function writeFiles(folder: string, port: number, options: SshdOptions): void {
   if (options.hostCertificate !== undefined) write('host_key-cert.pub', `${options.hostCertificate}\n`)
   write('authorities', (options.userAuthorities ?? []).map((line) => `${line}\n`).join(''))
   write('authorized_keys', (options.authorizedKeys ?? []).map((line) => `${line}\n`).join(''))
+  mkdirSync(path('home'))
   const lines = [
-    ...(options.config ?? []),
+    ...withHome(options.config ?? [], path('home')),
     `ListenAddress 127.0.0.1:${port}`,
     `HostKey ${path('host_key')}`,
     ...(options.hostCertificate === undefined ? [] : [`HostCertificate ${path('host_key-cert.pub')}`]),
@@ -88,6 +89,16 @@ function writeFiles(folder: string, port: number, options: SshdOptions): void {
     'AcceptEnv LANG LC_* SALLYPORT_TEST_*',
   ]
   write('sshd_config', `${lines.join('\n')}\n`)
+}
+
+/**
+ * Shells get an empty home: what somebody's own .bashrc does can take a minute (tools that take locks) and print anything.
+ * sshd knows one SetEnv line only, the first.
+ */
+function withHome(config: readonly string[], home: string): string[] {
+  const isSetEnv = (line: string): boolean => line.startsWith('SetEnv ')
+  const lines = config.map((line) => (isSetEnv(line) ? `${line} HOME=${home}` : line))
+  return config.some(isSetEnv) ? lines : [...lines, `SetEnv HOME=${home}`]
 }
 
 function untilListening(child: ChildProcess, log: () => string): Promise<void> {
