@@ -66,8 +66,13 @@ export function openAccount({ name, home, programs, like }: AccountOptions): Acc
   let authenticator = like?.authenticator ?? null
   let trust: readonly string[] = like?.trust() ?? []
   const env = {
-    ...{ SALLY_HOME: home, HOME: home, XDG_CONFIG_HOME: undefined, SSH_AUTH_SOCK: undefined },
-    ...{ SALLYPORT_SOCKET: undefined, SALLY_CODE: undefined, SALLY_PASSWORD: undefined },
+    SALLY_HOME: home,
+    HOME: home,
+    XDG_CONFIG_HOME: undefined,
+    SSH_AUTH_SOCK: undefined,
+    SALLYPORT_SOCKET: undefined,
+    SALLY_CODE: undefined,
+    SALLY_PASSWORD: undefined,
   }
   const command = (program: AccountProgram): readonly [string, ...string[]] =>
     program === 'sally' || program === 'sallyctl'
@@ -94,7 +99,13 @@ export function openAccount({ name, home, programs, like }: AccountOptions): Acc
     authenticator = app
   }
   return {
-    ...{ name, home, sshConfig, env, password, command, run: runIt },
+    name,
+    home,
+    sshConfig,
+    env,
+    password,
+    command,
+    run: runIt,
     certificateFile: join(home, 'id-cert.pub'),
     get authenticator() {
       return authenticator
@@ -111,9 +122,9 @@ export function openAccount({ name, home, programs, like }: AccountOptions): Acc
     },
     async terminal(program, ...args) {
       const [file, ...first] = command(program)
-      // tmux adds variables and takes none away; to ssh an empty one counts as unset.
+      // tmux adds variables and takes none away; an empty one counts as unset. With CI set, sally would ask nothing.
       const terminal = await openTerminal([file, ...first, ...args], {
-        env: { SALLY_HOME: home, HOME: home, SSH_AUTH_SOCK: '' },
+        env: { SALLY_HOME: home, HOME: home, SSH_AUTH_SOCK: '', CI: '' },
       })
       open.push(terminal)
       return terminal
