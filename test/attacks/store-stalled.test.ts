@@ -17,7 +17,9 @@ afterEach(() => house.sallyport.stop())
 /** A shell at its prompt; what is typed comes back as echo only, since `cat` repeats whole lines alone. */
 async function openShell(): Promise<RunningProgram> {
   const shell = house.alice.start('ssh', '-tt', NODE)
-  shell.write("stty -icanon; PS1='' exec cat >/dev/null; \r")
+  // What is typed while bash still edits its line is not echoed by the terminal: wait until cat has it.
+  shell.write("stty -icanon; echo READ''Y; exec cat >/dev/null\r")
+  await shell.prints(/READY/)
   shell.write('before')
   await shell.prints(/before$/)
   return shell
