@@ -1,6 +1,7 @@
 import type { OutboxMessage } from '../audit/deed.ts'
 import { LIMITS } from './limits.ts'
-import type { StoredGrant, StoredRequest } from './stored-request.ts'
+import type { StoredGrant } from '../grants/stored-grant.ts'
+import type { StoredRequest } from './stored-request.ts'
 
 // What people are told. Bodies hold names and plain texts; how they are shown and delivered is the deliverer's business.
 

@@ -2,14 +2,8 @@ import { tally, type Tally, type TallyInput } from './decide/tally.ts'
 import { loadDirectory, type Directory, type Reader } from './directory.ts'
 import { hindranceOf } from './route/hindrance.ts'
 import { digestOfFacts, routeRequest, type RequestFacts } from './route/route-request.ts'
-import {
-  storedGrant,
-  storedRequest,
-  storedVote,
-  type StoredGrant,
-  type StoredRequest,
-  type Vote,
-} from './stored-request.ts'
+import { storedGrant, type StoredGrant } from '../grants/stored-grant.ts'
+import { storedRequest, storedVote, type StoredRequest, type Vote } from './stored-request.ts'
 
 /** A request with everything that decides about it, as of one read. */
 export interface RequestCase {

@@ -1,19 +1,23 @@
-import type { AccessRequestsTable, GrantsTable, ReviewsTable } from '../foundation/database/tables.ts'
+import type { Narrowing, Start } from '../contract/request.ts'
+import type { AccessRequestsTable, ReviewsTable } from '../foundation/database/tables.ts'
+import { pinnedResources, storedNarrowing, type PinnedResource, type PinnedRole } from '../grants/stored-grant.ts'
 import type { ConditionFacts } from '../identity/conditions.ts'
 import type { RequestFacts } from './route/route-request.ts'
 
-export interface PinnedRole {
-  readonly id: string
-  readonly name: string
-  readonly revision: number
-  readonly contentHash: string
-}
+type Json =
+  | 'roles_json'
+  | 'facts_json'
+  | 'annotations_json'
+  | 'suggested_json'
+  | 'resources_json'
+  | 'narrowing_json'
+  | 'start_json'
 
-export interface StoredRequest extends Omit<
-  AccessRequestsTable,
-  'roles_json' | 'facts_json' | 'annotations_json' | 'suggested_json'
-> {
+export interface StoredRequest extends Omit<AccessRequestsTable, Json> {
   readonly roles: readonly PinnedRole[]
+  readonly resources: readonly PinnedResource[]
+  readonly narrowing: Narrowing | null
+  readonly start: Start
   readonly asked: AskedFacts
   readonly annotations: Readonly<Record<string, readonly string[]>>
   readonly suggested: readonly string[]
@@ -27,10 +31,22 @@ export interface AskedFacts {
 }
 
 export function storedRequest(row: AccessRequestsTable): StoredRequest {
-  const { roles_json, facts_json, annotations_json, suggested_json, ...rest } = row
+  const {
+    roles_json,
+    facts_json,
+    annotations_json,
+    suggested_json,
+    resources_json,
+    narrowing_json,
+    start_json,
+    ...rest
+  } = row
   return {
     ...rest,
     roles: JSON.parse(roles_json) as PinnedRole[],
+    resources: pinnedResources(resources_json),
+    narrowing: storedNarrowing(narrowing_json),
+    start: start_json === null ? { at: 'approval' } : (JSON.parse(start_json) as Start),
     asked: JSON.parse(facts_json) as AskedFacts,
     annotations: JSON.parse(annotations_json) as Record<string, string[]>,
     suggested: JSON.parse(suggested_json) as string[],
@@ -47,21 +63,12 @@ export function storedVote(row: ReviewsTable): Vote {
   return { ...rest, roleIds: JSON.parse(roles_json) as string[] }
 }
 
-export interface StoredGrant extends Omit<GrantsTable, 'roles_json'> {
-  readonly roles: readonly PinnedRole[]
-}
-
-export function storedGrant(row: GrantsTable): StoredGrant {
-  const { roles_json, ...rest } = row
-  return { ...rest, roles: JSON.parse(roles_json) as PinnedRole[] }
-}
-
 /** The request as conditions see it. */
 export function requestForConditions(request: StoredRequest, requesterName: string): ConditionFacts['request'] {
   return {
     user: requesterName,
     roles: request.roles.map((role) => role.name),
-    resources: [],
+    resources: request.resources.map(({ kind, name }) => `${kind}/${name}`),
     reason: request.reason,
     durationMs: request.duration_ms,
     annotations: request.annotations,

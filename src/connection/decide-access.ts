@@ -1,6 +1,7 @@
 import type { RefusalCode } from '../contract/errors.ts'
 import { formatDuration } from '../contract/duration.ts'
-import type { GrantFacts, NodeFacts, RoleFacts, Snapshot, UserFacts } from '../grants/snapshot.ts'
+import type { NodeFacts, RoleFacts, Snapshot, UserFacts } from '../grants/snapshot.ts'
+import type { StoredGrant } from '../grants/stored-grant.ts'
 import { personOf, rolesAtWork, type RolesAtWork } from '../grants/working-roles.ts'
 import { capOf, mayRequest, rolesThatWouldHelp } from '../identity/role-rules.ts'
 import {
@@ -40,7 +41,7 @@ export type AccessDecision =
       readonly login: string
       /** Roles that give it, in their current revision */
       readonly roles: readonly RoleFacts[]
-      readonly grants: readonly GrantFacts[]
+      readonly grants: readonly StoredGrant[]
       readonly options: MergedOptions
       readonly endsAt: number | null
       readonly endText: string
@@ -213,7 +214,7 @@ function lastEnd(view: Snapshot, grantIds: readonly string[], now: number): stri
   return `your access (${roles}) was ${last.end_reason ?? 'ended'}${by}${comment}`
 }
 
-function grantsBehind(view: Snapshot, roles: readonly WorkingRole[]): GrantFacts[] {
+function grantsBehind(view: Snapshot, roles: readonly WorkingRole[]): StoredGrant[] {
   const ids = new Set(roles.flatMap((role) => (role.origin.kind === 'granted' ? [role.origin.grantId] : [])))
   return [...ids].flatMap((id) => view.grant(id) ?? [])
 }
@@ -222,7 +223,7 @@ function ending(
   question: AccessQuestion,
   login: LoginSessionsTable,
   roles: readonly WorkingRole[],
-  grants: readonly GrantFacts[],
+  grants: readonly StoredGrant[],
   options: MergedOptions,
   now: number,
 ): { endsAt: number | null; endText: string; recheckAt: number | null } {

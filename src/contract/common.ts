@@ -15,6 +15,23 @@ export const Name = z
 export const LOGIN_PATTERN = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/
 export const Login = z.string().regex(LOGIN_PATTERN, 'a login is 1 to 64 of A-Z a-z 0-9 _ . -')
 
+export const RESOURCE_KINDS = ['node', 'database', 'kube_cluster', 'app'] as const
+export const ResourceKind = z.enum(RESOURCE_KINDS)
+export type ResourceKind = z.infer<typeof ResourceKind>
+/** `node/db-box`. */
+export const ResourceName = z
+  .string()
+  .max(128)
+  .transform((text, context) => {
+    const slash = text.indexOf('/')
+    const kind = ResourceKind.safeParse(text.slice(0, slash))
+    const name = Name.safeParse(text.slice(slash + 1))
+    if (slash > 0 && kind.success && name.success) return { kind: kind.data, name: name.data }
+    const message = `a resource is KIND/NAME with one of the kinds ${RESOURCE_KINDS.join(', ')}`
+    context.addIssue({ code: 'custom', message })
+    return z.NEVER
+  })
+
 /** Milliseconds since the epoch. */
 export const Instant = z.int().min(0)
 /** Milliseconds. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { DurationMs, Instant, Name, PageQuery } from './common.ts'
+import { DurationMs, Instant, Login, Name, PageQuery, ResourceKind } from './common.ts'
 
 export const REQUEST_STATES = ['pending', 'approved', 'denied', 'cancelled', 'expired'] as const
 export const RequestState = z.enum(REQUEST_STATES)
@@ -16,14 +16,35 @@ export const GRANT_END_REASONS = [
   'locked',
 ] as const
 
+export const NamedResource = z.object({ kind: ResourceKind, name: Name })
+export type NamedResource = z.infer<typeof NamedResource>
+
+/** What a request is narrowed to besides its roles and resources. */
+export const Narrowing = z.strictObject({ login: Login.optional() })
+export type Narrowing = z.infer<typeof Narrowing>
+
+/** When the clock of a grant starts. */
+export const Start = z.union([
+  z.strictObject({ at: z.enum(['approval', 'first-use']) }),
+  z.strictObject({ at: z.literal('instant'), instant: Instant }),
+])
+export type Start = z.infer<typeof Start>
+
+export const REQUEST_KINDS = ['role', 'resource', 'extension', 'break_glass'] as const
+
 export const Grant = z.object({
   id: z.string(),
   requestId: z.string(),
   user: Name,
   roles: z.array(Name),
+  /** Empty: whatever the roles give */
+  resources: z.array(NamedResource),
+  narrowing: Narrowing.nullable(),
   state: z.enum(GRANT_STATES),
   startsAt: Instant,
   endsAt: Instant,
+  /** Starts at its first use, until this instant; null: does not wait for one */
+  useBy: Instant.nullable(),
   endedAt: Instant.nullable(),
   endReason: z.enum(GRANT_END_REASONS).nullable(),
   endedBy: z.string().nullable(),
@@ -38,6 +59,8 @@ export const Review = z.object({
   reason: z.string(),
   roles: z.array(Name),
   duration: DurationMs.nullable(),
+  /** Moves the start to this instant; null leaves it */
+  startAt: Instant.nullable(),
   at: Instant,
   /** False: replaced by a later vote, facts changed since, or the reviewer lost the right; `why` says which. */
   counts: z.boolean(),
@@ -59,10 +82,16 @@ export type ThresholdProgress = z.infer<typeof ThresholdProgress>
 
 export const AccessRequest = z.object({
   id: z.string(),
+  kind: z.enum(REQUEST_KINDS),
   user: Name,
   roles: z.array(Name),
+  resources: z.array(NamedResource),
+  narrowing: Narrowing.nullable(),
   reason: z.string(),
   duration: DurationMs,
+  start: Start,
+  /** Id of the grant that it would extend */
+  extends: z.string().nullable(),
   /** The duration that approvals so far would give. */
   grantedDuration: DurationMs,
   state: RequestState,

@@ -12,7 +12,7 @@ const IDENTITY_DOMAIN = 'sallyport request identity v1'
 export interface RequestContent {
   readonly installation: string
   readonly id: string
-  readonly kind: 'role'
+  readonly kind: 'role' | 'resource' | 'extension' | 'break_glass'
   readonly requesterId: string
   readonly roles: readonly { readonly id: string; readonly revision: number; readonly contentHash: string }[]
   readonly resources: readonly { readonly kind: string; readonly id: string }[]

@@ -2,7 +2,8 @@ import type { Kysely } from 'kysely'
 import type { Committed, RowRef } from '../audit/deed.ts'
 import type { RoleSpec } from '../contract/role.ts'
 import { POWER_TABLES } from '../foundation/database/tables.ts'
-import type { GrantsTable, LocksTable, LoginSessionsTable, NodesTable, Tables } from '../foundation/database/tables.ts'
+import type { LocksTable, LoginSessionsTable, NodesTable, Tables } from '../foundation/database/tables.ts'
+import { storedGrant, type StoredGrant } from './stored-grant.ts'
 
 // What authorize() decides from: the rows that give or withhold power, in memory, as of one change position. It is fed by
 // every commit before that commit's promise resolves, so nobody is told "done" while the old rights still work.
@@ -22,17 +23,6 @@ export interface RoleFacts {
   readonly revision: number
   readonly contentHash: string
   readonly spec: RoleSpec
-}
-
-export interface PinnedRole {
-  readonly id: string
-  readonly name: string
-  readonly revision: number
-  readonly contentHash: string
-}
-
-export interface GrantFacts extends Omit<GrantsTable, 'roles_json' | 'kind'> {
-  readonly roles: readonly PinnedRole[]
 }
 
 export interface NodeFacts extends Omit<NodesTable, 'labels_json'> {
@@ -61,7 +51,7 @@ export class Snapshot {
   readonly #nodes = new Map<string, NodeFacts>()
   readonly #nodeIdByName = new Map<string, string>()
   readonly #logins = new Map<string, LoginSessionsTable>()
-  readonly #grants = new Map<string, GrantFacts>()
+  readonly #grants = new Map<string, StoredGrant>()
   readonly #grantsByUser = new Map<string, Set<string>>()
   readonly #locks = new Map<string, Omit<LocksTable, 'event_id'>>()
   /** Ends that the store has not taken yet: a row that is read again must not bring the right back. */
@@ -132,11 +122,11 @@ export class Snapshot {
   login(id: string): LoginSessionsTable | undefined {
     return this.#logins.get(id)
   }
-  grant(id: string): GrantFacts | undefined {
+  grant(id: string): StoredGrant | undefined {
     return this.#grants.get(id)
   }
   /** Not ended in the store; starts and ends must still be compared with the clock. */
-  *grantsOf(userId: string): Iterable<GrantFacts> {
+  *grantsOf(userId: string): Iterable<StoredGrant> {
     for (const id of this.#grantsByUser.get(userId) ?? []) {
       const grant = this.#grants.get(id)
       if (grant) yield grant
@@ -296,8 +286,7 @@ export class Snapshot {
   async #readGrant(id: string): Promise<void> {
     const row = await this.#db.selectFrom('grants').selectAll().where('id', '=', id).executeTakeFirst()
     if (!row) return
-    const { roles_json, kind: _kind, ...rest } = row
-    this.#grants.set(id, { ...rest, roles: JSON.parse(roles_json) as PinnedRole[] })
+    this.#grants.set(id, storedGrant(row))
     const ofUser = this.#grantsByUser.get(row.user_id) ?? new Set()
     this.#grantsByUser.set(row.user_id, ofUser.add(id))
     this.#takeAgain(id, row.state === 'ended')

@@ -1,12 +1,13 @@
 import type { LoginSessionsTable } from '../foundation/database/tables.ts'
 import { bindsToLogin, type WorkingRole } from '../identity/node-access.ts'
 import { mayRequest, onlyDenies, type Person } from '../identity/role-rules.ts'
-import type { GrantFacts, PinnedRole, Snapshot, UserFacts } from './snapshot.ts'
+import type { Snapshot, UserFacts } from './snapshot.ts'
+import type { PinnedRole, StoredGrant } from './stored-grant.ts'
 
 export interface RolesAtWork {
   readonly roles: readonly WorkingRole[]
   /** Grants that would count but for a lock or a lost permission, with the reason */
-  readonly suspended: readonly { readonly grant: GrantFacts; readonly why: string }[]
+  readonly suspended: readonly { readonly grant: StoredGrant; readonly why: string }[]
 }
 
 /** A user's own roles, and those of grants that are running, not suspended and bound to this login session where they must be. */
@@ -18,7 +19,7 @@ export function rolesAtWork(
 ): RolesAtWork {
   const person = personOf(view, user, now)
   const granted: WorkingRole[] = []
-  const suspended: { grant: GrantFacts; why: string }[] = []
+  const suspended: { grant: StoredGrant; why: string }[] = []
   for (const grant of view.grantsOf(user.id)) {
     if (grant.state === 'ended' || grant.starts_at > now || grant.ends_at <= now) continue
     const lock = view.lockOn('request', grant.request_id, now)
@@ -58,7 +59,7 @@ function ownRoles(view: Snapshot, user: UserFacts, now: number): WorkingRole[] {
 }
 
 /** Pinned revision and current one, both of which must give what is used; null when the role is gone or locked. */
-function grantedRole(view: Snapshot, grant: GrantFacts, pinned: PinnedRole, now: number): WorkingRole | null {
+function grantedRole(view: Snapshot, grant: StoredGrant, pinned: PinnedRole, now: number): WorkingRole | null {
   const current = view.role(pinned.id)
   const revision = view.revision(pinned.id, pinned.revision)
   if (!current || !revision || view.lockOn('role', pinned.id, now)) return null
@@ -70,7 +71,7 @@ function grantedRole(view: Snapshot, grant: GrantFacts, pinned: PinnedRole, now:
   }
 }
 
-function worksFromLogin(grant: GrantFacts, login: LoginSessionsTable | null): boolean {
+function worksFromLogin(grant: StoredGrant, login: LoginSessionsTable | null): boolean {
   if (!login) return false
   if (grant.login_id === login.id) return true
   return login.created_at >= grant.starts_at && login.second_factor_at !== null

@@ -1,7 +1,9 @@
 import type { z } from 'zod'
+import { presentGrant } from '../access/show/present-request.ts'
 import type { Grant } from '../contract/request.ts'
 import type { Database } from '../foundation/database/open-database.ts'
 import { Refused } from '../foundation/errors.ts'
+import { storedGrant } from '../grants/stored-grant.ts'
 import { endLogin, listLogins } from '../identity/login-sessions.ts'
 import { loadPerson } from '../identity/people.ts'
 import { acceptInvitation, signIn } from '../identity/sign-in.ts'
@@ -35,7 +37,7 @@ export function loginHandlers(services: IdentityServices): Handlers {
       return {
         user: await showUser(database, userId),
         login,
-        grants: await openGrants(database, userId, person.name),
+        grants: await openGrants(database, userId, person.name, now),
         canReview: person.roles.some(({ spec }) => (spec.allow.review_requests?.roles.length ?? 0) > 0),
         operator: person.roles.some(({ spec }) => spec.allow.rules.length > 0),
       }
@@ -44,7 +46,12 @@ export function loginHandlers(services: IdentityServices): Handlers {
 }
 
 /** Those that have not ended. */
-async function openGrants(database: Database, userId: string, user: string): Promise<z.input<typeof Grant>[]> {
+async function openGrants(
+  database: Database,
+  userId: string,
+  user: string,
+  now: number,
+): Promise<z.input<typeof Grant>[]> {
   const rows = await database.reads
     .selectFrom('grants')
     .selectAll()
@@ -53,17 +60,5 @@ async function openGrants(database: Database, userId: string, user: string): Pro
     .orderBy('ends_at')
     .limit(200)
     .execute()
-  return rows.map((row) => ({
-    id: row.id,
-    requestId: row.request_id,
-    user,
-    state: row.state,
-    startsAt: row.starts_at,
-    endsAt: row.ends_at,
-    roles: (JSON.parse(row.roles_json) as { name: string }[]).map(({ name }) => name),
-    endedAt: null,
-    endReason: null,
-    endedBy: null,
-    endComment: null,
-  }))
+  return rows.map((row) => presentGrant(storedGrant(row), user, now))
 }

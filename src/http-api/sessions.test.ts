@@ -74,6 +74,8 @@ async function vote(reviewer: string, request: string): Promise<void> {
     created_at: store.clock.now(),
     ordinal: 1,
     superseded_at: null,
+    start_at: null,
+    on_behalf_of: null,
   }
   await insert('reviews', row)
 }

@@ -146,6 +146,10 @@ export async function seededStore() {
         end_comment: null,
         login_id: null,
         suspended: null,
+        resources_json: null,
+        narrowing_json: null,
+        use_by: null,
+        use_length_ms: null,
         ...changes,
       }
       const request: Tables['access_requests'] = {
@@ -169,6 +173,10 @@ export async function seededStore() {
         suggested_json: '[]',
         identity_hash: row.id,
         version: 1,
+        resources_json: null,
+        narrowing_json: null,
+        start_json: null,
+        extends_grant: null,
       }
       const rows: RowRef[] = [
         { table: 'grants', id: row.id },

@@ -11,7 +11,8 @@ import { NothingToDo } from '../nothing-to-do.ts'
 import { buildCase } from '../request-case.ts'
 import { digestOfFacts } from '../route/route-request.ts'
 import { membersWhoMayReview, nobodyCanApprove } from '../route/who-can-review.ts'
-import { storedRequest, type PinnedRole, type StoredRequest } from '../stored-request.ts'
+import type { PinnedRole } from '../../grants/stored-grant.ts'
+import { storedRequest, type StoredRequest } from '../stored-request.ts'
 import { planAsk, refuseTooManyAsks, type Asked, type AskHistory, type AskPlan } from './plan-ask.ts'
 
 const NO_RESOURCES = { resources: [], narrowing: null, start: { at: 'approval' }, extends: null } as const
@@ -121,6 +122,10 @@ function requestRow(plan: AskPlan, requester: Member, directory: Directory, call
     suggested_json: canonicalJson(plan.suggested),
     identity_hash: requestIdentity({ ...common, roleIds: roles.map((role) => role.id) }),
     version: 1,
+    resources_json: null,
+    narrowing_json: null,
+    start_json: null,
+    extends_grant: null,
   }
 }
 

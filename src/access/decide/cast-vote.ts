@@ -163,6 +163,8 @@ async function storeVote(
     created_at: now,
     ordinal: Math.max(0, ...votes.map((vote) => vote.ordinal)) + 1,
     superseded_at: null,
+    start_at: null,
+    on_behalf_of: null,
   }
   await tx.insertInto('reviews').values(row).execute()
   return storedVote(row)

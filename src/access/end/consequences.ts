@@ -2,7 +2,7 @@ import type { GrantNow } from '../../grants/grant-standing.ts'
 import { grantStanding } from '../../grants/grant-standing.ts'
 import type { Directory } from '../directory.ts'
 import type { RequestCase } from '../request-case.ts'
-import type { StoredGrant } from '../stored-request.ts'
+import type { StoredGrant } from '../../grants/stored-grant.ts'
 import type { GrantEndReason } from './end-grant.ts'
 
 // What must happen to a request or grant because of the clock or of something that happened elsewhere: a user removed, a

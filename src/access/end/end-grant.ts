@@ -4,7 +4,8 @@ import type { NewEvent, OutboxMessage, Tx } from '../../audit/deed.ts'
 import { Bug } from '../../foundation/errors.ts'
 import { grantEnded } from '../messages.ts'
 import { moveGrant } from '../state-moves.ts'
-import type { StoredGrant, StoredRequest } from '../stored-request.ts'
+import type { StoredGrant } from '../../grants/stored-grant.ts'
+import type { StoredRequest } from '../stored-request.ts'
 import { touchRequest, type Told } from './expire-request.ts'
 
 export type GrantEndReason = (typeof GRANT_END_REASONS)[number]

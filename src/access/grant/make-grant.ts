@@ -4,7 +4,7 @@ import { newId } from '../../foundation/ids.ts'
 import type { Actor } from '../../contract/audit.ts'
 import type { GrantsTable } from '../../foundation/database/tables.ts'
 import type { RequestCase } from '../request-case.ts'
-import type { PinnedRole } from '../stored-request.ts'
+import type { PinnedRole } from '../../grants/stored-grant.ts'
 
 /**
  * The grant of an approved request. Its clock starts now; it pins the revisions that stood in the facts which every counted
@@ -36,6 +36,10 @@ export function grantOf(
     end_comment: null,
     suspended: null,
     login_id: request.login_id,
+    resources_json: null,
+    narrowing_json: null,
+    use_by: null,
+    use_length_ms: null,
   }
 }
 

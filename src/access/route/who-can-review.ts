@@ -43,5 +43,7 @@ function imaginedApproval(member: Member, routed: Routed, ordinal: number, now: 
     created_at: now,
     ordinal,
     superseded_at: null,
+    start_at: null,
+    on_behalf_of: null,
   }
 }

@@ -1,10 +1,11 @@
-import type { AccessRequest, Grant, Review, ThresholdProgress } from '../../contract/request.ts'
+import type { AccessRequest, Grant, NamedResource, Review, ThresholdProgress } from '../../contract/request.ts'
 import { mayOperate, mayReviewNow, type Caller } from '../caller.ts'
 import type { CountedVote } from '../decide/tally.ts'
 import { LIMITS } from '../limits.ts'
 import type { RequestCase } from '../request-case.ts'
 import { membersStillToVote, membersWhoMayReview, nobodyCanApprove } from '../route/who-can-review.ts'
-import type { StoredGrant, StoredRequest, Vote } from '../stored-request.ts'
+import type { PinnedResource, StoredGrant } from '../../grants/stored-grant.ts'
+import type { StoredRequest, Vote } from '../stored-request.ts'
 
 /** A request as its viewer is shown it at `now`. What the clock has ended is shown as ended, swept or not. */
 export function presentRequest(loaded: RequestCase, caller: Caller, now: number): AccessRequest {
@@ -15,10 +16,15 @@ export function presentRequest(loaded: RequestCase, caller: Caller, now: number)
   const stuck = open && nobodyCanApprove(reviewers, loaded, now)
   return {
     id: request.id,
+    kind: request.kind,
     user: requesterName,
     roles: request.roles.map((role) => role.name),
+    resources: named(request.resources),
+    narrowing: request.narrowing,
     reason: request.reason,
     duration: request.duration_ms,
+    start: request.start,
+    extends: request.extends_grant,
     grantedDuration: loaded.grant ? loaded.grant.ends_at - loaded.grant.starts_at : tally.grantedMs,
     state,
     createdAt: request.created_at,
@@ -46,6 +52,9 @@ export function presentRequest(loaded: RequestCase, caller: Caller, now: number)
   }
 }
 
+const named = (resources: readonly PinnedResource[]): NamedResource[] =>
+  resources.map(({ kind, name }) => ({ kind, name }))
+
 export function stateAt(request: Pick<StoredRequest, 'state' | 'pending_until'>, now: number): AccessRequest['state'] {
   return request.state === 'pending' && now >= request.pending_until ? 'expired' : request.state
 }
@@ -58,8 +67,8 @@ function presentVotes({ request, votes, tally, names }: RequestCase): Review[] {
 function presentVote(vote: Vote, entry: CountedVote | undefined, request: StoredRequest, reviewer: string): Review {
   const roles = request.roles.filter((role) => vote.roleIds.includes(role.id)).map((role) => role.name)
   const why = entry ? entry.why : 'replaced'
-  const { id, decision, reason, duration_ms: duration, created_at: at } = vote
-  return { id, reviewer, decision, reason, roles, duration, at, counts: why === null, why }
+  const { id, decision, reason, duration_ms: duration, start_at: startAt, created_at: at } = vote
+  return { id, reviewer, decision, reason, roles, duration, startAt, at, counts: why === null, why }
 }
 
 function progressOf({ tally }: RequestCase): ThresholdProgress[] {
@@ -86,9 +95,12 @@ export function presentGrant(grant: StoredGrant, user: string, now: number): Gra
     requestId: grant.request_id,
     user,
     roles: grant.roles.map((role) => role.name),
+    resources: named(grant.resources),
+    narrowing: grant.narrowing,
     state: over ? 'ended' : grant.state,
     startsAt: grant.starts_at,
     endsAt: grant.ends_at,
+    useBy: grant.use_by,
     endedAt: over ? grant.ends_at : grant.ended_at,
     endReason: over ? 'expired' : (grant.end_reason as Grant['endReason']),
     endedBy: grant.ended_by,

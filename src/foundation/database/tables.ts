@@ -132,7 +132,7 @@ export interface AuthoritiesTable extends PowerRow {
 export type AuthorityKind = 'user-ssh' | 'onward-ssh' | 'host-ssh' | 'server-tls' | 'checkpoint'
 
 export interface AccessRequestsTable extends PowerRow {
-  kind: 'role'
+  kind: 'role' | 'resource' | 'extension' | 'break_glass'
   user_id: string
   /** JSON list of {id, name, revision, contentHash}, sorted by id */
   roles_json: string
@@ -154,13 +154,21 @@ export interface AccessRequestsTable extends PowerRow {
   identity_hash: string
   /** Grows with each change of the request, its votes or its grant */
   version: number
+  /** JSON list of {kind, id, name}, sorted by id; null = roles alone */
+  resources_json: string | null
+  /** JSON object, {login} or {db_user}; null = not narrowed */
+  narrowing_json: string | null
+  /** When the clock starts, as in the request digest; null = at approval */
+  start_json: string | null
+  /** Id of the grant that it would extend */
+  extends_grant: string | null
 }
 
 export interface ReviewsTable extends PowerRow {
   request_id: string
   reviewer_id: string
-  /** `user`; later `rule` */
-  reviewer_kind: 'user'
+  /** A rule's or policy's reviewer_id is its name, as `rule:NAME`; `policy:FILE` */
+  reviewer_kind: 'user' | 'rule' | 'policy'
   decision: 'approve' | 'deny'
   reason: string
   roles_json: string
@@ -171,12 +179,16 @@ export interface ReviewsTable extends PowerRow {
   /** Order in which the store committed the votes of this request: 1, 2, 3 ... */
   ordinal: number
   superseded_at: number | null
+  /** The reviewer moves the start to this instant, later than asked; null leaves it */
+  start_at: number | null
+  /** Id of the absent user for whom a delegate counts; null = votes as self */
+  on_behalf_of: string | null
 }
 
 export interface GrantsTable extends PowerRow {
   request_id: string
   user_id: string
-  kind: 'role'
+  kind: 'role' | 'resource' | 'break_glass'
   /** JSON list of {id, name, revision, contentHash}: the pinned revisions */
   roles_json: string
   state: 'scheduled' | 'active' | 'ended'
@@ -190,6 +202,13 @@ export interface GrantsTable extends PowerRow {
   suspended: string | null
   /** The login session that asked, for roles with `bind: login` */
   login_id: string | null
+  /** As in the request; null = whatever the roles give */
+  resources_json: string | null
+  narrowing_json: string | null
+  /** Starts at first use, until this instant, else it lapses; null = does not wait for a use */
+  use_by: number | null
+  /** How long it lasts from its first use; ends_at is use_by + this until then */
+  use_length_ms: number | null
 }
 
 /** Proxied connections. Bound, because a missing row would hide a recording. */

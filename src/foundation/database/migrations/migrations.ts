@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { Bug, Refused } from '../../errors.ts'
 import { first } from './0001-first.ts'
+import { requestEngine } from './0002-request-engine.ts'
 
 /** What differs in the data definition language of the databases that one schema is written for. */
 export interface SchemaWords {
@@ -16,7 +17,7 @@ export interface Migration {
 }
 
 /** In order, never edited once released: forward only. */
-export const MIGRATIONS: readonly Migration[] = [first]
+export const MIGRATIONS: readonly Migration[] = [first, requestEngine]
 
 const SQLITE: SchemaWords = { int: 'integer', strict: 'strict' }
 
