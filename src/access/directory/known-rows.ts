@@ -1,0 +1,153 @@
+import { sql } from 'kysely'
+import type { RoleSpec } from '../../contract/role.ts'
+import { Bug } from '../../foundation/errors.ts'
+import type { LocksTable, RolesTable, Tables, UsersTable } from '../../foundation/database/tables.ts'
+import type { RoleContent } from '../../identity/role-rules.ts'
+import type { Reader } from '../directory.ts'
+
+export interface KnownUser {
+  readonly id: string
+  readonly name: string
+  readonly roleIds: readonly string[]
+  readonly traits: Readonly<Record<string, readonly string[]>>
+  readonly disabled: boolean
+  readonly votesCountFrom: number | null
+}
+
+/**
+ * Users, roles and locks (none deleted or removed) as of the event `seq`, whose chain hash is `hash`. The hash commits to
+ * everything before it, so what is known stays right for whatever store has this hash at this place.
+ */
+export interface KnownRows {
+  readonly installation: string
+  readonly seq: number
+  readonly hash: string
+  readonly users: ReadonlyMap<string, KnownUser>
+  readonly roles: ReadonlyMap<string, RoleContent>
+  readonly locks: ReadonlyMap<string, LocksTable>
+}
+
+/** Above it, reading everything anew is cheaper. */
+const MOST_CHANGES = 1000
+/** Parameters of one statement */
+const CHUNK = 500
+
+interface Head {
+  readonly seq: number
+  readonly hash: string
+  /** Chain hash where our knowledge ends; null = there is no such event here */
+  readonly anchor: string | null
+}
+
+/**
+ * What the store holds as of this read, from what is known already and the rows that the change log names since. `known` may
+ * come from another store, or from one that was rolled back: then all is read. Not for a deed that has written such rows itself.
+ */
+export async function readKnownRows(tx: Reader, known: KnownRows | null): Promise<KnownRows> {
+  const found = await sql<Head>`
+    select seq, hash, (select e.hash from audit_events e where e.seq = ${known?.seq ?? 0}) as anchor
+    from chain_head where id = 1`.execute(tx)
+  const [head] = found.rows
+  if (!head || !known || head.anchor !== known.hash) return readAll(tx, head)
+  if (head.seq === known.seq) return known
+  const changes = await sql<{ table_name: string; row_id: string }>`
+    select table_name, row_id from change_log
+    where seq > ${known.seq} and table_name in ('users', 'roles', 'locks') limit ${MOST_CHANGES}`.execute(tx)
+  if (changes.rows.length >= MOST_CHANGES) return readAll(tx, head)
+  const changed = (table: string): string[] => [
+    ...new Set(changes.rows.flatMap((row) => (row.table_name === table ? [row.row_id] : []))),
+  ]
+  return {
+    installation: known.installation,
+    seq: head.seq,
+    hash: head.hash,
+    users: await replaced(known.users, changed('users'), async (ids) => knownUsers(await rowsOf(tx, 'users', ids))),
+    roles: await replaced(known.roles, changed('roles'), async (ids) => knownRoles(tx, await rowsOf(tx, 'roles', ids))),
+    locks: await replaced(known.locks, changed('locks'), async (ids) => standingLocks(await rowsOf(tx, 'locks', ids))),
+  }
+}
+
+async function readAll(tx: Reader, head: Head | undefined): Promise<KnownRows> {
+  const installation = await tx.selectFrom('installation').select('id').executeTakeFirst()
+  const users = await tx.selectFrom('users').selectAll().where('deleted_at', 'is', null).execute()
+  const roles = await tx.selectFrom('roles').selectAll().where('deleted_at', 'is', null).execute()
+  const locks = await tx.selectFrom('locks').selectAll().where('removed_at', 'is', null).execute()
+  return {
+    installation: installation?.id ?? '',
+    seq: head?.seq ?? 0,
+    hash: head?.hash ?? '',
+    users: byId(knownUsers(users)),
+    roles: byId(await knownRoles(tx, roles)),
+    locks: byId(standingLocks(locks)),
+  }
+}
+
+/** The same map when nothing changed; else another one, since the old may be in use. */
+async function replaced<T extends { readonly id: string }>(
+  known: ReadonlyMap<string, T>,
+  ids: readonly string[],
+  read: (ids: readonly string[]) => Promise<readonly T[]>,
+): Promise<ReadonlyMap<string, T>> {
+  if (ids.length === 0) return known
+  const now = new Map(known)
+  for (const id of ids) now.delete(id)
+  for (let at = 0; at < ids.length; at += CHUNK)
+    for (const row of await read(ids.slice(at, at + CHUNK))) now.set(row.id, row)
+  return now
+}
+
+async function rowsOf<T extends 'users' | 'roles' | 'locks'>(
+  tx: Reader,
+  table: T,
+  ids: readonly string[],
+): Promise<readonly Tables[T][]> {
+  const found = await sql<Tables[T]>`select * from ${sql.table(table)} where id in (${sql.join([...ids])})`.execute(tx)
+  return found.rows
+}
+
+function knownUsers(rows: readonly UsersTable[]): KnownUser[] {
+  return rows
+    .filter((row) => row.deleted_at === null)
+    .map((row) => ({
+      id: row.id,
+      name: row.name,
+      roleIds: JSON.parse(row.role_ids_json) as string[],
+      traits: JSON.parse(row.traits_json) as Record<string, string[]>,
+      disabled: row.disabled === 1,
+      votesCountFrom: row.votes_count_from,
+    }))
+}
+
+const standingLocks = (rows: readonly LocksTable[]): LocksTable[] => rows.filter((row) => row.removed_at === null)
+
+async function knownRoles(tx: Reader, rows: readonly RolesTable[]): Promise<RoleContent[]> {
+  const contents: RoleContent[] = []
+  for (const { id, name, revision, content_hash: contentHash, deleted_at } of rows) {
+    if (deleted_at !== null) continue
+    contents.push({ id, name, revision, contentHash, spec: await specOf(tx, `${id}/${revision}`, contentHash) })
+  }
+  return contents
+}
+
+// A revision never changes once written, so its parsed spec may be kept for good.
+const specs = new Map<string, RoleSpec>()
+
+async function specOf(tx: Reader, revisionId: string, contentHash: string): Promise<RoleSpec> {
+  const key = `${revisionId} ${contentHash}`
+  const known = specs.get(key)
+  if (known) return known
+  const row = await tx
+    .selectFrom('role_revisions')
+    .select(['spec_json', 'content_hash'])
+    .where('id', '=', revisionId)
+    .executeTakeFirst()
+  if (row?.content_hash !== contentHash)
+    throw new Bug(`role revision ${revisionId} is missing or is not what its role says`)
+  const spec = JSON.parse(row.spec_json) as RoleSpec
+  specs.set(key, spec)
+  return spec
+}
+
+function byId<T extends { readonly id: string }>(rows: readonly T[]): Map<string, T> {
+  return new Map(rows.map((row) => [row.id, row]))
+}

@@ -1,0 +1,74 @@
+import type { LocksTable } from '../../foundation/database/tables.ts'
+import { onlyDenies, type RoleContent } from '../../identity/role-rules.ts'
+import type { Directory, Member } from '../directory.ts'
+import type { KnownRows, KnownUser } from './known-rows.ts'
+
+/** The directory for a span of time in which no lock runs out. */
+export interface View {
+  readonly rows: KnownRows
+  readonly directory: Directory
+  /** It holds from here on ... */
+  readonly from: number
+  /** ... and not any more at this instant */
+  readonly until: number
+}
+
+/** Null unless the view shows just these rows at this instant. */
+export function fitting(view: View | null, rows: KnownRows, now: number): View | null {
+  if (!view || now < view.from || now >= view.until) return null
+  const { users, roles, locks, installation } = view.rows
+  const same =
+    users === rows.users && roles === rows.roles && locks === rows.locks && installation === rows.installation
+  return same ? view : null
+}
+
+/** `before`: an earlier view; members that nothing has changed for are taken from it. */
+export function viewRows(rows: KnownRows, now: number, before: View | null): View {
+  const expiries = [...rows.locks.values()].flatMap((lock) => lock.expires_at ?? [])
+  const from = Math.max(-Infinity, ...expiries.filter((at) => at <= now))
+  const until = Math.min(Infinity, ...expiries.filter((at) => at > now))
+  const locks = messagesInForce(rows.locks.values(), now)
+  const lockOn: Directory['lockOn'] = (kind, id) => locks.get(`${kind}/${id}`)
+  const roles = usable(rows.roles, lockOn)
+  const reusable = before && fitting(before, { ...rows, users: before.rows.users }, now) ? before : null
+  const members = new Map<string, Member>()
+  for (const user of rows.users.values()) {
+    const known = reusable?.rows.users.get(user.id) === user ? reusable.directory.members.get(user.id) : undefined
+    members.set(user.id, known ?? memberOf(user, roles, lockOn))
+  }
+  const rolesByName = new Map([...rows.roles.values()].map((role) => [role.name, role]))
+  const directory = { installation: rows.installation, members, roles: rows.roles, rolesByName, lockOn }
+  return { rows, directory, from, until }
+}
+
+function messagesInForce(locks: Iterable<LocksTable>, now: number): ReadonlyMap<string, string> {
+  const inForce = [...locks].filter((lock) => lock.expires_at === null || lock.expires_at > now)
+  return new Map(inForce.map((lock) => [`${lock.target_kind}/${lock.target_id}`, lock.message]))
+}
+
+/** A locked role gives nothing to anybody, but what it denies stays denied. */
+function usable(
+  roles: ReadonlyMap<string, RoleContent>,
+  lockOn: Directory['lockOn'],
+): ReadonlyMap<string, RoleContent> {
+  const held = [...roles.values()].map((role): [string, RoleContent] => {
+    return [role.id, lockOn('role', role.id) === undefined ? role : { ...role, spec: onlyDenies(role.spec) }]
+  })
+  return new Map(held)
+}
+
+function memberOf(user: KnownUser, roles: ReadonlyMap<string, RoleContent>, lockOn: Directory['lockOn']): Member {
+  const { id, name, traits, votesCountFrom, disabled } = user
+  return {
+    id,
+    name,
+    traits,
+    votesCountFrom,
+    roles: user.roleIds.flatMap((roleId) => roles.get(roleId) ?? []),
+    standing: disabled ? { kind: 'disabled' } : standingOf(lockOn('user', id)),
+  }
+}
+
+function standingOf(lock: string | undefined): Member['standing'] {
+  return lock === undefined ? { kind: 'good' } : { kind: 'locked', message: lock }
+}
