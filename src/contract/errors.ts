@@ -53,9 +53,13 @@ export const REFUSALS = {
   nothing_requestable: [403, 'notAllowed'],
   cooling_down: [429, 'notAllowed'],
   ask_rate: [429, 'notAllowed'],
+  confirmation_required: [422, 'usage'],
+  break_glass_blocked: [409, 'conflict'],
   // reviewing
   not_a_reviewer: [403, 'notAllowed'],
   own_request: [403, 'notAllowed'],
+  outside_window: [403, 'notAllowed'],
+  absent_one_unclear: [422, 'usage'],
   already_resolved: [409, 'conflict'],
   request_changed: [409, 'conflict'],
   request_expired: [409, 'expired'],

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Labels, Login, Name } from './common.ts'
 import { parseDuration } from './duration.ts'
+import { TimeWindow } from './time-window.ts'
 
 /** `1h30m`, kept as written; at most 14 days unless a narrower limit is named. */
 export const DurationText = z.string().superRefine((text, context) => {
@@ -26,6 +27,20 @@ export const Threshold = z.strictObject({
 })
 export type Threshold = z.infer<typeof Threshold>
 
+/** When nobody has answered for `after`, these people are told of the request, once. */
+export const EscalationStep = z.strictObject({
+  after: DurationText,
+  /** User names, `{role}` = whoever holds that role, `*` = all who may review it, or CEL over `reviewer` and `request`. */
+  notify: z.array(z.string().min(1).max(4096)).min(1).max(50),
+})
+export type EscalationStep = z.infer<typeof EscalationStep>
+
+/** Roles that may be taken in an emergency without asking anybody, and for how long at most (1h is the limit). */
+export const BreakGlassBlock = z.strictObject({
+  roles: z.array(RolePattern).min(1).max(200),
+  max_duration: DurationText.default('1h'),
+})
+
 export const RequestBlock = z.strictObject({
   roles: z.array(RolePattern).max(200).default([]),
   search_as_roles: z.array(RolePattern).max(200).default([]),
@@ -44,6 +59,8 @@ export const RequestBlock = z.strictObject({
     .default({ mode: 'optional' }),
   thresholds: z.array(Threshold).max(20).default([]),
   suggested_reviewers: z.array(Name).max(50).default([]),
+  escalation: z.array(EscalationStep).max(10).optional(),
+  break_glass: BreakGlassBlock.optional(),
   annotations: z.record(z.string(), z.array(z.string())).default({}),
 })
 export type RequestBlock = z.infer<typeof RequestBlock>
@@ -54,6 +71,10 @@ export const ReviewBlock = z.strictObject({
 })
 
 export type ReviewBlock = z.infer<typeof ReviewBlock>
+
+/** With `window` votes are taken only while it is open. */
+export const AllowReviewBlock = ReviewBlock.extend({ window: TimeWindow.optional() })
+export type AllowReviewBlock = z.infer<typeof AllowReviewBlock>
 
 export const RULE_RESOURCES = [
   'role',
@@ -80,7 +101,7 @@ export const RoleAllow = z.strictObject({
   default_login: Login.optional(),
   node_labels: LabelSelector.default({}),
   request: RequestBlock.optional(),
-  review_requests: ReviewBlock.optional(),
+  review_requests: AllowReviewBlock.optional(),
   rules: z.array(Rule).default([]),
 })
 

@@ -14,6 +14,8 @@ export const ID_PREFIX = {
   request: 'req',
   review: 'rvw',
   grant: 'grt',
+  delegation: 'dlg',
+  acknowledgement: 'ack',
   authorization: 'azn',
   session: 'ses',
   event: 'evt',

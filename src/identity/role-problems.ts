@@ -3,8 +3,11 @@ import { parseDuration } from '../contract/duration.ts'
 import { selectorProblems } from '../resources/label-matching.ts'
 import { conditionProblem } from './conditions.ts'
 import { FREE_ALPHABET, patternProblem } from './patterns.ts'
+import { notifyProblem } from './notify-target.ts'
 
-const LONGEST_GRANT_MS = 14 * 86_400_000
+const HOUR_MS = 3_600_000
+const LONGEST_GRANT_MS = 14 * 24 * HOUR_MS
+const LONGEST_PENDING_MS = 7 * 24 * HOUR_MS
 
 /** What is wrong with a role beyond its shape, one sentence each, with its place. Empty: it may be written. */
 export function roleProblems(spec: RoleSpec): string[] {
@@ -43,13 +46,35 @@ function requestProblems(block: RequestBlock | undefined): string[] {
       conditionProblems(`allow.request.thresholds[${index}].filter`, 'filter', filter),
     ),
     ...at('allow.request.thresholds', thresholdProblems(block)),
+    ...escalationProblems(block),
+    ...at('allow.request.break_glass.roles', patternProblems(block.break_glass?.roles ?? [])),
+    ...at('allow.request.break_glass.max_duration', overAnHour(block.break_glass?.max_duration)),
   ]
 }
 
 function tooLong(text: string | undefined): string[] {
-  if (text === undefined) return []
-  const parsed = parseDuration(text)
-  return parsed.ok && parsed.ms > LONGEST_GRANT_MS ? ['a grant lasts 14 days at most'] : []
+  return isLonger(text, LONGEST_GRANT_MS) ? ['a grant lasts 14 days at most'] : []
+}
+
+const overAnHour = (text: string | undefined): string[] =>
+  isLonger(text, HOUR_MS) ? ['access without asking lasts 1h at most'] : []
+
+function isLonger(text: string | undefined, limit: number): boolean {
+  const parsed = text === undefined ? null : parseDuration(text)
+  return parsed?.ok === true && parsed.ms > limit
+}
+
+function escalationProblems({ escalation = [] }: RequestBlock): string[] {
+  return escalation.flatMap(({ after, notify }, index) => {
+    const place = `allow.request.escalation[${index}]`
+    return [
+      ...at(`${place}.after`, isLonger(after, LONGEST_PENDING_MS) ? ['a request waits 7 days at most'] : []),
+      ...at(
+        `${place}.notify`,
+        notify.flatMap((target) => notifyProblem(target) ?? []),
+      ),
+    ]
+  })
 }
 
 function thresholdProblems({ thresholds }: RequestBlock): string[] {

@@ -177,6 +177,7 @@ export async function seededStore() {
         narrowing_json: null,
         start_json: null,
         extends_grant: null,
+        settled_at: null,
       }
       const rows: RowRef[] = [
         { table: 'grants', id: row.id },

@@ -126,6 +126,7 @@ function requestRow(plan: AskPlan, requester: Member, directory: Directory, call
     narrowing_json: null,
     start_json: null,
     extends_grant: null,
+    settled_at: null,
   }
 }
 

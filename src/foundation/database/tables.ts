@@ -162,6 +162,8 @@ export interface AccessRequestsTable extends PowerRow {
   start_json: string | null
   /** Id of the grant that it would extend */
   extends_grant: string | null
+  /** Break-glass: when enough others had acknowledged it; until then its user has no second one. null for all others */
+  settled_at: number | null
 }
 
 export interface ReviewsTable extends PowerRow {
@@ -209,6 +211,46 @@ export interface GrantsTable extends PowerRow {
   use_by: number | null
   /** How long it lasts from its first use; ends_at is use_by + this until then */
   use_length_ms: number | null
+}
+
+/** Somebody away lets somebody else vote for them, for a time. */
+export interface DelegationsTable extends PowerRow {
+  absent_id: string
+  delegate_id: string
+  /** JSON list of ids of the requested roles it is for, sorted; null = all that the absent one may review */
+  role_ids_json: string | null
+  reason: string
+  created_at: number
+  ends_at: number
+  /** Ended before its time: by hand, or because one of the two was disabled, locked or removed */
+  removed_at: number | null
+  removed_by: string | null
+  removed_why: string | null
+}
+
+/** Somebody else has looked at an access that was taken in an emergency. */
+export interface AcknowledgementsTable extends PowerRow {
+  request_id: string
+  user_id: string
+  comment: string
+  created_at: number
+}
+
+/** Whom to tell when nobody answers, as the requester's roles said when the request was made. Gives no right: no power row. */
+export interface EscalationsTable {
+  /** `<request id>/<step>` */
+  id: string
+  request_id: string
+  step: number
+  after_ms: number
+  /** created_at of the request + after_ms: not before */
+  due_at: number
+  /** JSON list, as in the role */
+  notify_json: string
+  /** null = not told */
+  told_at: number | null
+  /** JSON list of ids of users */
+  told_json: string | null
 }
 
 /** Proxied connections. Bound, because a missing row would hide a recording. */
@@ -323,6 +365,9 @@ export interface Tables {
   access_requests: AccessRequestsTable
   reviews: ReviewsTable
   grants: GrantsTable
+  delegations: DelegationsTable
+  acknowledgements: AcknowledgementsTable
+  escalations: EscalationsTable
   sessions: SessionsTable
   audit_events: AuditEventsTable
   chain_head: ChainHeadTable
@@ -344,6 +389,8 @@ export const POWER_TABLES = [
   'access_requests',
   'reviews',
   'grants',
+  'delegations',
+  'acknowledgements',
   'sessions',
 ] as const satisfies readonly (keyof Tables)[]
 export type PowerTable = (typeof POWER_TABLES)[number]

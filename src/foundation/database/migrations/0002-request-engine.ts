@@ -3,16 +3,32 @@ import type { Migration } from './migrations.ts'
 /** Resource requests, other starts than approval, extensions, votes of rules and delegates. `tables.ts` says what the columns mean. */
 export const requestEngine: Migration = {
   name: '0002-request-engine',
-  statements: ({ int }) => [
+  statements: ({ int, strict }) => [
     `alter table access_requests add column resources_json text`,
     `alter table access_requests add column narrowing_json text`,
     `alter table access_requests add column start_json text`,
     `alter table access_requests add column extends_grant text`,
+    `alter table access_requests add column settled_at ${int}`,
+    `create unique index access_requests_one_break_glass on access_requests (user_id)
+      where kind = 'break_glass' and settled_at is null`,
     `alter table reviews add column start_at ${int}`,
     `alter table reviews add column on_behalf_of text`,
     `alter table grants add column resources_json text`,
     `alter table grants add column narrowing_json text`,
     `alter table grants add column use_by ${int}`,
     `alter table grants add column use_length_ms ${int}`,
+    `create table delegations (
+      id text primary key, event_id text not null, absent_id text not null, delegate_id text not null,
+      role_ids_json text, reason text not null, created_at ${int} not null, ends_at ${int} not null,
+      removed_at ${int}, removed_by text, removed_why text) ${strict}`,
+    `create index delegations_in_force on delegations (ends_at) where removed_at is null`,
+    `create table acknowledgements (
+      id text primary key, event_id text not null, request_id text not null, user_id text not null,
+      comment text not null, created_at ${int} not null, unique (request_id, user_id)) ${strict}`,
+    `create table escalations (
+      id text primary key, request_id text not null, step ${int} not null, after_ms ${int} not null,
+      due_at ${int} not null, notify_json text not null, told_at ${int}, told_json text,
+      unique (request_id, step)) ${strict}`,
+    `create index escalations_due on escalations (due_at) where told_at is null`,
   ],
 }
