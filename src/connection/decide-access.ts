@@ -1,9 +1,10 @@
+import type { AskWay } from '../contract/access-check.ts'
 import type { RefusalCode } from '../contract/errors.ts'
 import { formatDuration } from '../contract/duration.ts'
 import type { NodeFacts, RoleFacts, Snapshot, UserFacts } from '../grants/snapshot.ts'
 import type { StoredGrant } from '../grants/stored-grant.ts'
 import { personOf, rolesAtWork, type RolesAtWork } from '../grants/working-roles.ts'
-import { capOf, mayRequest, rolesThatWouldHelp } from '../identity/role-rules.ts'
+import { capOf, mayRequest, rolesThatWouldHelp, type AllowingBlock } from '../identity/role-rules.ts'
 import {
   mergeOptions,
   nodeAccess,
@@ -23,14 +24,6 @@ export interface AccessQuestion {
   readonly login: string | null
   /** Null for a new connection */
   readonly live: { readonly startedAt: number; readonly grants: readonly string[] } | null
-}
-
-/** A role that the user could ask for and that would let them in. */
-export interface HelpfulRole {
-  readonly name: string
-  readonly logins: readonly string[]
-  /** Milliseconds */
-  readonly longest: number
 }
 
 export type AccessDecision =
@@ -55,6 +48,10 @@ export type AccessDecision =
       readonly lines: readonly string[]
       /** For a live one: why it ends, one line */
       readonly ended: string
+      /** What could be asked for that would give it; the first gives the least */
+      readonly ways: readonly AskWay[]
+      /** An own role of the user offers to ask within the refused connection */
+      readonly asksInside: boolean
     }
 
 type Refusal = Extract<AccessDecision, { ok: false }>
@@ -64,6 +61,8 @@ const refusal = (code: RefusalCode, ended: string, ...more: string[]): Refusal =
   code,
   lines: [`sallyport: ${ended}`, ...more].slice(0, 10).map(oneLine),
   ended: oneLine(ended),
+  ways: [],
+  asksInside: false,
 })
 
 /** Words that a person wrote (why a lock, why revoked) get no line of their own, which could pass for ours. */
@@ -75,15 +74,15 @@ export function decideAccess(view: Snapshot, question: AccessQuestion, now: numb
   const { user, login } = who
   const node = view.nodeNamed(question.node)
   const atWork = rolesAtWork(view, user, login, now)
-  const helpful = node && !question.live ? helpfulRoles(view, user, node, question.login, now) : []
+  const ways = node && !question.live ? waysToAsk(view, user, node, question.login, now) : []
   // An absent node and one the user may not know of: same answer, same path.
   const access = nodeAccess(atWork.roles, node?.labels ?? {})
-  const known = node !== undefined && (access.logins.size > 0 || helpful.length > 0)
+  const known = node !== undefined && (access.logins.size > 0 || ways.length > 0)
   if (!known) return unknownNode(view, question, user, now)
   const lock = view.lockOn('node', node.id, now)
   if (lock) return refusal('locked', lockText(`${node.name} is locked`, lock.message))
   const resolved = resolveLogin(access, question.login, user.name)
-  if (!resolved.ok) return refuseLogin(view, question, user, atWork, node, resolved, helpful, now)
+  if (!resolved.ok) return refuseLogin(view, question, user, atWork, node, resolved, ways, now)
   const grants = grantsBehind(view, resolved.roles)
   const options = mergeOptions(resolved.roles)
   return {
@@ -126,19 +125,36 @@ const signInAgain = (why: string): Refusal => ({
 
 const lockText = (text: string, message: string): string => (message === '' ? text : `${text}: ${message}`)
 
-function helpfulRoles(
-  view: Snapshot,
-  user: UserFacts,
-  node: NodeFacts,
-  login: string | null,
-  now: number,
-): HelpfulRole[] {
+function waysToAsk(view: Snapshot, user: UserFacts, node: NodeFacts, login: string | null, now: number): AskWay[] {
   const person = personOf(view, user, now)
   return rolesThatWouldHelp(person, [...view.roles()], node.labels, login).flatMap((role) => {
     const may = mayRequest(person, role)
-    return may.ok ? [{ name: role.name, logins: role.spec.allow.logins, longest: capOf(may.blocks).ms }] : []
+    if (!may.ok) return []
+    return [
+      {
+        roles: [role.name],
+        resources: [],
+        logins: role.spec.allow.logins,
+        longest: capOf(may.blocks).ms,
+        reason: reasonFor(may.blocks),
+      },
+    ]
   })
 }
+
+function reasonFor(blocks: readonly AllowingBlock[]): AskWay['reason'] {
+  const reasons = blocks.map(({ block }) => block.reason)
+  const required = reasons.find(({ mode }) => mode === 'required')
+  const prompt = (required ?? reasons.find((reason) => reason.prompt !== undefined))?.prompt
+  return { required: required !== undefined, prompt: prompt ?? null }
+}
+
+const isLocked = (view: Snapshot, role: string, now: number): boolean =>
+  view.lockOn('role', view.roleNamed(role)?.id ?? '', now) !== undefined
+
+/** `request_on_denied` of an own role that is not locked. */
+const asksInside = (view: Snapshot, user: UserFacts, now: number): boolean =>
+  user.roleIds.some((id) => view.role(id)?.spec.options.request_on_denied === true && !view.lockOn('role', id, now))
 
 const GONE = 'nothing gives this access any more'
 
@@ -158,15 +174,17 @@ function refuseLogin(
   atWork: RolesAtWork,
   node: NodeFacts,
   resolved: { code: RefusalCode; logins: readonly string[] },
-  helpful: readonly HelpfulRole[],
+  ways: readonly AskWay[],
   now: number,
 ): Refusal {
   if (question.live) {
     return refusal('access_denied', atWork.suspended[0]?.why ?? lastEnd(view, question.live.grants, now) ?? GONE)
   }
   const { name } = user
+  const open = ways.filter((way) => way.roles.every((role) => !isLocked(view, role, now)))
   const wanted = question.login === null ? node.name : `${question.login}@${node.name}`
-  const hint = askHint(helpful)
+  const hint = askHint(open)
+  const help = { ways: open, asksInside: open.length > 0 && asksInside(view, user, now) }
   if (resolved.code === 'login_ambiguous') {
     return refusal(
       'login_ambiguous',
@@ -175,29 +193,32 @@ function refuseLogin(
     )
   }
   if (resolved.code === 'login_not_allowed') {
-    return refusal(
-      'login_not_allowed',
-      `${name} may not use ${wanted}; allowed logins: ${resolved.logins.join(', ')}`,
-      ...hint,
-    )
+    const why = `${name} may not use ${wanted}; allowed logins: ${resolved.logins.join(', ')}`
+    return { ...refusal('login_not_allowed', why, ...hint), ...help }
   }
   const suspended = atWork.suspended.map(({ why }) => `  A grant is suspended: ${why}`).slice(0, 2)
-  return refusal('access_denied', `${name} may not use ${wanted}`, ...suspended, ...hint)
+  return { ...refusal('access_denied', `${name} may not use ${wanted}`, ...suspended, ...hint), ...help }
 }
 
-function askHint(helpful: readonly HelpfulRole[]): string[] {
-  const [first] = helpful
+function askHint(ways: readonly AskWay[]): string[] {
+  const [first] = ways
   if (!first) return []
-  const names = helpful
+  const names = ways
     .slice(0, 4)
-    .map((role) => `${role.name} (${role.logins.slice(0, 4).join(', ')}; up to ${formatDuration(role.longest)})`)
-  const duration = formatDuration(Math.min(first.longest, 3_600_000))
+    .map(
+      ({ roles, logins, longest }) =>
+        `${roles.join('+')} (${logins.slice(0, 4).join(', ')}; up to ${formatDuration(longest)})`,
+    )
+  const duration = formatDuration(usualDuration(first))
   return [
-    `  ${helpful.length === 1 ? 'This role would help' : 'One of these roles would help'}: ${names.join(', ')}`,
+    `  ${ways.length === 1 ? 'This role would help' : 'One of these roles would help'}: ${names.join(', ')}`,
     '  Ask for it:',
-    `    sally request create --roles=${first.name} --reason="why you need it" --duration=${duration}`,
+    `    sally request create --roles=${first.roles.join(',')} --reason="why you need it" --duration=${duration}`,
   ]
 }
+
+/** Milliseconds that are proposed: an hour, or less where less is allowed. */
+export const usualDuration = (way: AskWay): number => Math.min(way.longest, 3_600_000)
 
 /** Why the last of these grants ended, in words for the terminal that closes. */
 function lastEnd(view: Snapshot, grantIds: readonly string[], now: number): string | null {

@@ -232,7 +232,7 @@ export class LocalControlPlane implements ControlPlane {
       'sallyport: this access cannot be proven, so it is not given',
       '  Tell the operators: sallyctl audit verify',
     ]
-    const decision = { ok: false, code: 'row_altered', lines, ended: altered } as const
+    const decision = { ok: false, code: 'row_altered', lines, ended: altered, ways: [], asksInside: false } as const
     return this.#options.deeds.commitDeed(() => Promise.resolve(this.#sessionReject(input, decision, { altered })))
   }
 

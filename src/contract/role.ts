@@ -123,6 +123,8 @@ export const RoleOptions = z.strictObject({
   /** How long a live session may outlive the store's silence. */
   offline_grace: DurationText.optional(),
   bind: z.enum(['user', 'login']).default('user'),
+  /** Whoever holds the role is offered to ask within an ssh connection that is refused. */
+  request_on_denied: z.boolean().default(false),
 })
 export type RoleOptions = z.infer<typeof RoleOptions>
 

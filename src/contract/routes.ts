@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { Name } from './common.ts'
+import { Login, Name } from './common.ts'
+import { AccessCheck } from './access-check.ts'
 import { AuditEvent, AuditQuery, Verification } from './audit.ts'
 import { Delivery } from './delivery.ts'
 import { AddLockBody, Lock } from './lock.ts'
@@ -128,6 +129,14 @@ export const routes = {
     path: '/v1/nodes',
     access: signedIn,
     answer: z.object({ items: z.array(VisibleNode) }),
+  }),
+  /** What `ssh` would be answered now. A node that may not be known and one that is not there get the same answer. */
+  checkAccess: route({
+    method: 'GET',
+    path: '/v1/nodes/:name/access',
+    access: signedIn,
+    query: z.object({ login: Login.optional() }),
+    answer: AccessCheck,
   }),
 
   ask: route({

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { Caller } from '../access/caller.ts'
 import type { Actor } from '../contract/audit.ts'
 import type { routes, RouteName } from '../contract/routes.ts'
 import type { Log } from '../foundation/log.ts'
@@ -54,3 +55,12 @@ export type Handler<K extends RouteName> = (
 
 /** One noun's handlers: unwrap, call, present. */
 export type Handlers = { readonly [K in RouteName]?: Handler<K> }
+
+export function callerOf(context: CallContext): Caller {
+  return {
+    actor: context.actor,
+    userId: context.login?.userId ?? null,
+    loginId: context.login?.id ?? null,
+    local: context.local,
+  }
+}

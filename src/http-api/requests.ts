@@ -1,7 +1,6 @@
 import type { AccessRequests } from '../access/access-requests.ts'
-import type { Caller } from '../access/caller.ts'
 import type { Clock } from '../foundation/clock.ts'
-import type { CallContext, Handlers } from './handler.ts'
+import { callerOf, type Handlers } from './handler.ts'
 
 const WATCH_MS = 25_000
 
@@ -49,15 +48,6 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
     returnGrant: async (context, { params }) => await requests.return(callerOf(context), idOf(params)),
     revokeGrant: async (context, { params, body }) =>
       await requests.revoke(callerOf(context), idOf(params), body.reason),
-  }
-}
-
-function callerOf(context: CallContext): Caller {
-  return {
-    actor: context.actor,
-    userId: context.login?.userId ?? null,
-    loginId: context.login?.id ?? null,
-    local: context.local,
   }
 }
 

@@ -6,6 +6,7 @@ import type { LocalControlPlane } from '../connection/local-control-plane.ts'
 import type { Config } from '../foundation/config.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { auditHandlers } from '../http-api/audit.ts'
+import { checkAccessHandlers } from '../http-api/check-access.ts'
 import { deliveryHandlers } from '../http-api/deliveries.ts'
 import { identityChecks, identityHandlers } from '../http-api/identity-handlers.ts'
 import type { IdentityServices } from '../http-api/identity-services.ts'
@@ -49,6 +50,7 @@ export function openApi(parts: ApiParts): Api {
     handlers: {
       ...identityHandlers(identity),
       ...requestHandlers(side.requests, clock),
+      ...checkAccessHandlers({ snapshot: side.snapshot, requests: side.requests, clock }),
       ...visibleNodeHandlers({ snapshot: side.snapshot, clock }),
       ...statusHandlers({
         database,

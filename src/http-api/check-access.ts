@@ -1,0 +1,36 @@
+import type { AccessRequests } from '../access/access-requests.ts'
+import { decideAccess } from '../connection/decide-access.ts'
+import { normaliseName } from '../formats/name.ts'
+import type { Clock } from '../foundation/clock.ts'
+import { Refused } from '../foundation/errors.ts'
+import type { Snapshot } from '../grants/snapshot.ts'
+import { callerOf, type Handlers } from './handler.ts'
+
+export interface CheckAccessServices {
+  readonly snapshot: Snapshot
+  readonly requests: Pick<AccessRequests, 'pendingFor'>
+  readonly clock: Clock
+}
+
+/** `sally ssh` asks before it connects: the rule of authorize() for this very login session, and what could be asked for. */
+export function checkAccessHandlers({ snapshot, requests, clock }: CheckAccessServices): Handlers {
+  return {
+    async checkAccess(context, { params, query }) {
+      const node = normaliseName(params['name'] ?? '')
+      if (!node.ok) throw new Refused('malformed', `that is no name of a node: ${node.message}`)
+      const question = {
+        userId: context.login?.userId ?? '',
+        loginSessionId: context.login?.id ?? '',
+        keyFingerprint: snapshot.login(context.login?.id ?? '')?.key_fingerprint ?? '',
+        node: node.name,
+        login: query.login ?? null,
+        live: null,
+      }
+      const decision = decideAccess(snapshot, question, clock.now())
+      if (decision.ok) return { ok: true, login: decision.login, endsAt: decision.endsAt }
+      const { code, lines, ways } = decision
+      const pending = ways.length === 0 ? null : await requests.pendingFor(callerOf(context), ways)
+      return { ok: false, code, lines: [...lines], ways: [...ways], pending }
+    },
+  }
+}
