@@ -2,9 +2,10 @@ import type { AskWay } from '../contract/access-check.ts'
 import type { RefusalCode } from '../contract/errors.ts'
 import { formatDuration } from '../contract/duration.ts'
 import type { NodeFacts, RoleFacts, Snapshot, UserFacts } from '../grants/snapshot.ts'
+import { placeTrouble } from '../grants/place-trouble.ts'
 import type { StoredGrant } from '../grants/stored-grant.ts'
 import { personOf, rolesAtWork, type RolesAtWork } from '../grants/working-roles.ts'
-import { capOf, mayRequest, rolesThatWouldHelp, type AllowingBlock } from '../identity/role-rules.ts'
+import { capOf, rolesThatWouldHelp, type AllowingBlock } from '../identity/role-rules.ts'
 import {
   mergeOptions,
   nodeAccess,
@@ -13,6 +14,7 @@ import {
   type WorkingRole,
 } from '../identity/node-access.ts'
 import type { LoginSessionsTable } from '../foundation/database/tables.ts'
+import { absentResource, resourceKey } from '../resources/resource.ts'
 
 // The rule of authorize(): pure over the snapshot. The same function decides a new connection and re-checks a live one.
 
@@ -76,7 +78,7 @@ export function decideAccess(view: Snapshot, question: AccessQuestion, now: numb
   const atWork = rolesAtWork(view, user, login, now)
   const ways = node && !question.live ? waysToAsk(view, user, node, question.login, now) : []
   // An absent node and one the user may not know of: same answer, same path.
-  const access = nodeAccess(atWork.roles, node?.labels ?? {})
+  const access = nodeAccess(atWork.roles, node ?? absentResource('node', question.node))
   const known = node !== undefined && (access.logins.size > 0 || ways.length > 0)
   if (!known) return unknownNode(view, question, user, now)
   const lock = view.lockOn('node', node.id, now)
@@ -127,19 +129,14 @@ const lockText = (text: string, message: string): string => (message === '' ? te
 
 function waysToAsk(view: Snapshot, user: UserFacts, node: NodeFacts, login: string | null, now: number): AskWay[] {
   const person = personOf(view, user, now)
-  return rolesThatWouldHelp(person, [...view.roles()], node.labels, login).flatMap((role) => {
-    const may = mayRequest(person, role)
-    if (!may.ok) return []
-    return [
-      {
-        roles: [role.name],
-        resources: [],
-        logins: role.spec.allow.logins,
-        longest: capOf(may.blocks).ms,
-        reason: reasonFor(may.blocks),
-      },
-    ]
-  })
+  return rolesThatWouldHelp(person, [...view.roles()], node, login).map(({ role, blocks, logins, asRole }) => ({
+    roles: [role.name],
+    // A role that may be asked for as such opens everything it gives; any other one can be asked for this node alone.
+    resources: asRole ? [] : [{ kind: node.kind, name: node.name }],
+    logins: [...logins],
+    longest: capOf(blocks).ms,
+    reason: reasonFor(blocks),
+  }))
 }
 
 function reasonFor(blocks: readonly AllowingBlock[]): AskWay['reason'] {
@@ -159,13 +156,32 @@ const asksInside = (view: Snapshot, user: UserFacts, now: number): boolean =>
 const GONE = 'nothing gives this access any more'
 
 function unknownNode(view: Snapshot, question: AccessQuestion, user: UserFacts, now: number): Refusal {
-  if (question.live) return refusal('access_denied', lastEnd(view, question.live.grants, now) ?? GONE)
+  if (question.live) return liveEnd(view, question.live, [], now)
   return refusal(
     'resource_unknown',
     `there is no node ${question.node} that ${user.name} may use or ask for`,
     '  See: sally ls',
   )
 }
+
+/** Why what a live session stood on is gone: a lock or lost permission, an end, or the resource that it was for. */
+function liveEnd(
+  view: Snapshot,
+  live: { readonly grants: readonly string[] },
+  suspended: RolesAtWork['suspended'],
+  now: number,
+): Refusal {
+  const grants = live.grants.flatMap((id) => view.grant(id) ?? [])
+  const why = suspended[0]?.why ?? lastEnd(view, live.grants, now) ?? placeTroubles(view, grants)[0] ?? GONE
+  return refusal('access_denied', why)
+}
+
+/** What became of the resources that these grants are for. */
+function placeTroubles(view: Snapshot, grants: Iterable<StoredGrant>): string[] {
+  return [...grants].flatMap(({ resources }) => resources.flatMap((pin) => placeTrouble(pin, view.resource(pin)) ?? []))
+}
+
+const isFor = ({ resources }: StoredGrant, node: NodeFacts): boolean => resources.some((pin) => pin.id === node.id)
 
 function refuseLogin(
   view: Snapshot,
@@ -177,13 +193,11 @@ function refuseLogin(
   ways: readonly AskWay[],
   now: number,
 ): Refusal {
-  if (question.live) {
-    return refusal('access_denied', atWork.suspended[0]?.why ?? lastEnd(view, question.live.grants, now) ?? GONE)
-  }
+  if (question.live) return liveEnd(view, question.live, atWork.suspended, now)
   const { name } = user
   const open = ways.filter((way) => way.roles.every((role) => !isLocked(view, role, now)))
   const wanted = question.login === null ? node.name : `${question.login}@${node.name}`
-  const hint = askHint(open)
+  const hint = askHint(open, question.login)
   const help = { ways: open, asksInside: open.length > 0 && asksInside(view, user, now) }
   if (resolved.code === 'login_ambiguous') {
     return refusal(
@@ -196,11 +210,13 @@ function refuseLogin(
     const why = `${name} may not use ${wanted}; allowed logins: ${resolved.logins.join(', ')}`
     return { ...refusal('login_not_allowed', why, ...hint), ...help }
   }
-  const suspended = atWork.suspended.map(({ why }) => `  A grant is suspended: ${why}`).slice(0, 2)
+  const about = [...view.grantsOf(user.id)].filter((grant) => grant.state === 'active' && isFor(grant, node))
+  const whys = [...atWork.suspended.map(({ why }) => why), ...placeTroubles(view, about)]
+  const suspended = whys.map((why) => `  A grant is suspended: ${why}`).slice(0, 2)
   return { ...refusal('access_denied', `${name} may not use ${wanted}`, ...suspended, ...hint), ...help }
 }
 
-function askHint(ways: readonly AskWay[]): string[] {
+function askHint(ways: readonly AskWay[], login: string | null): string[] {
   const [first] = ways
   if (!first) return []
   const names = ways
@@ -213,8 +229,16 @@ function askHint(ways: readonly AskWay[]): string[] {
   return [
     `  ${ways.length === 1 ? 'This role would help' : 'One of these roles would help'}: ${names.join(', ')}`,
     '  Ask for it:',
-    `    sally request create --roles=${first.roles.join(',')} --reason="why you need it" --duration=${duration}`,
+    `    sally request create ${whatToAsk(first, login, ways.length > 1)} --reason="why you need it" --duration=${duration}`,
   ]
+}
+
+/** The roles of a request for resources are worked out by themselves; they are named where there is a choice. */
+function whatToAsk({ roles, resources }: AskWay, login: string | null, isChoice: boolean): string {
+  const byRole = `--roles=${roles.join(',')}`
+  if (resources.length === 0) return byRole
+  const named = resources.map((resource) => `--resource=${resourceKey(resource)}`).join(' ')
+  return [named, ...(isChoice ? [byRole] : []), ...(login === null ? [] : [`--login=${login}`])].join(' ')
 }
 
 /** Milliseconds that are proposed: an hour, or less where less is allowed. */
@@ -228,11 +252,22 @@ function lastEnd(view: Snapshot, grantIds: readonly string[], now: number): stri
     .sort((a, b) => (b.ended_at ?? b.ends_at) - (a.ended_at ?? a.ends_at))
   const [last] = ended
   if (!last) return null
-  const roles = last.roles.map((role) => role.name).join(', ')
-  if (last.state !== 'ended' || last.end_reason === 'expired') return `your access (${roles}) has expired`
+  const what = whatOf(last)
+  if (last.state !== 'ended' || last.end_reason === 'expired') return `your access (${what}) has expired`
   const by = last.ended_by === null ? '' : ` by ${last.ended_by}`
   const comment = last.end_comment ? `: ${last.end_comment}` : ''
-  return `your access (${roles}) was ${last.end_reason ?? 'ended'}${by}${comment}`
+  return `your access (${what}) was ${last.end_reason ?? 'ended'}${by}${comment}`
+}
+
+const NAMED_AT_MOST = 3
+
+/** `dba`, or `dba on node/db-box`. */
+function whatOf(grant: { roles: readonly { name: string }[]; resources: StoredGrant['resources'] }): string {
+  const names = [...new Set(grant.roles.map((role) => role.name))].join(', ')
+  if (grant.resources.length === 0) return names
+  const more = grant.resources.length - NAMED_AT_MOST
+  const some = grant.resources.slice(0, NAMED_AT_MOST).map(resourceKey)
+  return `${names} on ${some.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
 function grantsBehind(view: Snapshot, roles: readonly WorkingRole[]): StoredGrant[] {
@@ -258,8 +293,8 @@ function ending(
     })
   }
   if (roles.every((role) => role.origin.kind === 'granted')) {
-    const names = [...new Set(roles.map((role) => role.name))].join(', ')
-    ends.push({ at: Math.max(...grants.map((grant) => grant.ends_at)), text: `your access (${names}) has expired` })
+    const last = grants.reduce((a, b) => (b.ends_at > a.ends_at ? b : a))
+    ends.push({ at: last.ends_at, text: `your access (${whatOf({ roles, resources: last.resources })}) has expired` })
   }
   const first = ends.reduce((a, b) => (b.at < a.at ? b : a))
   const recheckAt = Math.min(first.at, ...grants.map((grant) => grant.ends_at))

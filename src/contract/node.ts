@@ -34,6 +34,8 @@ export const VisibleNode = z.object({
   defaultLogin: Login.nullable(),
   /** Roles that could be asked for and would help. */
   requestableRoles: z.array(Name),
+  /** Roles that would help as part of a request for this very node (`--resource=node/NAME`). */
+  searchRoles: z.array(Name).default([]),
   /** End of the last grant that opens it, if only grants do. */
   accessUntil: z.number().nullable(),
 })

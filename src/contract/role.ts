@@ -108,7 +108,14 @@ export const RoleAllow = z.strictObject({
 export const RoleDeny = z.strictObject({
   logins: z.array(Login).max(200).default([]),
   node_labels: LabelSelector.default({}),
-  request: z.strictObject({ roles: z.array(RolePattern).default([]) }).optional(),
+  request: z
+    .strictObject({
+      /** Denied however it is asked for */
+      roles: z.array(RolePattern).default([]),
+      /** Denied as part of a resource request */
+      search_as_roles: z.array(RolePattern).optional(),
+    })
+    .optional(),
   review_requests: ReviewBlock.optional(),
   rules: z.array(Rule).default([]),
 })

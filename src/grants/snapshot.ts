@@ -3,6 +3,8 @@ import type { Committed, RowRef } from '../audit/deed.ts'
 import type { RoleSpec } from '../contract/role.ts'
 import { POWER_TABLES } from '../foundation/database/tables.ts'
 import type { LocksTable, LoginSessionsTable, NodesTable, Tables } from '../foundation/database/tables.ts'
+import { nodeFacts } from '../resources/node-facts.ts'
+import type { ResourceFacts } from '../resources/resource.ts'
 import { storedGrant, type StoredGrant } from './stored-grant.ts'
 
 // What authorize() decides from: the rows that give or withhold power, in memory, as of one change position. It is fed by
@@ -25,9 +27,7 @@ export interface RoleFacts {
   readonly spec: RoleSpec
 }
 
-export interface NodeFacts extends Omit<NodesTable, 'labels_json'> {
-  readonly labels: Readonly<Record<string, string>>
-}
+export type NodeFacts = Omit<NodesTable, 'labels_json'> & ResourceFacts
 
 /** An end that has happened although the store could not take it yet. */
 export type TakenAway =
@@ -115,6 +115,10 @@ export class Snapshot {
   }
   nodeNamed(name: string): NodeFacts | undefined {
     return this.#nodes.get(this.#nodeIdByName.get(name) ?? '')
+  }
+  /** By kind and id; undefined once removed. */
+  resource({ kind, id }: Pick<ResourceFacts, 'kind' | 'id'>): ResourceFacts | undefined {
+    return kind === 'node' ? this.#nodes.get(id) : undefined
   }
   nodes(): Iterable<NodeFacts> {
     return this.#nodes.values()
@@ -271,8 +275,7 @@ export class Snapshot {
       this.#nodes.delete(id)
       return
     }
-    const { labels_json, ...rest } = row
-    this.#nodes.set(id, { ...rest, labels: JSON.parse(labels_json) as Record<string, string> })
+    this.#nodes.set(id, { ...row, ...nodeFacts(row) })
     this.#nodeIdByName.set(row.name, id)
   }
 

@@ -1,5 +1,8 @@
 import type { NamedResource, Narrowing } from '../contract/request.ts'
 import type { GrantsTable } from '../foundation/database/tables.ts'
+import type { Confinement } from '../identity/node-access.ts'
+import type { Asking } from '../identity/role-rules.ts'
+import type { ResourceFacts } from '../resources/resource.ts'
 
 export interface PinnedRole {
   readonly id: string
@@ -15,16 +18,27 @@ export interface PinnedResource extends NamedResource {
 
 export interface StoredGrant extends Omit<GrantsTable, 'roles_json' | 'resources_json' | 'narrowing_json'> {
   readonly roles: readonly PinnedRole[]
-  /** Empty: whatever the roles give */
-  readonly resources: readonly PinnedResource[]
+  /** As they were at approval. Empty: whatever the roles give */
+  readonly resources: readonly ResourceFacts[]
   readonly narrowing: Narrowing | null
 }
 
 export function storedGrant(row: GrantsTable): StoredGrant {
   const { roles_json, resources_json, narrowing_json, ...rest } = row
   const roles = JSON.parse(roles_json) as PinnedRole[]
-  return { ...rest, roles, resources: pinnedResources(resources_json), narrowing: storedNarrowing(narrowing_json) }
+  const resources = resources_json === null ? [] : (JSON.parse(resources_json) as ResourceFacts[])
+  return { ...rest, roles, resources, narrowing: storedNarrowing(narrowing_json) }
 }
+
+/** What its roles are confined to. A resource grant that names no resource gives nothing, rather than everything. */
+export function confinementOf({ kind, resources, narrowing }: StoredGrant): Confinement | null {
+  const pinned = kind === 'resource' || resources.length > 0
+  return pinned || narrowing !== null ? { resources: pinned ? resources : null, narrowing } : null
+}
+
+/** How its roles were asked for: they give something only while they may still be asked for in that way. */
+export const askedAs = ({ resources }: { readonly resources: readonly unknown[] }): Asking =>
+  resources.length > 0 ? 'resource' : 'role'
 
 export const pinnedResources = (json: string | null): PinnedResource[] =>
   json === null ? [] : (JSON.parse(json) as PinnedResource[])

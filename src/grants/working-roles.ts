@@ -2,7 +2,7 @@ import type { LoginSessionsTable } from '../foundation/database/tables.ts'
 import { bindsToLogin, type WorkingRole } from '../identity/node-access.ts'
 import { mayRequest, onlyDenies, type Person } from '../identity/role-rules.ts'
 import type { Snapshot, UserFacts } from './snapshot.ts'
-import type { PinnedRole, StoredGrant } from './stored-grant.ts'
+import { askedAs, confinementOf, type PinnedRole, type StoredGrant } from './stored-grant.ts'
 
 export interface RolesAtWork {
   readonly roles: readonly WorkingRole[]
@@ -31,7 +31,7 @@ export function rolesAtWork(
       const role = grantedRole(view, grant, pinned, now)
       if (!role || (bindsToLogin(role) && !worksFromLogin(grant, login))) continue
       const current = view.role(pinned.id)
-      if (current && mayRequest(person, current).ok) granted.push(role)
+      if (current && mayRequest(person, current, askedAs(grant)).ok) granted.push(role)
       else suspended.push({ grant, why: `${user.name} may not request ${pinned.name} any more` })
     }
   }
@@ -55,6 +55,7 @@ function ownRoles(view: Snapshot, user: UserFacts, now: number): WorkingRole[] {
     name,
     origin: { kind: 'own' as const },
     specs: [spec],
+    confinedTo: null,
   }))
 }
 
@@ -68,6 +69,7 @@ function grantedRole(view: Snapshot, grant: StoredGrant, pinned: PinnedRole, now
     name: pinned.name,
     origin: { kind: 'granted', grantId: grant.id },
     specs: current.revision === pinned.revision ? [current.spec] : [revision, current.spec],
+    confinedTo: confinementOf(grant),
   }
 }
 

@@ -31,9 +31,9 @@ function present(
   now: number,
 ): z.input<typeof VisibleNode> | null {
   const atWork = rolesAtWork(view, user, view.login(loginId) ?? null, now)
-  const access = nodeAccess(atWork.roles, node.labels)
-  const requestable = rolesThatWouldHelp(personOf(view, user, now), [...view.roles()], node.labels, null)
-  if (access.logins.size === 0 && requestable.length === 0) return null
+  const access = nodeAccess(atWork.roles, node)
+  const helpful = rolesThatWouldHelp(personOf(view, user, now), [...view.roles()], node, null)
+  if (access.logins.size === 0 && helpful.length === 0) return null
   const giving = [...access.logins.values()].flat()
   const granted = giving.flatMap((role) => (role.origin.kind === 'granted' ? [role.origin.grantId] : []))
   const ends = granted.flatMap((id) => view.grant(id)?.ends_at ?? [])
@@ -44,7 +44,8 @@ function present(
     labels: { ...node.labels },
     logins: [...access.logins.keys()],
     defaultLogin: access.logins.size === 0 ? null : defaultLogin(access, user.name),
-    requestableRoles: requestable.map((role) => role.name),
+    requestableRoles: helpful.flatMap(({ role, asRole }) => (asRole ? [role.name] : [])),
+    searchRoles: helpful.flatMap(({ role, asResource }) => (asResource ? [role.name] : [])),
     accessUntil: onlyGrants ? Math.max(...ends) : null,
   }
 }

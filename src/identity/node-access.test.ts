@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { RoleDocument, type RoleSpec } from '../contract/role.ts'
+import { absentResource, type ResourceFacts } from '../resources/resource.ts'
 import { defaultLogin, mergeOptions, nodeAccess, resolveLogin, type WorkingRole } from './node-access.ts'
 
 const spec = (input: object): RoleSpec =>
@@ -10,15 +11,21 @@ const own = (name: string, ...specs: object[]): WorkingRole => ({
   name,
   origin: { kind: 'own' },
   specs: specs.map(spec),
+  confinedTo: null,
 })
 const granted = (name: string, grantId: string, ...specs: object[]): WorkingRole => ({
   ...own(name, ...specs),
   origin: { kind: 'granted', grantId },
 })
+const aNode = (labels: Record<string, string>): ResourceFacts => ({
+  ...absentResource('node', 'box'),
+  id: 'nod_1',
+  labels,
+})
 const PROD = { env: 'prod', team: 'db' }
 const onProd = (...logins: string[]): object => ({ allow: { logins, node_labels: { env: 'prod' } } })
 const loginsOf = (roles: WorkingRole[], labels: Record<string, string> = PROD): string[] => [
-  ...nodeAccess(roles, labels).logins.keys(),
+  ...nodeAccess(roles, aNode(labels)).logins.keys(),
 ]
 
 describe('node access', () => {
@@ -93,7 +100,7 @@ describe('node access', () => {
   })
 
   test('the default login of the role that lets the user in, else the only one, else the own name, else a list', () => {
-    const access = (...roles: WorkingRole[]) => nodeAccess(roles, PROD)
+    const access = (...roles: WorkingRole[]) => nodeAccess(roles, aNode(PROD))
     const named = own('r', { allow: { logins: ['a', 'b'], default_login: 'b', node_labels: { env: 'prod' } } })
     expect(defaultLogin(access(named), 'a')).toBe('b')
     expect(defaultLogin(access(own('r', onProd('only'))), 'alice')).toBe('only')
@@ -107,14 +114,20 @@ describe('node access', () => {
 
   test('a default login that the role does not give is no default', () => {
     const role = own('r', { allow: { logins: ['a', 'b'], default_login: 'root', node_labels: { env: 'prod' } } })
-    expect(resolveLogin(nodeAccess([role], PROD), null, 'zed')).toMatchObject({ ok: false, code: 'login_ambiguous' })
+    expect(resolveLogin(nodeAccess([role], aNode(PROD)), null, 'zed')).toMatchObject({
+      ok: false,
+      code: 'login_ambiguous',
+    })
   })
 
   test('a login named but not allowed is refused with the ones that are, and no access at all says so', () => {
-    const access = nodeAccess([own('r', onProd('deploy'))], PROD)
+    const access = nodeAccess([own('r', onProd('deploy'))], aNode(PROD))
     expect(resolveLogin(access, 'root', 'alice')).toEqual({ ok: false, code: 'login_not_allowed', logins: ['deploy'] })
     expect(resolveLogin(access, 'deploy', 'alice')).toMatchObject({ ok: true, login: 'deploy' })
-    expect(resolveLogin(nodeAccess([], PROD), 'root', 'alice')).toMatchObject({ ok: false, code: 'access_denied' })
+    expect(resolveLogin(nodeAccess([], aNode(PROD)), 'root', 'alice')).toMatchObject({
+      ok: false,
+      code: 'access_denied',
+    })
   })
 
   test('permissions need one allowing role, restrictions take the strictest', () => {

@@ -1,7 +1,9 @@
 import { parseDuration } from '../contract/duration.ts'
+import type { Narrowing } from '../contract/request.ts'
 import type { RoleSpec } from '../contract/role.ts'
 import type { RefusalCode } from '../contract/errors.ts'
 import { selectsLabels, type Labels } from '../resources/label-matching.ts'
+import type { ResourceFacts } from '../resources/resource.ts'
 import { matchesPattern } from './patterns.ts'
 
 /** Where a role comes from decides how far its denies reach. */
@@ -16,6 +18,15 @@ export interface WorkingRole {
   readonly name: string
   readonly origin: RoleOrigin
   readonly specs: readonly RoleSpec[]
+  /** Null: wherever its labels say, with all its logins */
+  readonly confinedTo: Confinement | null
+}
+
+/** What a grant was narrowed to when it was asked for. */
+export interface Confinement {
+  /** As they were at approval; null = not confined to resources */
+  readonly resources: readonly ResourceFacts[] | null
+  readonly narrowing: Narrowing | null
 }
 
 /** The logins of one node, each with the roles that give it alone. */
@@ -23,22 +34,38 @@ export interface NodeAccess {
   readonly logins: ReadonlyMap<string, readonly WorkingRole[]>
 }
 
-/** Which logins each single role gives on a node with these labels, after all denies. Parts of roles never combine. */
-export function nodeAccess(roles: readonly WorkingRole[], labels: Labels): NodeAccess {
+/** Which logins each single role gives on a node, after all denies. Parts of roles never combine. */
+export function nodeAccess(roles: readonly WorkingRole[], node: ResourceFacts): NodeAccess {
   const logins = new Map<string, WorkingRole[]>()
   for (const role of roles) {
+    const seen = labelsSeen(role, node)
     const denying = roles.filter((other) => deniesReach(other.origin, role.origin))
-    if (denying.some((other) => other.specs.some((spec) => selects(spec.deny.node_labels, labels)))) continue
+    if (denying.some((other) => other.specs.some((spec) => selectsOneOf(spec.deny.node_labels, seen)))) continue
     const deniedLogins = new Set(denying.flatMap((other) => other.specs.flatMap((spec) => spec.deny.logins)))
-    for (const login of loginsGivenAlone(role, labels)) {
+    for (const login of loginsGivenAlone(role, seen)) {
       if (!deniedLogins.has(login)) logins.set(login, [...(logins.get(login) ?? []), role])
     }
   }
   return { logins: new Map([...logins].sort(([a], [b]) => (a < b ? -1 : 1))) }
 }
 
-const selects = (selector: RoleSpec['allow']['node_labels'], labels: Labels): boolean =>
-  selectsLabels(selector, labels, matchesPattern)
+/**
+ * The labels under which the role must give the node: those it has, and for a pinned one also those it had at approval. So
+ * a node labelled anew is given by no role that did not give it then. None: the role is confined to other things.
+ */
+function labelsSeen({ confinedTo }: WorkingRole, node: ResourceFacts): readonly Labels[] {
+  if (!confinedTo?.resources) return [node.labels]
+  const pin = confinedTo.resources.find(({ kind, id }) => kind === node.kind && id === node.id)
+  return pin && pin.identity === node.identity ? [node.labels, pin.labels] : []
+}
+
+type Selector = RoleSpec['allow']['node_labels']
+
+const selectsEach = (selector: Selector, seen: readonly Labels[]): boolean =>
+  seen.length > 0 && seen.every((labels) => selectsLabels(selector, labels, matchesPattern))
+
+const selectsOneOf = (selector: Selector, seen: readonly Labels[]): boolean =>
+  seen.some((labels) => selectsLabels(selector, labels, matchesPattern))
 
 /** Denies of own roles apply to everything; denies of a granted role only to what that very grant gives. */
 function deniesReach(denying: RoleOrigin, given: RoleOrigin): boolean {
@@ -46,10 +73,13 @@ function deniesReach(denying: RoleOrigin, given: RoleOrigin): boolean {
   return given.kind === 'granted' && given.grantId === denying.grantId
 }
 
-function loginsGivenAlone(role: WorkingRole, labels: Labels): readonly string[] {
+function loginsGivenAlone(role: WorkingRole, seen: readonly Labels[]): readonly string[] {
   const [first, ...others] = role.specs
-  if (!first || !role.specs.every((spec) => selects(spec.allow.node_labels, labels))) return []
-  return [...new Set(first.allow.logins)].filter((login) => others.every((spec) => spec.allow.logins.includes(login)))
+  if (!first || !role.specs.every((spec) => selectsEach(spec.allow.node_labels, seen))) return []
+  const only = role.confinedTo?.narrowing?.login
+  return [...new Set(first.allow.logins)].filter(
+    (login) => (only === undefined || only === login) && others.every((spec) => spec.allow.logins.includes(login)),
+  )
 }
 
 export type LoginResolution =

@@ -17,6 +17,7 @@ export function roleProblems(spec: RoleSpec): string[] {
     ...at('allow.default_login', defaultLoginProblems(spec)),
     ...requestProblems(spec.allow.request),
     ...at('deny.request.roles', patternProblems(spec.deny.request?.roles ?? [])),
+    ...at('deny.request.search_as_roles', patternProblems(spec.deny.request?.search_as_roles ?? [])),
     ...reviewProblems('allow.review_requests', spec.allow.review_requests),
     ...reviewProblems('deny.review_requests', spec.deny.review_requests),
   ]

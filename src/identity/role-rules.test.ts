@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { RoleDocument } from '../contract/role.ts'
 import type { ConditionFacts } from './conditions.ts'
+import { absentResource } from '../resources/resource.ts'
 import { roleProblems } from './role-problems.ts'
 import {
   capOf,
@@ -169,8 +170,9 @@ describe('operators and help', () => {
       aRole('useless'),
     ]
     const ada = aPerson([aRole('dev', asks(['big', 'small', 'useless']))])
+    const aNode = { ...absentResource('node', 'box'), labels: { env: 'prod' } }
     const names = (person: Person, login: string | null): string[] =>
-      rolesThatWouldHelp(person, all, { env: 'prod' }, login).map((role) => role.name)
+      rolesThatWouldHelp(person, all, aNode, login).map(({ role }) => role.name)
     expect(names(ada, null)).toEqual(['small', 'big'])
     expect(names(ada, 'root')).toEqual(['big'])
     expect(names(aPerson([...ada.roles, aRole('deny', { deny: { logins: ['deploy'] } })]), null)).toEqual(['big'])

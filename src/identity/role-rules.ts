@@ -1,8 +1,8 @@
 import { parseDuration } from '../contract/duration.ts'
 import type { RequestBlock, ReviewBlock, RoleSpec, Threshold } from '../contract/role.ts'
-import type { Labels } from '../resources/label-matching.ts'
+import type { ResourceFacts } from '../resources/resource.ts'
 import { evaluateCondition, type ConditionFacts } from './conditions.ts'
-import { nodeAccess } from './node-access.ts'
+import { nodeAccess, type WorkingRole } from './node-access.ts'
 import { captureGroups, matchesAny } from './patterns.ts'
 
 // What a person's own roles permit. Pure, and the only place where these rules stand; rights from a grant never enter here.
@@ -34,18 +34,30 @@ export type MayRequest =
   | { readonly ok: true; readonly blocks: readonly AllowingBlock[] }
   | { readonly ok: false; readonly why: 'denied' | 'escalating' | 'not_allowed' }
 
-/** May this person ask for the role, and which blocks say so. Deny wins. `blocks` holds every block that names the role. */
-export function mayRequest(person: Person, role: RoleContent): MayRequest {
-  if (person.roles.some((own) => matchesAny(own.spec.deny.request?.roles ?? [], role.name)))
+/** For the role as a whole (`roles`, `claims_to_roles`), or for named resources that it gives (`search_as_roles`). */
+export type Asking = 'role' | 'resource'
+
+/**
+ * May this person ask for the role, and which blocks say so. Deny wins. `blocks` holds every block that names the role in
+ * any of the three ways: their thresholds, caps and reasons apply however it is asked for.
+ */
+export function mayRequest(person: Person, role: RoleContent, asking: Asking = 'role'): MayRequest {
+  if (person.roles.some((own) => matchesAny(deniedNames(own.spec, asking), role.name)))
     return { ok: false, why: 'denied' }
   const naming = person.roles.flatMap((own): AllowingBlock[] => {
     const block = own.spec.allow.request
     return block && blockNames(block, role.name, person.traits) ? [{ source: own.name, block }] : []
   })
   const blocks = isEscalating(role.spec) ? naming.filter(({ block }) => block.escalating) : naming
-  const asRole = blocks.filter(({ block }) => blockNamesAsRole(block, role.name, person.traits))
-  if (asRole.length > 0) return { ok: true, blocks }
+  const allows = ({ block }: AllowingBlock): boolean =>
+    asking === 'role' ? blockNamesAsRole(block, role.name, person.traits) : matchesAny(block.search_as_roles, role.name)
+  if (blocks.some(allows)) return { ok: true, blocks }
   return { ok: false, why: naming.length > 0 && blocks.length === 0 ? 'escalating' : 'not_allowed' }
+}
+
+function deniedNames({ deny }: RoleSpec, asking: Asking): readonly string[] {
+  const names = deny.request?.roles ?? []
+  return asking === 'role' ? names : [...names, ...(deny.request?.search_as_roles ?? [])]
 }
 
 function blockNames(block: RequestBlock, role: string, traits: Person['traits']): boolean {
@@ -90,31 +102,60 @@ export function requestableRoles(person: Person, all: readonly RoleContent[]): R
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
+/** A role that could be asked for and would let the person in. */
+export interface HelpfulRole {
+  readonly role: RoleContent
+  /** As a whole, and as part of a resource request: at least one of them */
+  readonly asRole: boolean
+  readonly asResource: boolean
+  readonly blocks: readonly AllowingBlock[]
+  /** What it would give on the node, after the denies of own roles; sorted */
+  readonly logins: readonly string[]
+}
+
 /**
- * Roles this person could ask for that would open a node with these labels (with this login, if one is named). Those that
- * give the fewest logins come first: the smallest help is named first.
+ * Roles this person could ask for that would open the node (with this login, if one is named). Those that give the fewest
+ * logins come first: the smallest help is named first.
  */
 export function rolesThatWouldHelp(
   person: Person,
   all: readonly RoleContent[],
-  labels: Labels,
+  node: ResourceFacts,
   login: string | null,
-): RoleContent[] {
+): HelpfulRole[] {
   const held = new Set(person.roles.map((own) => own.id))
-  const own = person.roles.map((role) => ({
-    ...role,
-    origin: { kind: 'own' } as const,
-    specs: [onlyDenies(role.spec)],
-  }))
+  const own = deniesOf(person)
   return all
-    .filter((role) => !held.has(role.id) && mayRequest(person, role).ok)
-    .map((role) => {
-      const asked = { ...role, origin: { kind: 'granted', grantId: 'asked' } as const, specs: [role.spec] }
-      return { role, logins: nodeAccess([...own, asked], labels).logins }
+    .flatMap((role): HelpfulRole[] => {
+      if (held.has(role.id)) return []
+      const asRole = mayRequest(person, role, 'role')
+      const asResource = mayRequest(person, role, 'resource')
+      const blocks = asRole.ok ? asRole.blocks : asResource.ok ? asResource.blocks : null
+      if (!blocks) return []
+      const logins = [...nodeAccess([...own, asIfGranted(role)], node).logins.keys()]
+      const helps = login === null ? logins.length > 0 : logins.includes(login)
+      return helps ? [{ role, asRole: asRole.ok, asResource: asResource.ok, blocks, logins }] : []
     })
-    .filter(({ logins }) => (login === null ? logins.size > 0 : logins.has(login)))
-    .sort((a, b) => a.logins.size - b.logins.size || (a.role.name < b.role.name ? -1 : 1))
-    .map(({ role }) => role)
+    .sort((a, b) => a.logins.length - b.logins.length || (a.role.name < b.role.name ? -1 : 1))
+}
+
+/** What own roles say about whatever is asked for: their denies. */
+export function deniesOf(person: Person): WorkingRole[] {
+  return person.roles.map(({ id, name, spec }) => ({
+    id,
+    name,
+    origin: { kind: 'own' },
+    specs: [onlyDenies(spec)],
+    confinedTo: null,
+  }))
+}
+
+/** The role as it would work once granted; roles that are asked for together would come from one grant. */
+export function asIfGranted(
+  { id, name, spec }: RoleContent,
+  confinedTo: WorkingRole['confinedTo'] = null,
+): WorkingRole {
+  return { id, name, origin: { kind: 'granted', grantId: 'asked' }, specs: [spec], confinedTo }
 }
 
 /** A role whose allowing half is switched off: what remains of a locked one, and what own roles say about what is asked. */

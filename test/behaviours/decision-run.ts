@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import type { RoleSpec } from '../../src/contract/role.ts'
 import { openDatabase } from '../../src/foundation/database/open-database.ts'
 import { nodeAccess, type WorkingRole } from '../../src/identity/node-access.ts'
+import { absentResource } from '../../src/resources/resource.ts'
 import { AccessWorld, callerNamed } from '../support/access-world.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import {
@@ -425,10 +426,11 @@ class Run {
           name,
           origin: { kind: 'granted', grantId: grant.id },
           specs: specs.map((one) => JSON.parse(one.spec_json) as RoleSpec),
+          confinedTo: null,
         }
       }),
     )
-    return [...nodeAccess(roles, { env: 'prod' }).logins.keys()]
+    return [...nodeAccess(roles, { ...absentResource('node', 'box'), labels: { env: 'prod' } }).logins.keys()]
   }
 
   #expected(index: number): unknown {
