@@ -126,10 +126,10 @@ test('5: revoking closes the open shell at once, and its terminal says by whom a
   await shell.terminal.shows(/^your access \(dba\) was revoked by bob: maintenance begins$/m)
   expect(await shell.terminal.exitStatus()).toBe(255)
   await until('the shell on the target to go', () => !isAlive(shell.pid))
-  // By the daemon's own clock. script/demo insists on one second; here a busy machine is given more.
+  // By the daemon's own clock, from the deed to the stored end: the shell gone on the target, the recording closed.
   const [revoke] = await sallyport.events({ type: 'grant.revoke', request })
   const ends = await sallyport.events({ type: 'session.end', request })
-  expect(ends.at(-1)?.time).toBeLessThan((revoke?.time ?? 0) + 5000)
+  expect((ends.at(-1)?.time ?? Infinity) - (revoke?.time ?? 0)).toBeLessThanOrEqual(1000)
 
   const again = await alice.ssh('db-box', 'true')
   expect(again.code).toBe(255)

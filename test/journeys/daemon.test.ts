@@ -1,10 +1,14 @@
 // The daemon as its operator meets it: configuration, health, a graceful stop and a worker that dies.
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { readPrivateKey } from '../../src/formats/openssh/private-key.ts'
 import { granted, openShell } from '../support/granted.ts'
+import { needProgram } from '../support/need-program.ts'
+import { RawSshClient, type RawIdentity } from '../support/raw-ssh-client.ts'
+import { start } from '../support/run.ts'
 import { isAlive, startSallyport, type Account, type Sallyport } from '../support/sallyport.ts'
 import { until } from '../support/until.ts'
 
@@ -13,7 +17,7 @@ let alice: Account
 let bob: Account
 
 beforeAll(async () => {
-  sallyport = await startSallyport()
+  sallyport = await startSallyport({ config: { shutdown_grace: '60s' } })
   const role = (name: string, allow: Record<string, unknown>) =>
     sallyport.role({ kind: 'role', metadata: { name }, spec: { allow } })
   await sallyport.startNode('db-box', { service: 'database' })
@@ -120,13 +124,39 @@ test('a relay worker that is killed costs its sessions alone: they are cut short
   expect(played.stdout).toContain('before the worker dies')
 })
 
-test('SIGTERM: live sessions are told, nobody gets in, and what is stored is checkpointed', async () => {
+const filesOf = (account: Account): RawIdentity => ({
+  key: readPrivateKey(readFileSync(join(account.home, 'id'), 'utf8')).key,
+  certificate: Buffer.from(readFileSync(account.certificateFile, 'utf8').split(' ')[1] ?? '', 'base64'),
+})
+
+/** The last word of a recording waits for the disk, and with it the session and the stop, until `letGo`. */
+async function holdRecordings(): Promise<{ letGo(): Promise<unknown> }> {
+  const workers = sallyport.workerPids().flatMap((pid) => ['-p', String(pid)])
+  const inject = ['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:delay_enter=50000000']
+  const strace = start(needProgram('strace'), ['-f', ...inject, ...workers])
+  await strace.prints(/attached/)
+  return { letGo: () => strace.stop() }
+}
+
+test('SIGTERM: while a live session still holds the stop open, nobody gets in; it is told, and what is stored is checkpointed', async () => {
   const { terminal, pid } = await openShell(alice, 'db-box')
-  const ended = await sallyport.kill('SIGTERM')
-  expect(ended).toEqual({ code: 0, signal: null })
+  const early = await RawSshClient.connect(sallyport.port)
+  const held = await holdRecordings()
+  const daemon = sallyport.pid
+  const stopped = sallyport.kill('SIGTERM')
+  await until('the stop to begin', () => sallyport.log().some(({ msg }) => msg === 'stopping'))
+
+  // Through the open port before the stop, at the sign-in after it; and anew.
+  await expect(early.signIn('+db-box', filesOf(alice))).rejects.toThrow(/^ended before message 52/)
+  expect((await alice.ssh('db-box', 'true')).code).toBe(255)
   await terminal.shows(/the proxy is being stopped/)
   expect(await terminal.exitStatus()).toBe(255)
   await until('the shell on the target to go', () => !isAlive(pid))
+  expect(sallyport.rows('SELECT id FROM sessions WHERE ended_at IS NULL')).toHaveLength(1)
+  expect(isAlive(daemon)).toBe(true)
+
+  await held.letGo()
+  expect(await stopped).toEqual({ code: 0, signal: null })
   expect((await alice.ssh('db-box', 'true')).code).toBe(255)
 
   const [last] = sallyport.rows('SELECT type FROM audit_events ORDER BY seq DESC LIMIT 1')
