@@ -166,7 +166,7 @@ export class StoredDeedLog implements DeedLog {
     const before = await readHead(tx)
     this.#requireGoingForward(before)
     if (this.#readOnly !== null && kind !== 'accepts') throw new Refused('read_only', this.#readOnly, READ_ONLY_HINT)
-    const now = this.#parts.clock.now()
+    const now = await this.#parts.database.storeNow(tx, this.#parts.clock)
     const deed = await work(tx, now)
     const tellsOnly = deed.events.every((event) => (event.rows ?? []).length === 0)
     if (kind === 'gives' && !tellsOnly && now < before.time - CLOCK_TOLERANCE_MS) {
@@ -177,7 +177,7 @@ export class StoredDeedLog implements DeedLog {
       )
     }
     // Never before the event in front, so that time and seq give the same order.
-    const stored = await storeEvents(tx, before, Math.max(now, before.time), deed.events)
+    const stored = await storeEvents(this.#parts.database, tx, before, Math.max(now, before.time), deed.events)
     await queueOutbox(tx, deed.outbox ?? [], now)
     return { result: deed.result, ...stored }
   }

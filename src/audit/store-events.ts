@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
+import type { Database } from '../foundation/database/open-database.ts'
 import { Bug, Refused } from '../foundation/errors.ts'
 import type { AuditEventsTable, PowerTable } from '../foundation/database/tables.ts'
 import { newId } from '../foundation/ids.ts'
@@ -30,12 +31,13 @@ export async function readHead(tx: Tx): Promise<ChainHead> {
  * Errors: Bug when a power row was written that no event names, or a named row never was there.
  */
 export async function storeEvents(
+  database: Database,
   tx: Tx,
   head: ChainHead,
   time: number,
   events: readonly NewEvent[],
 ): Promise<{ head: ChainHead; committed: Committed }> {
-  const bound = await bindRows(tx, events)
+  const bound = await bindRows(database, tx, events)
   let { seq, hash } = head
   const stored: AuditEventsTable[] = []
   for (const event of events) {
@@ -79,9 +81,9 @@ export async function queueOutbox(tx: Tx, messages: readonly OutboxMessage[], no
 }
 
 /** Digests of the named rows as they are at the deed's end; all that was touched must be named. */
-async function bindRows(tx: Tx, events: readonly NewEvent[]): Promise<Map<string, BoundRow>> {
-  const touched = await sql<{ table_name: string; row_id: string }>`select * from temp.touched_rows`.execute(tx)
-  const unnamed = new Set(touched.rows.map((row) => rowKey({ table: row.table_name, id: row.row_id })))
+async function bindRows(database: Database, tx: Tx, events: readonly NewEvent[]): Promise<Map<string, BoundRow>> {
+  const touched = await database.touched(tx)
+  const unnamed = new Set(touched.map(rowKey))
   const bound = new Map<string, BoundRow>()
   for (const ref of events.flatMap((event) => event.rows ?? [])) {
     if (bound.has(rowKey(ref))) continue
@@ -94,7 +96,7 @@ async function bindRows(tx: Tx, events: readonly NewEvent[]): Promise<Map<string
     bound.set(rowKey(ref), { table: ref.table, id: ref.id, hash: row ? rowHash(ref.table, row) : null })
   }
   if (unnamed.size > 0) throw new Bug(`written without an event that names them: ${[...unnamed].join(', ')}`)
-  if (touched.rows.length > 0) await sql`delete from temp.touched_rows`.execute(tx)
+  if (touched.length > 0) await database.forgetTouched(tx)
   return bound
 }
 

@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto'
-import { sql } from 'kysely'
 import { AccessRequests } from '../../src/access/access-requests.ts'
 import type { Caller } from '../../src/access/caller.ts'
 import { Sweeper } from '../../src/access/sweeper.ts'
@@ -227,11 +226,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
   }
 
   async outbox(): Promise<{ topic: string; body: Record<string, unknown> }[]> {
-    const rows = await this.database.reads
-      .selectFrom('outbox')
-      .selectAll()
-      .orderBy(sql`rowid`)
-      .execute()
+    const rows = await this.database.reads.selectFrom('outbox').selectAll().orderBy('position').execute()
     return rows.map(({ topic, body_json }) => ({ topic, body: JSON.parse(body_json) as Record<string, unknown> }))
   }
 }

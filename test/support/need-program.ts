@@ -13,6 +13,9 @@ const PACKAGES: Readonly<Record<string, string>> = {
   git: 'git',
   script: 'bsdutils',
   unshare: 'util-linux',
+  setpriv: 'util-linux',
+  postgres: 'postgresql',
+  initdb: 'postgresql',
 }
 // Where Debian keeps servers that are not in an ordinary PATH.
 const ALSO = ['/usr/sbin', '/sbin', '/usr/lib/openssh']

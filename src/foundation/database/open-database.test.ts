@@ -155,7 +155,7 @@ describe('transactions', () => {
     database.reopen()
     await database.transact((tx) => tx.insertInto('login_seen').values({ login_id: 'l', last_seen_at: 1 }).execute())
     expect(await database.reads.selectFrom('login_seen').selectAll().execute()).toHaveLength(1)
-    expect(database.damage()).toEqual([])
+    expect(await database.damage()).toEqual([])
   })
 
   it('cannot be written through the read side', async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Kysely, sql, type Transaction } from 'kysely'
-import { type Clock, systemClock } from '../clock.ts'
+import { type Clock, type Instant, systemClock } from '../clock.ts'
 import { Bug, Refused } from '../errors.ts'
 import { migrate } from './migrations/migrations.ts'
 import { nodeSqliteDialect } from './node-sqlite-dialect.ts'
@@ -17,7 +17,8 @@ import type { Tables } from './tables.ts'
 const OLDEST_SQLITE = [3, 51, 3] as const
 
 export interface Database {
-  /** The database file. */
+  readonly kind: 'sqlite' | 'postgres'
+  /** The database file, or the URL without secrets. For people and for the verifier. */
   readonly path: string
   /** Reads the last committed state; writing with it fails. */
   readonly reads: Kysely<Tables>
@@ -25,13 +26,27 @@ export interface Database {
    * One write transaction at a time, in the order of the calls. Await only queries on `tx` in `work`. State changes go through
    * DeedLog.commitDeed instead: power rows left without an event make the commit fail (Bug).
    */
-  transact<T>(work: (tx: Transaction<Tables>) => Promise<T>): Promise<T>
+  transact<T>(work: (tx: Transaction<Tables>) => Promise<T>, landed?: Landed): Promise<T>
+  /** The instant by which the store decides: `clock` on SQLite, the server's own inside `tx` on PostgreSQL. */
+  storeNow(tx: Transaction<Tables>, clock: Clock): Promise<Instant>
+  /** Power rows that `tx` has written or removed and that no event names yet. */
+  touched(tx: Transaction<Tables>): Promise<readonly TouchedRow[]>
+  /** All of them are named now. */
+  forgetTouched(tx: Transaction<Tables>): Promise<void>
   /** Drops the write connection; the next transaction opens a new one. For after I/O errors. */
   reopen(): void
   /** `quick` leaves the indexes out. Empty = whole. */
-  damage(quick?: boolean): readonly string[]
+  damage(quick?: boolean): Promise<readonly string[]>
   close(): Promise<void>
 }
+
+export interface TouchedRow {
+  readonly table: string
+  readonly id: string
+}
+
+/** Asks whether a transaction whose commit was not answered was stored after all. */
+export type Landed = (tx: Transaction<Tables>) => Promise<boolean>
 
 export interface DatabaseOptions {
   readonly clock?: Clock
@@ -133,7 +148,15 @@ function refuseForeignSchema(path: string, database: DatabaseSync): void {
   )
 }
 
+/** Errors: Bug naming the first of the rows. */
+export function refuseUnnamed(left: readonly TouchedRow[]): void {
+  if (left.length === 0) return
+  const names = left.slice(0, 3).map((row) => `${row.table}/${row.id}`)
+  throw new Bug(`written without an event that names them: ${names.join(', ')}`)
+}
+
 class SqliteStore implements Database {
+  readonly kind = 'sqlite'
   readonly path: string
   readonly reads: Kysely<Tables>
   readonly #writes: Kysely<Tables>
@@ -169,14 +192,25 @@ class SqliteStore implements Database {
     return this.#inside.run(true, () =>
       this.#writes.transaction().execute(async (tx) => {
         const result = await work(tx)
-        const left = await sql<{ table_name: string; row_id: string }>`select * from temp.touched_rows limit 3`.execute(
-          tx,
-        )
-        if (left.rows.length === 0) return result
-        const names = left.rows.map((row) => `${row.table_name}/${row.row_id}`)
-        throw new Bug(`written without an event that names them: ${names.join(', ')}`)
+        refuseUnnamed(await this.touched(tx))
+        return result
       }),
     )
+  }
+
+  async storeNow(_tx: Transaction<Tables>, clock: Clock): Promise<Instant> {
+    return clock.now()
+  }
+
+  async touched(tx: Transaction<Tables>): Promise<readonly TouchedRow[]> {
+    const { rows } = await sql<TouchedRow>`select table_name as "table", row_id as id from temp.touched_rows`.execute(
+      tx,
+    )
+    return rows
+  }
+
+  async forgetTouched(tx: Transaction<Tables>): Promise<void> {
+    await sql`delete from temp.touched_rows`.execute(tx)
   }
 
   reopen(): void {
@@ -185,7 +219,7 @@ class SqliteStore implements Database {
     if (old?.isOpen) old.close()
   }
 
-  damage(quick = true): readonly string[] {
+  async damage(quick = true): Promise<readonly string[]> {
     const rows = this.#reader.prepare(quick ? 'pragma quick_check' : 'pragma integrity_check').all()
     return rows.map((row) => String(Object.values(row)[0])).filter((line) => line !== 'ok')
   }

@@ -30,17 +30,24 @@ export function migrate(database: DatabaseSync, now: number, migrations: readonl
     'create table if not exists schema_steps (step integer primary key, name text not null, applied_at integer not null) strict',
   )
   const taken = database.prepare('select step, name from schema_steps order by step').all()
-  for (const [index, row] of taken.entries()) {
-    const known = migrations[index]
-    if (row['step'] === index + 1 && row['name'] === known?.name) continue
-    throw new Refused(
-      'version_mismatch',
-      `the database has schema step ${String(row['step'])} "${String(row['name'])}", which this version does not know`,
-      'start the Sallyport version that wrote it, or a newer one; schemas never go back',
-    )
-  }
+  refuseUnknownSteps(taken, migrations)
   for (const [index, migration] of migrations.entries()) {
     if (index >= taken.length) take(database, index + 1, migration, now)
+  }
+}
+
+/** Errors: Refused('version_mismatch') when a newer Sallyport has written it, or other steps than ours were taken. */
+export function refuseUnknownSteps(
+  taken: readonly { readonly step?: unknown; readonly name?: unknown }[],
+  migrations: readonly Migration[],
+): void {
+  for (const [index, { step, name }] of taken.entries()) {
+    if (step === index + 1 && name === migrations[index]?.name) continue
+    throw new Refused(
+      'version_mismatch',
+      `the database has schema step ${String(step)} "${String(name)}", which this version does not know`,
+      'start the Sallyport version that wrote it, or a newer one; schemas never go back',
+    )
   }
 }
 
