@@ -10,7 +10,8 @@ import type { TakenAway } from '../grants/snapshot.ts'
 import { askDeed, forecastAsk, warningsOf, type AskForecast, type AskOutcome } from './ask/ask.ts'
 import type { Asked } from './ask/plan-ask.ts'
 import { maySee, requestNotFound, type Caller } from './caller.ts'
-import { checkBallot, requestExpired, voteDeed, type Ballot, type VoteOutcome } from './decide/cast-vote.ts'
+import { checkBallot, voteDeed, type Ballot } from './decide/cast-vote.ts'
+import { lateness, type VoteOutcome } from './end/lateness.ts'
 import { cancelDeed } from './end/cancel-request.ts'
 import { grantHasEnded, takeBackDeed, ORDERS, type OrderName, type TakeBackInput } from './end/take-back.ts'
 import { LIMITS } from './limits.ts'
@@ -92,7 +93,7 @@ export class AccessRequests {
   async review(caller: Caller, id: string, ballot: Ballot, demandFresh: () => Promise<void>): Promise<AccessRequest> {
     try {
       const outcome = await orNothing(this.#vote(caller, id, ballot, demandFresh))
-      if (outcome.kind === 'late') throw requestExpired()
+      if (outcome.kind === 'late') throw lateness(outcome.because)
     } catch (error) {
       if (error instanceof Refused) await this.#recordRefusedVote(caller, id, ballot, error)
       throw error
@@ -112,7 +113,7 @@ export class AccessRequests {
 
   async cancel(caller: Caller, id: string): Promise<AccessRequest> {
     const outcome = await this.#parts.deeds.commitDeed((tx, now) => cancelDeed(tx, now, caller, id))
-    if (outcome.kind === 'late') throw requestExpired()
+    if (outcome.kind === 'late') throw lateness(outcome.because)
     return this.show(caller, id)
   }
 

@@ -15,6 +15,8 @@ export interface Member extends Person {
     | { readonly kind: 'locked'; readonly message: string }
   /** Votes cast before this instant do not count (after an admin's reset) */
   readonly votesCountFrom: number | null
+  /** When it was last disabled, kept when it is enabled again */
+  readonly disabledAt: number | null
 }
 
 /** Users, roles and locks as of one read. Deleted users and roles are not in it. */

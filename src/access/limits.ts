@@ -9,6 +9,9 @@ export const LIMITS = {
   durationMs: 14 * DAY,
   pendingMs: 7 * DAY,
   defaultPendingMs: DAY,
+  startAheadMs: 7 * DAY,
+  /** How long a grant waits for its first use */
+  firstUseMs: DAY,
   asksPerHour: 20,
   askWindowMs: HOUR,
   /** After a denial of the same */

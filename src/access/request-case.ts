@@ -17,6 +17,8 @@ export interface RequestCase {
   readonly votes: readonly Vote[]
   readonly tally: Tally
   readonly grant: StoredGrant | null
+  /** Of an extension: the grant whose end it would move */
+  readonly extended: StoredGrant | null
   /** Names of requester and voters, gone ones included */
   readonly names: ReadonlyMap<string, string>
 }
@@ -33,9 +35,10 @@ export async function loadCase(
   const request = storedRequest(row)
   const votes = await tx.selectFrom('reviews').selectAll().where('request_id', '=', id).orderBy('ordinal').execute()
   const grant = await tx.selectFrom('grants').selectAll().where('request_id', '=', id).executeTakeFirst()
+  const extended = request.extends_grant === null ? null : await grantWithId(tx, request.extends_grant)
   const known = directory ?? (await loadDirectory(tx, now))
   const names = await namesOf(tx, [request.user_id, ...votes.map((vote) => vote.reviewer_id)])
-  return buildCase(request, votes.map(storedVote), grant ? storedGrant(grant) : null, known, names)
+  return buildCase(request, votes.map(storedVote), grant ? storedGrant(grant) : null, known, names, extended)
 }
 
 export function buildCase(
@@ -44,6 +47,7 @@ export function buildCase(
   grant: StoredGrant | null,
   directory: Directory,
   names: ReadonlyMap<string, string>,
+  extended: StoredGrant | null = null,
 ): RequestCase {
   const requesterName = names.get(request.user_id) ?? ''
   const facts = routeRequest(directory.members.get(request.user_id), request.roles, directory.roles)
@@ -56,7 +60,12 @@ export function buildCase(
   }
   const standing = votes.filter((vote) => vote.superseded_at === null)
   const input: TallyInput = { ...base, votes: standing, voters: directory.members }
-  return { ...base, directory, votes, grant, names, tally: tally(input) }
+  return { ...base, directory, votes, grant, extended, names, tally: tally(input) }
+}
+
+async function grantWithId(tx: Reader, id: string): Promise<StoredGrant | null> {
+  const row = await tx.selectFrom('grants').selectAll().where('id', '=', id).executeTakeFirst()
+  return row ? storedGrant(row) : null
 }
 
 async function namesOf(tx: Reader, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {

@@ -65,6 +65,7 @@ export const REFUSALS = {
   request_expired: [409, 'expired'],
   widens_request: [422, 'usage'],
   grant_ended: [409, 'conflict'],
+  not_extendable: [409, 'conflict'],
   // connecting
   access_denied: [403, 'denied'],
   resource_unknown: [404, 'notFound'],

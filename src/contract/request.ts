@@ -94,6 +94,8 @@ export const AccessRequest = z.object({
   extends: z.string().nullable(),
   /** The duration that approvals so far would give. */
   grantedDuration: DurationMs,
+  /** The start that approvals so far would give; null: at approval or first use */
+  grantedStart: Instant.nullable(),
   state: RequestState,
   createdAt: Instant,
   pendingUntil: Instant,
@@ -109,9 +111,10 @@ export const AccessRequest = z.object({
   /** Users who could still vote towards a decision, at most 50 names. */
   reviewers: z.array(Name),
   warnings: z.array(z.enum(['nobody_can_approve', 'earlier_denial'])),
+  /** Of an extension: the grant that it would move the end of */
   grant: Grant.nullable(),
   /** What the viewer may do now: buttons and hints come from here. */
-  can: z.array(z.enum(['review', 'cancel', 'return', 'revoke'])),
+  can: z.array(z.enum(['review', 'cancel', 'return', 'revoke', 'extend'])),
   /** Grows with each change; for waiting. */
   version: z.int(),
 })
@@ -122,6 +125,7 @@ export const AskBody = z.strictObject({
   reason: z.string().max(4096).default(''),
   duration: DurationMs.optional(),
   pendingFor: DurationMs.optional(),
+  start: Start.default({ at: 'approval' }),
   reviewers: z.array(Name).max(50).default([]),
   dryRun: z.boolean().default(false),
 })
@@ -138,11 +142,27 @@ export const AskPreview = z.object({
 })
 export type AskPreview = z.infer<typeof AskPreview>
 
+/** More time for a grant: counted from its end. */
+export const ExtendBody = z.strictObject({
+  duration: DurationMs,
+  reason: z.string().max(4096).default(''),
+  pendingFor: DurationMs.optional(),
+  reviewers: z.array(Name).max(50).default([]),
+})
+export type ExtendBody = z.input<typeof ExtendBody>
+
 export const ReviewBody = z.strictObject({
   decision: z.enum(['approve', 'deny']),
   reason: z.string().max(4096).default(''),
   /** Shortens what is granted; never lengthens. */
   duration: DurationMs.optional(),
+  /** Moves the start later; never earlier. */
+  startAt: Instant.optional(),
+  /**
+   * What the reviewer was shown that approvals so far would give (grantedDuration, grantedStart). An approval is refused when it
+   * is not so any more, and approves no more than this. Left out: the request as it was asked.
+   */
+  shown: z.strictObject({ duration: DurationMs, startAt: Instant.nullable() }).optional(),
   /** Both digests of what the reviewer was shown; the vote is refused when they are not the current ones. */
   requestDigest: z.string(),
   factsDigest: z.string(),

@@ -13,6 +13,7 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
         reason: body.reason,
         durationMs: body.duration ?? null,
         pendingForMs: body.pendingFor ?? null,
+        start: body.start,
         reviewers: body.reviewers,
       }
       const caller = callerOf(context)
@@ -33,12 +34,14 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
       }
     },
     async review(context, { params, body }) {
-      const { decision, reason, duration, requestDigest, factsDigest } = body
+      const { decision, reason, duration, startAt, shown, requestDigest, factsDigest } = body
       const caller = callerOf(context)
       const ballot = {
         decision,
         reason,
         durationMs: duration ?? null,
+        startAt: startAt ?? null,
+        shown: shown ? { durationMs: shown.duration, startAt: shown.startAt } : null,
         requestDigest,
         factsDigest,
       }

@@ -75,6 +75,7 @@ async function createAdmin(
       deleted_at: null,
       created_at: now,
       votes_count_from: null,
+      disabled_at: null,
     },
   }
   await tx.insertInto('users').values(user).execute()

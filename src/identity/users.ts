@@ -73,6 +73,7 @@ async function insertUser(
     deleted_at: null,
     created_at: now,
     votes_count_from: null,
+    disabled_at: fields.disabled ? now : null,
   }
   await tx.insertInto('users').values(row).execute()
   return { row, event: userEvent('user.create', doer, row, { ...described(fields) }, [row.id]) }
@@ -87,7 +88,7 @@ async function updateUser(
 ): Promise<readonly [NewEvent, ...NewEvent[]]> {
   await tx
     .updateTable('users')
-    .set(await columns(tx, fields))
+    .set({ ...(await columns(tx, fields)), ...(fields.disabled ? { disabled_at: now } : {}) })
     .where('id', '=', before.id)
     .execute()
   const event = userEvent('user.update', doer, before, { ...described(fields) }, [before.id])

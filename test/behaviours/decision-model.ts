@@ -280,15 +280,15 @@ export class Model {
       if (this.#locked('user', name)) no('locked')
       const print = stale ? request.firstPrint : this.print(request)
       const before = request.votes.find((vote) => vote.who === name && vote.current)
-      const same =
+      const isSame = (length: number | null): boolean | undefined =>
         before &&
         before.approve === approve &&
-        before.duration === duration &&
+        before.duration === length &&
         before.reason === reason &&
         before.print === print
       if (request.state === 'expired') no('request_expired')
       if (request.state !== 'pending') {
-        if (same) return
+        if (isSame(duration)) return
         no('already_resolved')
       }
       if (this.now >= request.pendingUntil) {
@@ -300,8 +300,12 @@ export class Model {
       if (print !== this.print(request)) no('request_changed')
       if (duration !== null && !approve) no('malformed')
       if (duration !== null && duration > request.duration) no('widens_request')
-      const fresh: ModelVote = { who: name, approve, reason, duration, print, at: this.now, current: true }
-      if (same && this.#verdictAfter(request, before) === 'pending') return
+      // It approves no more than what the others' approvals left when it was cast.
+      const left = this.granted(request, name)
+      const shortest = Math.min(duration ?? request.duration, left)
+      const limited = approve && shortest < request.duration ? shortest : duration
+      const fresh: ModelVote = { who: name, approve, reason, duration: limited, print, at: this.now, current: true }
+      if (before && isSame(limited) && this.#verdictAfter(request, before) === 'pending') return
       if (before) before.current = false
       request.votes.push(fresh)
       const outcome = this.#verdictAfter(request, fresh)
@@ -387,12 +391,12 @@ export class Model {
     return request.roles.some((role) => this.#locked('role', role) || !this.#settingsNaming(request.user, role))
   }
 
-  granted(request: ModelRequest): number {
+  granted(request: ModelRequest, without = ''): number {
     const caps = request.roles.map((role) =>
       this.#settingsNaming(request.user, role) ? this.#cap(request.user, role) : 0,
     )
     const shorter = request.votes
-      .filter((v) => v.approve && v.duration !== null && this.why(request, v) === null)
+      .filter((v) => v.who !== without && v.approve && v.duration !== null && this.why(request, v) === null)
       .map((v) => v.duration ?? 0)
     return Math.min(request.duration, ...caps, ...shorter)
   }
@@ -463,7 +467,7 @@ export class Model {
   #sweepGrant(request: ModelRequest, grant: NonNullable<ModelRequest['grant']>): void {
     const before = JSON.stringify(grant)
     grant.over = this.#overFor(request, grant)
-    if (!grant.over && this.now >= grant.startsAt) grant.suspended = this.#suspendedFor(request)
+    if (!grant.over) grant.suspended = this.#suspendedFor(request)
     if (JSON.stringify(grant) !== before) this.#stored()
   }
 

@@ -311,9 +311,14 @@ class Run {
     return both(
       () => this.#model.vote(name, request, action.approve, action.duration, reason, action.stale),
       async () => {
-        const { requestDigest, factsDigest } = action.stale && first ? first : await this.#world.show(id)
+        const now = await this.#world.show(id)
+        const { requestDigest, factsDigest } = action.stale && first ? first : now
+        // A retry after the decision knows the request as it was asked.
+        const terms = { durationMs: now.grantedDuration, startAt: now.grantedStart }
+        const shown = now.state === 'pending' ? terms : null
         const decision = action.approve ? 'approve' : 'deny'
-        const ballot = { decision, reason, durationMs: action.duration, requestDigest, factsDigest } as const
+        const limits = { durationMs: action.duration, startAt: null, shown }
+        const ballot = { decision, reason, ...limits, requestDigest, factsDigest } as const
         await this.#world.requests.review(callerNamed(name), id, ballot, async () => {})
       },
     )

@@ -41,7 +41,7 @@ async function vote({ request, voter, decision }: Order): Promise<void> {
   const caller: Caller = { actor: { kind: 'user', id, name: voter }, userId: id, loginId: null, local: false }
   const { requestDigest, factsDigest } = await requests.show(caller, request)
   const barrier = new Promise<void>((resolve) => void (go = resolve))
-  const ballot = { decision, reason: '', durationMs: null, requestDigest, factsDigest }
+  const ballot = { decision, reason: '', durationMs: null, startAt: null, shown: null, requestDigest, factsDigest }
   const answer = await requests
     .review(caller, request, ballot, async () => {
       process.send?.('ready')

@@ -20,6 +20,7 @@ export function aRequest(
     extends: null,
     duration: HOUR,
     grantedDuration: HOUR,
+    grantedStart: null,
     state: 'pending',
     createdAt: CREATED,
     pendingUntil: CREATED + 24 * HOUR,

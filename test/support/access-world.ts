@@ -6,7 +6,7 @@ import { takingAwayReplays } from '../../src/access/end/take-back.ts'
 import { StoredDeedLog } from '../../src/audit/commit-deed.ts'
 import type { NewEvent, Tx } from '../../src/audit/deed.ts'
 import { spillInMemory } from '../../src/audit/spill-file.ts'
-import type { AccessRequest } from '../../src/contract/request.ts'
+import type { AccessRequest, Start } from '../../src/contract/request.ts'
 import { RoleDocument } from '../../src/contract/role.ts'
 import { canonicalJson } from '../../src/formats/canonical-json.ts'
 import { openTemporaryDatabase, type Database } from '../../src/foundation/database/open-database.ts'
@@ -116,6 +116,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
         deleted_at: null,
         created_at: now,
         votes_count_from: votesCountFrom,
+        ...(disabled ? { disabled_at: now } : {}),
       }
       const updated = await tx.updateTable('users').set(row).where('id', '=', id).executeTakeFirst()
       if (updated.numUpdatedRows === 0n) await tx.insertInto('users').values(row).execute()
@@ -166,11 +167,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
 
   // What people do.
 
-  async ask(
-    user: string,
-    roles: readonly string[],
-    more: { reason?: string; duration?: number; pendingFor?: number; reviewers?: string[] } = {},
-  ): Promise<AccessRequest> {
+  async ask(user: string, roles: readonly string[], more: More = {}): Promise<AccessRequest> {
     const { request } = await this.requests.ask(callerNamed(user), asked(roles, more))
     return request
   }
@@ -180,14 +177,16 @@ export class AccessWorld<C extends Clock = ManualClock> {
     user: string,
     id: string,
     decision: 'approve' | 'deny',
-    more: { reason?: string; duration?: number; seen?: AccessRequest } = {},
+    more: { reason?: string; duration?: number; startAt?: number; seen?: AccessRequest } = {},
   ): Promise<AccessRequest> {
     const seen = more.seen ?? (await this.show(id))
-    const { requestDigest, factsDigest } = seen
+    const { requestDigest, factsDigest, grantedDuration, grantedStart } = seen
     const ballot = {
       decision,
       reason: more.reason ?? '',
       durationMs: more.duration ?? null,
+      startAt: more.startAt ?? null,
+      shown: { durationMs: grantedDuration, startAt: grantedStart },
       requestDigest,
       factsDigest,
     }
@@ -197,7 +196,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
   approve(
     user: string,
     id: string,
-    more: { reason?: string; duration?: number; seen?: AccessRequest } = {},
+    more: { reason?: string; duration?: number; startAt?: number; seen?: AccessRequest } = {},
   ): Promise<AccessRequest> {
     return this.vote(user, id, 'approve', more)
   }
@@ -238,15 +237,21 @@ export function callerNamed(name: string, id = `usr_${name}`): Caller {
   return { actor: { kind: 'user', id, name }, userId: id, loginId: `lgn_${name}`, local: false }
 }
 
-export function asked(
-  roles: readonly string[],
-  more: { reason?: string; duration?: number; pendingFor?: number; reviewers?: string[] } = {},
-) {
+interface More {
+  readonly reason?: string
+  readonly duration?: number
+  readonly pendingFor?: number
+  readonly start?: Start
+  readonly reviewers?: string[]
+}
+
+export function asked(roles: readonly string[], more: More = {}) {
   return {
     roles,
     reason: more.reason ?? 'because',
     durationMs: more.duration ?? null,
     pendingForMs: more.pendingFor ?? null,
+    start: more.start ?? ({ at: 'approval' } as const),
     reviewers: more.reviewers ?? [],
   }
 }

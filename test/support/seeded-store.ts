@@ -83,6 +83,7 @@ export async function seededStore() {
         deleted_at: null,
         created_at: clock.now(),
         votes_count_from: null,
+        disabled_at: null,
         ...changes,
       }
       return write([{ table: 'users', id: row.id }], (tx) => put(tx, 'users', row))
@@ -150,6 +151,7 @@ export async function seededStore() {
         narrowing_json: null,
         use_by: null,
         use_length_ms: null,
+        approved_at: clock.now(),
         ...changes,
       }
       const request: Tables['access_requests'] = {

@@ -15,7 +15,7 @@ import type { PinnedRole } from '../../grants/stored-grant.ts'
 import { storedRequest, type StoredRequest } from '../stored-request.ts'
 import { planAsk, refuseTooManyAsks, type Asked, type AskHistory, type AskPlan } from './plan-ask.ts'
 
-const NO_RESOURCES = { resources: [], narrowing: null, start: { at: 'approval' }, extends: null } as const
+const NO_RESOURCES = { resources: [], narrowing: null, extends: null } as const
 
 export interface AskOutcome {
   readonly requestId: string
@@ -91,7 +91,8 @@ function requestRow(plan: AskPlan, requester: Member, directory: Directory, call
     revision,
     contentHash,
   }))
-  const common = { ...NO_RESOURCES, requesterId: requester.id, reason: plan.reason, durationMs: plan.durationMs }
+  const { start, reason, durationMs } = plan
+  const common = { ...NO_RESOURCES, requesterId: requester.id, reason, durationMs, start }
   const id = newId('request', now)
   const content = {
     ...common,
@@ -124,7 +125,7 @@ function requestRow(plan: AskPlan, requester: Member, directory: Directory, call
     version: 1,
     resources_json: null,
     narrowing_json: null,
-    start_json: null,
+    start_json: start.at === 'approval' ? null : canonicalJson(start),
     extends_grant: null,
     settled_at: null,
   }
@@ -182,6 +183,7 @@ function createdEvent(
       expanded: asked.roles.includes('*'),
       reason: request.reason,
       durationMs: request.duration_ms,
+      start: request.start,
       pendingUntil: request.pending_until,
       requestDigest: request.request_digest,
       factsDigest: request.facts_digest,

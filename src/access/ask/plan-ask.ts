@@ -1,9 +1,11 @@
 import { formatDuration } from '../../contract/duration.ts'
+import type { Start } from '../../contract/request.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { normaliseName } from '../../formats/name.ts'
 import { mayRequest, requestableRoles, type AllowingBlock, type RoleContent } from '../../identity/role-rules.ts'
 import { roleNamed, type Directory, type Member } from '../directory.ts'
 import { LIMITS } from '../limits.ts'
+import { instantOf, pendingEnd, refuseBadStart } from './plan-start.ts'
 import { longestDuration, routeRequest, type LongestDuration, type RequestFacts } from '../route/route-request.ts'
 
 export interface Asked {
@@ -12,6 +14,7 @@ export interface Asked {
   readonly reason: string
   readonly durationMs: number | null
   readonly pendingForMs: number | null
+  readonly start: Start
   readonly reviewers: readonly string[]
 }
 
@@ -28,6 +31,7 @@ export interface AskPlan {
   readonly durationMs: number
   readonly longestMs: number
   readonly pendingUntil: number
+  readonly start: Start
   readonly annotations: Readonly<Record<string, readonly string[]>>
   readonly suggested: readonly string[]
   readonly earlierDenial: boolean
@@ -47,6 +51,8 @@ export function planAsk(
 ): AskPlan {
   refuseBadStanding(requester)
   refuseBadReason(asked.reason)
+  const startAt = instantOf(asked.start)
+  if (startAt !== null) refuseBadStart(startAt, now)
   const roles = rolesAskedFor(requester, asked.roles, directory)
   const blocks = roles.flatMap((role) => blocksFor(requester, role))
   refuseMissingReason(asked.reason, blocks)
@@ -60,7 +66,8 @@ export function planAsk(
     facts,
     durationMs: durationAskedFor(asked.durationMs, longest),
     longestMs: Math.min(longest.ms, LIMITS.durationMs),
-    pendingUntil: now + pendingAskedFor(asked.pendingForMs),
+    pendingUntil: pendingAskedFor(asked, now),
+    start: asked.start,
     annotations: mergedAnnotations(blocks),
     suggested: [...new Set([...asked.reviewers, ...blocks.flatMap(({ block }) => block.suggested_reviewers)])],
     earlierDenial: history.denials.some(
@@ -165,9 +172,9 @@ function durationAskedFor(wanted: number | null, longest: LongestDuration): numb
   )
 }
 
-function pendingAskedFor(wanted: number | null): number {
-  if (wanted !== null) refuseBadLength(wanted, 'time to wait for a decision', LIMITS.pendingMs)
-  return wanted ?? LIMITS.defaultPendingMs
+function pendingAskedFor({ pendingForMs, start }: Asked, now: number): number {
+  if (pendingForMs !== null) refuseBadLength(pendingForMs, 'time to wait for a decision', LIMITS.pendingMs)
+  return pendingEnd(pendingForMs, start, now)
 }
 
 /** Errors: malformed for what is no length, over_limit above `limit`. */

@@ -6,7 +6,9 @@ import { newId } from '../../foundation/ids.ts'
 import { refuseBadLength, refuseBadReason, refuseBadStanding } from '../ask/plan-ask.ts'
 import { memberOf, requestNotFound, type Caller } from '../caller.ts'
 import type { Member } from '../directory.ts'
-import { closeRequest, expireRequest, touchRequest } from '../end/expire-request.ts'
+import { closeRequest, touchRequest } from '../end/expire-request.ts'
+import { isLate, lateDeed, latenessOf, type VoteOutcome } from '../end/lateness.ts'
+import { extendGrant } from '../grant/extend-grant.ts'
 import { grantOf, storeGrant } from '../grant/make-grant.ts'
 import { LIMITS } from '../limits.ts'
 import { requestDecided, requestReviewed } from '../messages.ts'
@@ -14,6 +16,7 @@ import { NothingToDo } from '../nothing-to-do.ts'
 import { buildCase, loadCase, type RequestCase } from '../request-case.ts'
 import { storedVote, type Vote } from '../stored-request.ts'
 import { outcomeOf, rolesReviewable } from './tally.ts'
+import { limitedBallot, narrowed, refuseOtherStart, termsAsked, type Terms } from './terms.ts'
 
 /** Three of them must fit into one event. */
 const LONGEST_DETAIL = 18_000
@@ -23,12 +26,13 @@ export interface Ballot {
   readonly reason: string
   /** Shortens what is granted; null leaves it */
   readonly durationMs: number | null
+  /** Moves the start later; null leaves it */
+  readonly startAt: number | null
+  /** What the voter was shown that approvals so far would give; null = the request as it was asked */
+  readonly shown: Terms | null
   readonly requestDigest: string
   readonly factsDigest: string
 }
-
-/** `late`: the request's time was over; that is stored, and the vote is refused afterwards. */
-export type VoteOutcome = { readonly kind: 'counted' } | { readonly kind: 'late' }
 
 /**
  * One vote, and the decision it may bring, in one transaction.
@@ -44,12 +48,12 @@ export async function voteDeed(
 ): Promise<Deed<VoteOutcome>> {
   const loaded = await loadCase(tx, id, now)
   if (!loaded) throw requestNotFound()
-  const { reviewer, roleIds, before } = checkBallot(loaded, caller, ballot, now)
-  if (now >= loaded.request.pending_until) return lateDeed(tx, loaded)
-  const vote = await storeVote(tx, loaded, reviewer, roleIds, ballot, before, now)
+  const { reviewer, roleIds, before, limited } = checkBallot(loaded, caller, ballot, now)
+  if (isLate(loaded, now)) return lateDeed(tx, loaded, now)
+  const vote = await storeVote(tx, loaded, reviewer, roleIds, limited, before, now)
   const votes = [...loaded.votes.filter((other) => other !== before), vote]
   const names = new Map([...loaded.names, [reviewer.id, reviewer.name]])
-  const counted = buildCase(loaded.request, votes, null, loaded.directory, names)
+  const counted = buildCase(loaded.request, votes, null, loaded.directory, names, loaded.extended)
   return decisionDeed(tx, counted, vote, before, reviewer, caller, now)
 }
 
@@ -59,16 +63,17 @@ export function checkBallot(
   caller: Caller,
   ballot: Ballot,
   now: number,
-): { reviewer: Member; roleIds: string[]; before: Vote | null } {
+): { reviewer: Member; roleIds: string[]; before: Vote | null; limited: Ballot } {
   const { reviewer, roleIds } = reviewerOf(caller, loaded)
   const before = loaded.votes.find((vote) => vote.reviewer_id === reviewer.id && vote.superseded_at === null) ?? null
   refuseResolved(loaded, before, ballot)
-  if (now >= loaded.request.pending_until) return { reviewer, roleIds, before }
+  if (isLate(loaded, now)) return { reviewer, roleIds, before, limited: ballot }
   refuseOtherContent(loaded, ballot)
-  refuseBadBallot(loaded, ballot)
-  const idle = before && sameVote(before, ballot) && outcomeOf(loaded.tally, before.id) === 'pending'
+  refuseBadBallot(loaded, ballot, now)
+  const limited = limitedBallot(loaded, before, ballot)
+  const idle = before && sameVote(before, limited) && outcomeOf(loaded.tally, before.id) === 'pending'
   if (idle) throw new NothingToDo<VoteOutcome>({ kind: 'counted' })
-  return { reviewer, roleIds, before }
+  return { reviewer, roleIds, before, limited }
 }
 
 /** Errors: own_request before anything else, then not_a_reviewer, then what is wrong with the account. */
@@ -87,36 +92,40 @@ function reviewerOf(caller: Caller, loaded: RequestCase): { reviewer: Member; ro
 function refuseResolved({ request }: RequestCase, before: Vote | null, ballot: Ballot): void {
   if (request.state === 'pending') return
   // A double click, or a retry after a lost answer, is told what came of it.
-  if (before && sameVote(before, ballot) && request.state !== 'expired')
+  const sent = [ballot, narrowed(request, ballot, ballot.shown)]
+  if (before && sent.some((each) => sameVote(before, each)) && request.state !== 'expired')
     throw new NothingToDo<VoteOutcome>({ kind: 'counted' })
-  if (request.state === 'expired') throw requestExpired()
+  if (request.state === 'expired') throw latenessOf(request)
   throw new Refused(
     'already_resolved',
     `the request is ${request.state} already${request.resolution ? `: ${request.resolution}` : ''}`,
   )
 }
 
-export function requestExpired(): Refused {
-  return new Refused('request_expired', 'the request was not decided in time', 'the requester can ask again')
+function refuseOtherContent(loaded: RequestCase, ballot: Ballot): void {
+  const { request, factsDigest, tally } = loaded
+  const again = `look again: sally request show ${request.id}`
+  if (ballot.requestDigest !== request.request_digest || ballot.factsDigest !== factsDigest)
+    throw new Refused('request_changed', 'the rules or a role changed since you were shown this request', again, {
+      requestDigest: request.request_digest,
+      factsDigest,
+    })
+  const { grantedMs: durationMs, startAt } = tally
+  const shown = ballot.shown ?? termsAsked(loaded)
+  if (ballot.decision === 'deny' || (shown.durationMs === durationMs && shown.startAt === startAt)) return
+  throw new Refused('request_changed', 'what approvals so far would give is not what you were shown', again, {
+    grantedDuration: durationMs,
+    grantedStart: startAt,
+  })
 }
 
-async function lateDeed(tx: Tx, { request, requesterName }: RequestCase): Promise<Deed<VoteOutcome>> {
-  const { event, message } = await expireRequest(tx, request, requesterName)
-  return { result: { kind: 'late' }, events: [event], outbox: [message] }
-}
-
-function refuseOtherContent({ request, factsDigest }: RequestCase, ballot: Ballot): void {
-  if (ballot.requestDigest === request.request_digest && ballot.factsDigest === factsDigest) return
-  throw new Refused(
-    'request_changed',
-    'the rules or a role changed since you were shown this request',
-    `look again: sally request show ${request.id}`,
-    { requestDigest: request.request_digest, factsDigest },
-  )
-}
-
-function refuseBadBallot({ request }: RequestCase, { reason, durationMs, decision }: Ballot): void {
+function refuseBadBallot(
+  { request }: RequestCase,
+  { reason, durationMs, startAt, decision }: Ballot,
+  now: number,
+): void {
   refuseBadReason(reason)
+  if (startAt !== null) refuseOtherStart(request, startAt, decision, now)
   if (durationMs === null) return
   if (decision === 'deny') throw new Refused('malformed', 'a denial has no duration')
   refuseBadLength(durationMs, 'duration', LIMITS.durationMs)
@@ -133,6 +142,7 @@ function sameVote(vote: Vote, ballot: Ballot): boolean {
     vote.decision === ballot.decision &&
     vote.reason === ballot.reason &&
     vote.duration_ms === ballot.durationMs &&
+    vote.start_at === ballot.startAt &&
     vote.request_digest === ballot.requestDigest &&
     vote.facts_digest === ballot.factsDigest
   )
@@ -163,7 +173,7 @@ async function storeVote(
     created_at: now,
     ordinal: Math.max(0, ...votes.map((vote) => vote.ordinal)) + 1,
     superseded_at: null,
-    start_at: null,
+    start_at: ballot.startAt,
     on_behalf_of: null,
   }
   await tx.insertInto('reviews').values(row).execute()
@@ -204,10 +214,25 @@ async function decide(
   await closeRequest(tx, counted.request, outcome, now, resolution)
   const events = [decisionEvent(counted, outcome, caller)]
   if (outcome === 'denied') return { events, message: requestDecided(counted, outcome, resolution, null) }
-  const grant = grantOf(counted, now)
-  if (grant.ends_at <= now) throw new Bug(`request ${counted.request.id} would be granted for no time`)
-  events.push(await storeGrant(tx, grant, caller.actor, caller.loginId))
-  return { events, message: requestDecided(counted, outcome, resolution, grant.ends_at) }
+  if (counted.tally.grantedMs <= 0) throw new Bug(`request ${counted.request.id} would be granted for no time`)
+  const { event, endsAt } = await give(tx, counted, caller, now)
+  return { events: [...events, event], message: requestDecided(counted, outcome, resolution, endsAt) }
+}
+
+/** What an approval gives: a grant, or more time for one. */
+async function give(
+  tx: Tx,
+  counted: RequestCase,
+  { actor, loginId }: Caller,
+  now: number,
+): Promise<{ event: NewEvent; endsAt: number }> {
+  const { request, extended, tally } = counted
+  if (request.kind !== 'extension') {
+    const grant = grantOf(counted, now)
+    return { event: await storeGrant(tx, grant, actor, loginId), endsAt: grant.ends_at }
+  }
+  if (!extended) throw new Bug(`request ${request.id} extends nothing`)
+  return extendGrant(tx, extended, request, tally.grantedMs, { actor, login: loginId })
 }
 
 function resolutionOf({ tally, names }: RequestCase, outcome: 'approved' | 'denied'): string {
@@ -231,6 +256,7 @@ function reviewEvent({ request, facts }: RequestCase, vote: Vote, before: Vote |
       reason: vote.reason,
       roles: vote.roleIds,
       durationMs: vote.duration_ms,
+      startAt: vote.start_at,
       requestDigest: vote.request_digest,
       factsDigest: vote.facts_digest,
       // The request's row keeps the facts it was asked under; here stand those that replaced them.
@@ -269,6 +295,7 @@ function decisionEvent(counted: RequestCase, outcome: 'approved' | 'denied', cal
       rules: facts.rules,
       policies: facts.policies,
       grantedMs: outcome === 'approved' ? tally.grantedMs : null,
+      startAt: outcome === 'approved' ? tally.startAt : null,
     },
     rows: [{ table: 'access_requests', id: request.id }],
   }

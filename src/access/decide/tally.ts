@@ -1,5 +1,6 @@
 import { evaluateCondition } from '../../identity/conditions.ts'
 import { mayReview, reviewerFacts, type NamedThreshold, type ThresholdSet } from '../../identity/role-rules.ts'
+import { instantOf } from '../ask/plan-start.ts'
 import type { Member } from '../directory.ts'
 import type { RequestFacts, RoutedRole } from '../route/route-request.ts'
 import { requestForConditions, type StoredRequest, type Vote } from '../stored-request.ts'
@@ -50,8 +51,23 @@ export interface Tally {
   readonly approved: boolean
   readonly denied: boolean
   readonly grantedMs: number
+  /** The latest start that was asked for or that a counted approval names; null = none */
+  readonly startAt: number | null
   /** Conditions that failed to evaluate */
   readonly problems: readonly string[]
+}
+
+/** What these approvals together would give: the shortest duration and the latest start. */
+export function termsOf(
+  { request, facts }: Pick<TallyInput, 'request' | 'facts'>,
+  approvals: readonly Vote[],
+): Pick<Tally, 'grantedMs' | 'startAt'> {
+  const lengths = approvals.flatMap((vote) => vote.duration_ms ?? [])
+  const starts = [instantOf(request.start), ...approvals.map((vote) => vote.start_at)].filter((at) => at !== null)
+  return {
+    grantedMs: Math.min(request.duration_ms, ...facts.roles.map((role) => role.capMs), ...lengths),
+    startAt: starts.length === 0 ? null : Math.max(...starts),
+  }
 }
 
 /** A vote with what its voter may do now. */
@@ -69,15 +85,13 @@ export function tally(input: TallyInput): Tally {
   const counting = new Map<Ballot, Set<string>>()
   const roles = input.facts.roles.map((role) => countRole(role, ballots, input, counting, problems))
   const votes = ballots.map((ballot) => countedVote(ballot, counting.get(ballot)))
-  const lengths = votes.flatMap(({ vote, counts }) =>
-    counts && vote.decision === 'approve' && vote.duration_ms !== null ? [vote.duration_ms] : [],
-  )
+  const approvals = votes.flatMap(({ vote, counts }) => (counts && vote.decision === 'approve' ? [vote] : []))
   return {
     votes,
     roles,
     approved: input.hindrance === null && roles.length > 0 && roles.every((role) => role.met),
     denied: roles.some((role) => role.sets.some((set) => set.thresholds.some((threshold) => threshold.denied))),
-    grantedMs: Math.min(input.request.duration_ms, ...input.facts.roles.map((role) => role.capMs), ...lengths),
+    ...termsOf(input, approvals),
     problems: [...problems],
   }
 }

@@ -111,7 +111,15 @@ describe('who may vote', () => {
 
 async function ballot(id: string) {
   const { requestDigest, factsDigest } = await world.show(id)
-  return { decision: 'approve' as const, reason: '', durationMs: null, requestDigest, factsDigest }
+  return {
+    decision: 'approve' as const,
+    reason: '',
+    durationMs: null,
+    startAt: null,
+    shown: null,
+    requestDigest,
+    factsDigest,
+  }
 }
 
 describe('one vote each', () => {

@@ -12,6 +12,7 @@ export interface KnownUser {
   readonly traits: Readonly<Record<string, readonly string[]>>
   readonly disabled: boolean
   readonly votesCountFrom: number | null
+  readonly disabledAt: number | null
 }
 
 /**
@@ -115,6 +116,7 @@ function knownUsers(rows: readonly UsersTable[]): KnownUser[] {
       traits: JSON.parse(row.traits_json) as Record<string, string[]>,
       disabled: row.disabled === 1,
       votesCountFrom: row.votes_count_from,
+      disabledAt: row.disabled_at,
     }))
 }
 

@@ -58,12 +58,13 @@ function usable(
 }
 
 function memberOf(user: KnownUser, roles: ReadonlyMap<string, RoleContent>, lockOn: Directory['lockOn']): Member {
-  const { id, name, traits, votesCountFrom, disabled } = user
+  const { id, name, traits, votesCountFrom, disabledAt, disabled } = user
   return {
     id,
     name,
     traits,
     votesCountFrom,
+    disabledAt,
     roles: user.roleIds.flatMap((roleId) => roles.get(roleId) ?? []),
     standing: disabled ? { kind: 'disabled' } : standingOf(lockOn('user', id)),
   }

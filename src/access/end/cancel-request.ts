@@ -2,10 +2,10 @@ import type { Deed, NewEvent, Tx } from '../../audit/deed.ts'
 import type { Actor } from '../../contract/audit.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { maySee, requestNotFound, type Caller } from '../caller.ts'
-import { requestExpired, type VoteOutcome } from '../decide/cast-vote.ts'
+import { isLate, lateDeed, latenessOf, type VoteOutcome } from './lateness.ts'
 import { requestDecided } from '../messages.ts'
 import { loadCase, type RequestCase } from '../request-case.ts'
-import { closeRequest, expireRequest } from './expire-request.ts'
+import { closeRequest } from './expire-request.ts'
 
 /** The requester takes a pending request back. Errors: Refused('not_found' | 'not_allowed' | 'already_resolved' | 'request_expired'). */
 export async function cancelDeed(tx: Tx, now: number, caller: Caller, id: string): Promise<Deed<VoteOutcome>> {
@@ -14,12 +14,9 @@ export async function cancelDeed(tx: Tx, now: number, caller: Caller, id: string
   const { request, requesterName } = loaded
   if (caller.userId !== request.user_id)
     throw new Refused('not_allowed', 'only the requester cancels a request', 'reviewers deny it instead')
-  if (request.state === 'expired') throw requestExpired()
+  if (request.state === 'expired') throw latenessOf(request)
   if (request.state !== 'pending') throw new Refused('already_resolved', `the request is ${request.state} already`)
-  if (now >= request.pending_until) {
-    const { event, message } = await expireRequest(tx, request, requesterName)
-    return { result: { kind: 'late' }, events: [event], outbox: [message] }
-  }
+  if (isLate(loaded, now)) return lateDeed(tx, loaded, now)
   return {
     result: { kind: 'counted' },
     ...(await cancelled(tx, loaded, now, caller.actor, caller.loginId, `cancelled by ${requesterName}`)),

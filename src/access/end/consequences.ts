@@ -13,6 +13,8 @@ export type Consequence =
   | { readonly kind: 'expire_request' }
   | { readonly kind: 'cancel_request'; readonly because: string }
   | { readonly kind: 'end_grant'; readonly reason: GrantEndReason }
+  /** Its instant has come */
+  | { readonly kind: 'start_grant' }
   /** The stored reason for giving nothing at the moment changes; null = it gives again */
   | { readonly kind: 'suspend_grant'; readonly why: string | null }
 
@@ -30,7 +32,9 @@ function pendingConsequence(
   if (now >= request.pending_until) return { kind: 'expire_request' }
   const requester = directory.members.get(request.user_id)
   if (!requester) return { kind: 'cancel_request', because: 'the user was removed' }
-  if (requester.standing.kind === 'disabled') return { kind: 'cancel_request', because: 'the user was disabled' }
+  const wasDisabled = requester.disabledAt !== null && request.created_at <= requester.disabledAt
+  if (requester.standing.kind === 'disabled' || wasDisabled)
+    return { kind: 'cancel_request', because: 'the user was disabled' }
   const lock = directory.lockOn('request', request.id)
   if (lock !== undefined) return { kind: 'cancel_request', because: `locked${lock ? `: ${lock}` : ''}` }
   const gone = request.roles.find((role) => !directory.roles.has(role.id))
@@ -42,6 +46,7 @@ function grantConsequence(grant: StoredGrant, directory: Directory, now: number)
   if (standing.kind === 'over')
     return standing.reason === 'ended' ? NONE : { kind: 'end_grant', reason: standing.reason }
   if (standing.kind === 'not_started') return NONE
+  if (grant.state === 'scheduled') return { kind: 'start_grant' }
   return standing.why === grant.suspended ? NONE : { kind: 'suspend_grant', why: standing.why }
 }
 
@@ -49,12 +54,11 @@ function grantConsequence(grant: StoredGrant, directory: Directory, now: number)
 export function grantNow(grant: StoredGrant, directory: Directory): GrantNow {
   const owner = directory.members.get(grant.user_id)
   return {
-    state: grant.state,
-    startsAt: grant.starts_at,
-    endsAt: grant.ends_at,
+    grant,
     owner: owner && {
       person: owner,
       disabled: owner.standing.kind === 'disabled',
+      disabledAt: owner.disabledAt,
       locked: owner.standing.kind === 'locked',
     },
     requestLocked: directory.lockOn('request', grant.request_id) !== undefined,

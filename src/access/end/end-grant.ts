@@ -1,12 +1,13 @@
 import type { Actor, EventType } from '../../contract/audit.ts'
 import type { GRANT_END_REASONS } from '../../contract/request.ts'
-import type { NewEvent, OutboxMessage, Tx } from '../../audit/deed.ts'
+import type { Deed, NewEvent, OutboxMessage, Tx } from '../../audit/deed.ts'
 import { Bug } from '../../foundation/errors.ts'
 import { grantEnded } from '../messages.ts'
 import { moveGrant } from '../state-moves.ts'
 import type { StoredGrant } from '../../grants/stored-grant.ts'
 import type { StoredRequest } from '../stored-request.ts'
-import { touchRequest, type Told } from './expire-request.ts'
+import { touchRequest } from './expire-request.ts'
+import { expireExtensions } from './grant-gone.ts'
 
 export type GrantEndReason = (typeof GRANT_END_REASONS)[number]
 
@@ -23,14 +24,14 @@ const EVENT_OF: Partial<Readonly<Record<GrantEndReason, EventType>>> = {
   returned: 'grant.return',
 }
 
-/** Ends a live grant for good. Only a row that has not ended is moved: anything else is our bug. */
+/** Ends a live grant for good, and with it the extension that may be asked for. Only a row that has not ended is moved: anything else is our bug. */
 export async function endGrant(
   tx: Tx,
   grant: StoredGrant,
   request: StoredRequest,
   requesterName: string,
   end: GrantEnd,
-): Promise<Told> {
+): Promise<Pick<Deed<unknown>, 'events' | 'outbox'>> {
   const by = end.actor.kind === 'system' ? null : end.actor.name
   const result = await tx
     .updateTable('grants')
@@ -46,7 +47,11 @@ export async function endGrant(
     .executeTakeFirst()
   if (result.numUpdatedRows !== 1n) throw new Bug(`grant ${grant.id} was ended twice`)
   await touchRequest(tx, request)
-  return { event: endEvent(grant, request, end), message: messageOf(grant, request, requesterName, end, by) }
+  const extensions = await expireExtensions(tx, grant.id, requesterName, end.at)
+  return {
+    events: [endEvent(grant, request, end), ...extensions.map(({ event }) => event)],
+    outbox: [messageOf(grant, request, requesterName, end, by), ...extensions.map(({ message }) => message)],
+  }
 }
 
 function endEvent(grant: StoredGrant, request: StoredRequest, end: GrantEnd): NewEvent {

@@ -10,17 +10,29 @@ export interface Told {
   readonly message: OutboxMessage
 }
 
-/** Moves a pending request whose time is over. The instant of its end is the one it was made with. */
-export async function expireRequest(tx: Tx, request: StoredRequest, requesterName: string): Promise<Told> {
-  const resolution = 'nobody decided in time'
-  await closeRequest(tx, request, 'expired', request.pending_until, resolution)
+/** Why a request is over without a decision, and since when. */
+export interface Lateness {
+  readonly code: 'request_expired' | 'grant_ended'
+  readonly text: string
+  readonly at: number
+}
+
+/** Moves a pending request whose time is over. Unless something else ended it, that was at the instant it was made with. */
+export async function expireRequest(
+  tx: Tx,
+  request: StoredRequest,
+  requesterName: string,
+  late: Lateness = { code: 'request_expired', text: 'nobody decided in time', at: request.pending_until },
+): Promise<Told> {
+  const resolution = late.text
+  await closeRequest(tx, request, 'expired', late.at, resolution)
   return {
     event: {
       type: 'access_request.expire',
       actor: SYSTEM,
       outcome: 'success',
       request: request.id,
-      details: { pendingUntil: request.pending_until },
+      details: { pendingUntil: request.pending_until, because: late.code },
       rows: [{ table: 'access_requests', id: request.id }],
     },
     message: requestDecided({ request, requesterName }, 'expired', resolution, null),

@@ -3,6 +3,8 @@ import { SYSTEM } from '../caller.ts'
 import { loadDirectory, type Reader } from '../directory.ts'
 import { NothingToDo } from '../nothing-to-do.ts'
 import { loadCase, type RequestCase } from '../request-case.ts'
+import { clockEnd } from '../../grants/grant-clock.ts'
+import { startGrant } from '../grant/start-grant.ts'
 import type { StoredGrant } from '../../grants/stored-grant.ts'
 import { cancelled } from './cancel-request.ts'
 import { consequenceFor, type Consequence } from './consequences.ts'
@@ -23,7 +25,7 @@ export async function dueRequests(reader: Reader, now: number): Promise<string[]
   return due
 }
 
-/** Only what the clock ends: cheap enough for every second. */
+/** Only what the clock starts and ends: cheap enough for every second. */
 export async function overdueRequests(reader: Reader, now: number): Promise<string[]> {
   const pending = await reader
     .selectFrom('access_requests')
@@ -35,7 +37,13 @@ export async function overdueRequests(reader: Reader, now: number): Promise<stri
     .selectFrom('grants')
     .select('request_id as id')
     .where('state', '!=', 'ended')
-    .where('ends_at', '<=', now)
+    .where((where) =>
+      where.or([
+        where('ends_at', '<=', now),
+        where.and([where('state', '=', 'scheduled'), where('use_by', '<=', now)]),
+        where.and([where('state', '=', 'scheduled'), where('use_by', 'is', null), where('starts_at', '<=', now)]),
+      ]),
+    )
     .execute()
   return [...pending, ...over].map(({ id }) => id)
 }
@@ -65,10 +73,14 @@ async function carryOut(
     case 'end_grant': {
       if (!grant) throw new NothingToDo<Consequence>({ kind: 'none' })
       // What the clock ended was over at its end, however late we came to say so.
-      const at = due.reason === 'expired' ? grant.ends_at : now
+      const clock = clockEnd(grant)
+      const at = due.reason === clock.reason ? clock.at : now
       const end = { reason: due.reason, actor: SYSTEM, login: null, comment: null, at }
-      const { event, message } = await endGrant(tx, grant, request, requesterName, end)
-      return { events: [event], outbox: [message] }
+      return endGrant(tx, grant, request, requesterName, end)
+    }
+    case 'start_grant': {
+      if (!grant) throw new NothingToDo<Consequence>({ kind: 'none' })
+      return { events: [await startGrant(tx, grant, request)] }
     }
     case 'suspend_grant': {
       if (!grant) throw new NothingToDo<Consequence>({ kind: 'none' })

@@ -29,14 +29,14 @@ export async function takeBackDeed(tx: Tx, order: OrderName, input: TakeBackInpu
   const { grant, request, requesterName } = loaded
   if (grant.state === 'ended') throw grantHasEnded()
   const { actor, login, comment, at } = input
-  const { event, message } = await endGrant(tx, grant, request, requesterName, {
+  const told = await endGrant(tx, grant, request, requesterName, {
     reason: ORDERS[order],
     actor,
     login,
     comment,
     at,
   })
-  return { result: 'ended', events: [event], outbox: [message] }
+  return { result: 'ended', ...told }
 }
 
 export function grantHasEnded(): Refused {

@@ -3,11 +3,12 @@ import { canonicalJson } from '../../formats/canonical-json.ts'
 import { newId } from '../../foundation/ids.ts'
 import type { Actor } from '../../contract/audit.ts'
 import type { GrantsTable } from '../../foundation/database/tables.ts'
+import { LIMITS } from '../limits.ts'
 import type { RequestCase } from '../request-case.ts'
 import type { PinnedRole } from '../../grants/stored-grant.ts'
 
 /**
- * The grant of an approved request. Its clock starts now; it pins the revisions that stood in the facts which every counted
+ * The grant of an approved request. Its clock starts now, at an instant or at its first use; it pins the revisions that stood in the facts which every counted
  * approval named, so nobody gets contents that the reviewers were not shown.
  */
 export function grantOf(
@@ -27,9 +28,7 @@ export function grantOf(
     user_id: request.user_id,
     kind: 'role',
     roles_json: canonicalJson(pinned),
-    state: 'active',
-    starts_at: now,
-    ends_at: now + tally.grantedMs,
+    ...clockOf(request, tally, now),
     ended_at: null,
     end_reason: null,
     ended_by: null,
@@ -38,16 +37,29 @@ export function grantOf(
     login_id: request.login_id,
     resources_json: null,
     narrowing_json: null,
-    use_by: null,
-    use_length_ms: null,
+    approved_at: now,
   }
+}
+
+function clockOf(
+  { start }: RequestCase['request'],
+  { grantedMs, startAt }: RequestCase['tally'],
+  now: number,
+): Pick<GrantsTable, 'state' | 'starts_at' | 'ends_at' | 'use_by' | 'use_length_ms'> {
+  const starts_at = Math.max(now, startAt ?? now)
+  if (start.at === 'first-use') {
+    const use_by = starts_at + LIMITS.firstUseMs
+    return { state: 'scheduled', starts_at, ends_at: use_by + grantedMs, use_by, use_length_ms: grantedMs }
+  }
+  const state = starts_at > now ? 'scheduled' : 'active'
+  return { state, starts_at, ends_at: starts_at + grantedMs, use_by: null, use_length_ms: null }
 }
 
 /** Writes it in the deciding transaction and returns its event. */
 export async function storeGrant(tx: Tx, grant: GrantsTable, actor: Actor, login: string | null): Promise<NewEvent> {
   await tx.insertInto('grants').values(grant).execute()
   return {
-    type: 'grant.start',
+    type: grant.state === 'active' ? 'grant.start' : 'grant.schedule',
     actor,
     outcome: 'success',
     login,
@@ -58,6 +70,8 @@ export async function storeGrant(tx: Tx, grant: GrantsTable, actor: Actor, login
       roles: JSON.parse(grant.roles_json) as PinnedRole[],
       startsAt: grant.starts_at,
       endsAt: grant.ends_at,
+      useBy: grant.use_by,
+      useLengthMs: grant.use_length_ms,
     },
     rows: [{ table: 'grants', id: grant.id }],
   }

@@ -4,6 +4,7 @@ import type { CountedVote } from '../decide/tally.ts'
 import { LIMITS } from '../limits.ts'
 import type { RequestCase } from '../request-case.ts'
 import { membersStillToVote, membersWhoMayReview, nobodyCanApprove } from '../route/who-can-review.ts'
+import { clockEnd, hasStarted, lengthOf } from '../../grants/grant-clock.ts'
 import type { PinnedResource, StoredGrant } from '../../grants/stored-grant.ts'
 import type { StoredRequest, Vote } from '../stored-request.ts'
 
@@ -13,6 +14,7 @@ export function presentRequest(loaded: RequestCase, caller: Caller, now: number)
   const state = stateAt(request, now)
   const open = state === 'pending'
   const reviewers = open ? membersWhoMayReview(loaded.directory, loaded) : []
+  const shownGrant = loaded.grant ?? loaded.extended
   const stuck = open && nobodyCanApprove(reviewers, loaded, now)
   return {
     id: request.id,
@@ -25,7 +27,8 @@ export function presentRequest(loaded: RequestCase, caller: Caller, now: number)
     duration: request.duration_ms,
     start: request.start,
     extends: request.extends_grant,
-    grantedDuration: loaded.grant ? loaded.grant.ends_at - loaded.grant.starts_at : tally.grantedMs,
+    grantedDuration: loaded.grant ? lengthOf(loaded.grant) : tally.grantedMs,
+    grantedStart: tally.startAt,
     state,
     createdAt: request.created_at,
     pendingUntil: request.pending_until,
@@ -46,7 +49,7 @@ export function presentRequest(loaded: RequestCase, caller: Caller, now: number)
       ...(stuck ? (['nobody_can_approve'] as const) : []),
       ...(request.asked.earlierDenial ? (['earlier_denial'] as const) : []),
     ],
-    grant: loaded.grant && presentGrant(loaded.grant, requesterName, now),
+    grant: shownGrant && presentGrant(shownGrant, requesterName, now),
     can: whatCan(loaded, caller, now),
     version: request.version,
   }
@@ -89,7 +92,9 @@ function progressOf({ tally }: RequestCase): ThresholdProgress[] {
 
 /** Also for /v1/me: grants of a user. */
 export function presentGrant(grant: StoredGrant, user: string, now: number): Grant {
-  const over = grant.state !== 'ended' && now >= grant.ends_at
+  const end = clockEnd(grant)
+  const over = grant.state !== 'ended' && now >= end.at
+  const state = grant.state === 'scheduled' && hasStarted(grant, now) ? 'active' : grant.state
   return {
     id: grant.id,
     requestId: grant.request_id,
@@ -97,12 +102,12 @@ export function presentGrant(grant: StoredGrant, user: string, now: number): Gra
     roles: grant.roles.map((role) => role.name),
     resources: named(grant.resources),
     narrowing: grant.narrowing,
-    state: over ? 'ended' : grant.state,
+    state: over ? 'ended' : state,
     startsAt: grant.starts_at,
     endsAt: grant.ends_at,
     useBy: grant.use_by,
-    endedAt: over ? grant.ends_at : grant.ended_at,
-    endReason: over ? 'expired' : (grant.end_reason as Grant['endReason']),
+    endedAt: over ? end.at : grant.ended_at,
+    endReason: over ? end.reason : (grant.end_reason as Grant['endReason']),
     endedBy: grant.ended_by,
     endComment: grant.end_comment,
   }
@@ -116,8 +121,8 @@ function whatCan(loaded: RequestCase, caller: Caller, now: number): AccessReques
     if (own) return ['cancel']
     return mayReviewNow(caller, loaded) ? ['review'] : []
   }
-  if (!grant || grant.state === 'ended' || now >= grant.ends_at) return []
-  const can: AccessRequest['can'] = own ? ['return'] : []
+  if (!grant || grant.state === 'ended' || now >= clockEnd(grant).at) return []
+  const can: AccessRequest['can'] = own ? (grant.kind === 'break_glass' ? ['return'] : ['return', 'extend']) : []
   return mayRevoke(caller, loaded) ? [...can, 'revoke'] : can
 }
 

@@ -53,7 +53,7 @@ describe('who sees what', () => {
     expect([await can('alice'), await can('bob'), await can('rita')]).toEqual([['cancel'], ['review'], []])
     await world.approve('bob', id)
     await world.approve('carol', id)
-    expect([await can('alice'), await can('bob'), await can('rita')]).toEqual([['return'], ['revoke'], []])
+    expect([await can('alice'), await can('bob'), await can('rita')]).toEqual([['return', 'extend'], ['revoke'], []])
     world.clock.advance(8 * HOUR)
     expect([await can('alice'), await can('bob')]).toEqual([[], []])
   })

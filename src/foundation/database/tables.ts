@@ -21,6 +21,8 @@ export interface UsersTable extends PowerRow {
   created_at: number
   /** After an admin's reset, votes do not count before this instant. */
   votes_count_from: number | null
+  /** When it was last disabled, kept when it is enabled again: what was given before is over for good */
+  disabled_at: number | null
 }
 
 export interface FactorsTable extends PowerRow {
@@ -211,6 +213,20 @@ export interface GrantsTable extends PowerRow {
   use_by: number | null
   /** How long it lasts from its first use; ends_at is use_by + this until then */
   use_length_ms: number | null
+  /** When it was approved; null on rows of before, which started then */
+  approved_at: number | null
+}
+
+/** What the holder of a grant was told about its end. The row is the claim: it is told once, by whoever writes it. */
+export interface GrantNoticesTable {
+  /** `<grant>/<ends_at>/<minutes>` */
+  id: string
+  grant_id: string
+  /** The end it is about: a moved end is told anew */
+  ends_at: number
+  /** Minutes before the end */
+  minutes: number
+  created_at: number
 }
 
 /** Somebody away lets somebody else vote for them, for a time. */
@@ -368,6 +384,7 @@ export interface Tables {
   delegations: DelegationsTable
   acknowledgements: AcknowledgementsTable
   escalations: EscalationsTable
+  grant_notices: GrantNoticesTable
   sessions: SessionsTable
   audit_events: AuditEventsTable
   chain_head: ChainHeadTable

@@ -16,5 +16,6 @@ const NEXT = {
   review: (id: string) => `To vote: sally request review ${id} --approve|--deny [--reason=...]`,
   cancel: (id: string) => `To withdraw it: sally request cancel ${id}`,
   return: (id: string) => `To give it back: sally request return ${id}`,
+  extend: (id: string) => `For more time: sally request extend ${id} --duration=30m --reason=...`,
   revoke: (id: string) => `To revoke it: sallyctl request revoke ${id} [--reason=...]`,
 }

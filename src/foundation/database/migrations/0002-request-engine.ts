@@ -30,5 +30,13 @@ export const requestEngine: Migration = {
       due_at ${int} not null, notify_json text not null, told_at ${int}, told_json text,
       unique (request_id, step)) ${strict}`,
     `create index escalations_due on escalations (due_at) where told_at is null`,
+    `alter table grants add column approved_at ${int}`,
+    `alter table users add column disabled_at ${int}`,
+    `create unique index access_requests_extension on access_requests (extends_grant)
+      where state = 'pending' and extends_grant is not null`,
+    `create table grant_notices (
+      id text primary key, grant_id text not null, ends_at ${int} not null, minutes ${int} not null,
+      created_at ${int} not null) ${strict}`,
+    `create index grant_notices_grant on grant_notices (grant_id)`,
   ],
 }
