@@ -66,6 +66,7 @@ export function storedVote(row: ReviewsTable): Vote {
 /** The request as conditions see it. */
 export function requestForConditions(request: StoredRequest, requesterName: string): ConditionFacts['request'] {
   return {
+    kind: request.kind,
     user: requesterName,
     roles: request.roles.map((role) => role.name),
     resources: request.resources.map(({ kind, name }) => `${kind}/${name}`),
@@ -73,5 +74,8 @@ export function requestForConditions(request: StoredRequest, requesterName: stri
     durationMs: request.duration_ms,
     annotations: request.annotations,
     createdAt: request.created_at,
+    start: startText(request.start),
   }
 }
+
+const startText = (start: Start): string => (start.at === 'instant' ? new Date(start.instant).toISOString() : start.at)

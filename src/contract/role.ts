@@ -88,6 +88,10 @@ export const RULE_RESOURCES = [
   'authority',
   'token',
   'integration',
+  'review_rule',
+  /** Besides `review_rule`, for rules with `decides: true` */
+  'deciding_rule',
+  'policy',
   '*',
 ] as const
 export const RULE_VERBS = ['list', 'read', 'create', 'update', 'delete', '*'] as const

@@ -7,6 +7,7 @@ import { AddLockBody, Lock } from './lock.ts'
 import { AcceptInvitationBody, LoginSession, Ping, SignedIn, SignInBody } from './login.ts'
 import { NodeDocument, VisibleNode } from './node.ts'
 import { AccessRequest, AskBody, AskPreview, Grant, RequestListQuery, ReviewBody } from './request.ts'
+import { ReviewRuleDocument } from './review-rule.ts'
 import { RoleDocument } from './role.ts'
 import { Session, SessionListQuery } from './session.ts'
 import { Invitation, User, UserDocument } from './user.ts'
@@ -229,6 +230,19 @@ export const routes = {
     method: 'DELETE',
     path: '/v1/nodes/:name',
     access: operator('node', 'delete'),
+    fresh: true,
+    answer: Done,
+  }),
+  listReviewRules: route({
+    method: 'GET',
+    path: '/v1/review-rules',
+    access: operator('review_rule', 'list'),
+    answer: z.object({ items: z.array(ReviewRuleDocument) }),
+  }),
+  removeReviewRule: route({
+    method: 'DELETE',
+    path: '/v1/review-rules/:name',
+    access: operator('review_rule', 'delete'),
     fresh: true,
     answer: Done,
   }),

@@ -11,6 +11,8 @@ export const ID_PREFIX = {
   node: 'nod',
   lock: 'lck',
   authority: 'aut',
+  review_rule: 'rul',
+  policy: 'pol',
   request: 'req',
   review: 'rvw',
   grant: 'grt',

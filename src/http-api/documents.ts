@@ -1,4 +1,6 @@
+import { decidingNow, listReviewRules, putReviewRule, removeReviewRule } from '../access/automate/review-rules.ts'
 import { NodeDocument } from '../contract/node.ts'
+import { ReviewRuleDocument } from '../contract/review-rule.ts'
 import { RoleDocument } from '../contract/role.ts'
 import { UserDocument } from '../contract/user.ts'
 import { normaliseName } from '../formats/name.ts'
@@ -12,7 +14,7 @@ import type { IdentityServices } from './identity-services.ts'
 import { parsePart } from './parse-part.ts'
 
 /** Kinds that `sallyctl create -f` takes, with the table that says whether one is there. */
-const TABLES = { role: 'roles', user: 'users', node: 'nodes' } as const
+const TABLES = { role: 'roles', user: 'users', node: 'nodes', review_rule: 'review_rules' } as const
 type DocumentKind = keyof typeof TABLES
 
 /** Handlers of documents: roles, users and nodes as operators write them. */
@@ -37,6 +39,12 @@ export function documentHandlers(services: IdentityServices): Handlers {
           const isChange = await checkRight(services, context, 'node', node.metadata.name, replace)
           return answer(node, await putNode(services, doer, node, isChange))
         }
+        case 'review_rule': {
+          const rule = parsePart('document', ReviewRuleDocument, document)
+          const isChange = await checkRight(services, context, 'review_rule', rule.metadata.name, replace)
+          await checkDeciding(services, context, rule.metadata.name, rule.spec.decides, isChange ? 'update' : 'create')
+          return answer(rule, await putReviewRule(services, doer, rule, isChange))
+        }
       }
     },
     listRoles: async () => ({ items: await listRoles(services.database) }),
@@ -47,6 +55,13 @@ export function documentHandlers(services: IdentityServices): Handlers {
     listNodeDocuments: async () => ({ items: await listNodeDocuments(services.database) }),
     async removeNode(context, { params }) {
       await removeNode(services, doerOf(context), nameParam(params))
+      return {}
+    },
+    listReviewRules: async () => ({ items: await listReviewRules(services.database.reads) }),
+    async removeReviewRule(context, { params }) {
+      const name = nameParam(params)
+      await checkDeciding(services, context, name, false, 'delete')
+      await removeReviewRule(services, doerOf(context), name)
       return {}
     },
   }
@@ -75,6 +90,18 @@ async function checkRight(
   const isChange = before !== undefined && replace
   await context.requireOperator(kind, isChange ? 'update' : 'create')
   return isChange
+}
+
+/** A rule that decides, before or after the change, needs a permission of its own. */
+async function checkDeciding(
+  { database }: IdentityServices,
+  context: CallContext,
+  name: string,
+  decides: boolean,
+  verb: 'create' | 'update' | 'delete',
+): Promise<void> {
+  if (decides || (await decidingNow(database.reads, name)) === true)
+    await context.requireOperator('deciding_rule', verb)
 }
 
 function answer(

@@ -4,6 +4,8 @@ import { conditionProblem, evaluateCondition, type ConditionFacts } from './cond
 const facts: ConditionFacts = {
   reviewer: { name: 'bob', roles: ['lead', 'dev'], traits: { team: ['dba', 'web'], 'on-call': ['yes'] } },
   request: {
+    kind: 'role',
+    start: 'approval',
     user: 'alice',
     roles: ['dba'],
     resources: [],

@@ -6,27 +6,44 @@ import { RE2JS } from 're2js'
 // error when the role is written), a closed list of functions, no way to build long lists out of texts, at most 200 nodes
 // and two nested macros, and `matches` by RE2 (the library's own is a backtracking RegExp).
 
-/** `filter` of a threshold sees reviewer, request and review; `where` of a review right sees reviewer and request. */
-export type ConditionKind = 'filter' | 'where'
+/**
+ * `filter` of a threshold sees reviewer, request and review; `where` of a review right sees reviewer and request;
+ * `condition` of a review rule sees requester, request and now.
+ */
+export type ConditionKind = 'filter' | 'where' | 'condition'
+
+/** A reviewer or requester. */
+export interface PersonFacts {
+  readonly name: string
+  /** Names of own roles */
+  readonly roles: readonly string[]
+  readonly traits: Readonly<Record<string, readonly string[]>>
+}
 
 export interface ConditionFacts {
-  readonly reviewer: {
-    readonly name: string
-    /** Names of own roles */
-    readonly roles: readonly string[]
-    readonly traits: Readonly<Record<string, readonly string[]>>
-  }
-  readonly request: {
-    readonly user: string
-    readonly roles: readonly string[]
-    /** `kind/name` */
-    readonly resources: readonly string[]
-    readonly reason: string
-    readonly durationMs: number
-    readonly annotations: Readonly<Record<string, readonly string[]>>
-    readonly createdAt: number
-  }
+  readonly reviewer: PersonFacts
+  readonly request: RequestCondition
   readonly review: { readonly reason: string; readonly state: 'approve' | 'deny' } | null
+}
+
+export interface RuleConditionFacts {
+  readonly requester: PersonFacts
+  readonly request: RequestCondition
+  readonly now: number
+}
+
+interface RequestCondition {
+  readonly kind: string
+  readonly user: string
+  readonly roles: readonly string[]
+  /** `kind/name` */
+  readonly resources: readonly string[]
+  readonly reason: string
+  readonly durationMs: number
+  readonly annotations: Readonly<Record<string, readonly string[]>>
+  readonly createdAt: number
+  /** `approval`, `first-use` or an ISO instant */
+  readonly start: string
 }
 
 /** A failure is reported, not decided: whoever asks knows which direction is the safe one. */
@@ -63,7 +80,13 @@ const FUNCTIONS = new Set([
 ])
 const STRING_LISTS = 'map<string, list<string>>'
 
-const environments = { filter: environmentFor('filter'), where: environmentFor('where') }
+const PERSON = { name: 'string', roles: 'list<string>', traits: STRING_LISTS }
+
+const environments = {
+  filter: environmentFor('filter'),
+  where: environmentFor('where'),
+  condition: environmentFor('condition'),
+}
 const cache = new Map<string, Compiled>()
 
 function environmentFor(kind: ConditionKind): Environment {
@@ -71,9 +94,9 @@ function environmentFor(kind: ConditionKind): Environment {
     .registerFunction('string.matchesRe2(string): bool', (text: string, pattern: string) =>
       RE2JS.compile(pattern).matcher(text).find(),
     )
-    .registerType('Reviewer', { fields: { name: 'string', roles: 'list<string>', traits: STRING_LISTS } })
     .registerType('Request', {
       fields: {
+        kind: 'string',
         user: 'string',
         roles: 'list<string>',
         resources: 'list<string>',
@@ -81,10 +104,16 @@ function environmentFor(kind: ConditionKind): Environment {
         duration: 'google.protobuf.Duration',
         annotations: STRING_LISTS,
         created: 'google.protobuf.Timestamp',
+        start: 'string',
       },
     })
-    .registerVariable('reviewer', 'Reviewer')
     .registerVariable('request', 'Request')
+  if (kind === 'condition')
+    return env
+      .registerType('Requester', { fields: PERSON })
+      .registerVariable('requester', 'Requester')
+      .registerVariable('now', 'google.protobuf.Timestamp')
+  env.registerType('Reviewer', { fields: PERSON }).registerVariable('reviewer', 'Reviewer')
   if (kind === 'where') return env
   return env
     .registerType('Review', { fields: { reason: 'string', state: 'string' } })
@@ -102,7 +131,11 @@ export function conditionProblem(kind: ConditionKind, text: string): string | nu
 }
 
 /** Never throws: whatever goes wrong comes back as `{ok: false}`. */
-export function evaluateCondition(kind: ConditionKind, text: string, facts: ConditionFacts): ConditionResult {
+export function evaluateCondition(
+  kind: ConditionKind,
+  text: string,
+  facts: ConditionFacts | RuleConditionFacts,
+): ConditionResult {
   try {
     const compiled = compile(kind, text)
     const value: unknown = compiled.run(contextOf(compiled, facts))
@@ -115,14 +148,14 @@ export function evaluateCondition(kind: ConditionKind, text: string, facts: Cond
 const firstLine = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? ''
 
-function contextOf(compiled: Compiled, { reviewer, request, review }: ConditionFacts): Record<string, unknown> {
+function contextOf(compiled: Compiled, facts: ConditionFacts | RuleConditionFacts): Record<string, unknown> {
+  const { request } = facts
+  const person = ({ name, roles, traits }: PersonFacts): Record<string, unknown> => {
+    return { name, roles: [...roles], traits: filledMap(traits, compiled.traitKeys) }
+  }
   return {
-    reviewer: {
-      name: reviewer.name,
-      roles: [...reviewer.roles],
-      traits: filledMap(reviewer.traits, compiled.traitKeys),
-    },
     request: {
+      kind: request.kind,
       user: request.user,
       roles: [...request.roles],
       resources: [...request.resources],
@@ -130,8 +163,11 @@ function contextOf(compiled: Compiled, { reviewer, request, review }: ConditionF
       duration: durationOf(request.durationMs),
       annotations: filledMap(request.annotations, compiled.annotationKeys),
       created: new Date(request.createdAt),
+      start: request.start,
     },
-    ...(review ? { review } : {}),
+    ...('reviewer' in facts
+      ? { reviewer: person(facts.reviewer), ...(facts.review ? { review: facts.review } : {}) }
+      : { requester: person(facts.requester), now: new Date(facts.now) }),
   }
 }
 
@@ -192,11 +228,11 @@ function inspect(node: ASTNode, found: Found, macros: number): void {
   }
 }
 
-/** `reviewer.traits` and `request.annotations` may only be asked for one key: then absent can mean empty. */
+/** Traits and `request.annotations` may only be asked for one key: then absent can mean empty. */
 function listsNamed(node: ASTNode): keyof Found | null {
   if (node.op !== '.' || node.args[0].op !== 'id') return null
   const path = `${node.args[0].args}.${node.args[1]}`
-  if (path === 'reviewer.traits') return 'traits'
+  if (path === 'reviewer.traits' || path === 'requester.traits') return 'traits'
   return path === 'request.annotations' ? 'annotations' : null
 }
 

@@ -117,6 +117,8 @@ describe('reviewing', () => {
     durationMs: 3_600_000,
     annotations: {},
     createdAt: 0,
+    kind: 'role',
+    start: 'approval',
   }
   const may = (...roles: RoleContent[]): boolean => mayReview(aPerson(roles), 'dba', 'usr_bob', request).may
   const reviews = (name: string, block: object): RoleContent => aRole(name, { allow: { review_requests: block } })

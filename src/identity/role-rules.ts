@@ -82,7 +82,9 @@ function expand(template: string, groups: readonly string[]): string {
   return template.replace(/\$(?:\{(\d)\}|(\d))/g, (_whole, braced, bare) => groups[Number(braced ?? bare)] ?? '')
 }
 
-const ESCALATING_RESOURCES = new Set(['role', 'user', 'token', 'integration', 'lock', 'authority', '*'])
+const ESCALATING_RESOURCES = new Set([
+  ...['role', 'user', 'token', 'integration', 'lock', 'authority', 'review_rule', 'deciding_rule', 'policy', '*'],
+])
 
 /** It writes what gives power, or it may review: holding it could widen what its holder may do. */
 export function isEscalating(spec: RoleSpec): boolean {

@@ -29,6 +29,8 @@ const OPERATOR: { readonly [K in RouteName]?: string } = {
   removeRole: 'role/delete',
   listNodeDocuments: 'node/list',
   removeNode: 'node/delete',
+  listReviewRules: 'review_rule/list',
+  removeReviewRule: 'review_rule/delete',
   listUsers: 'user/list',
   addUser: 'user/create',
   removeUser: 'user/delete',
@@ -154,7 +156,7 @@ test('routes that need a fresh factor are refused without a step-up, and with a 
   expect(fresh.sort()).toEqual(
     [
       ...(['addUser', 'createDocument', 'removeFactor', 'removeLock', 'removeNode', 'removeRole'] as const),
-      ...(['removeUser', 'resetUser', 'rotateAuthority'] as const),
+      ...(['removeReviewRule', 'removeUser', 'resetUser', 'rotateAuthority'] as const),
     ].sort(),
   )
   for (const name of fresh) {

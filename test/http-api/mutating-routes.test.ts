@@ -206,6 +206,18 @@ const SCENES: { readonly [K in RouteName]?: Scene } = {
     },
     events: ['mfa.step_up', 'resource.delete'],
   },
+  removeReviewRule: {
+    call: async () => {
+      const spec = { roles: ['dba'], decision: 'approve' }
+      await ok({
+        route: 'createDocument',
+        who: root,
+        body: { document: { kind: 'review_rule', metadata: { name: 'r' }, spec } },
+      })
+      return { route: 'removeReviewRule', who: root, params: { name: 'r' } }
+    },
+    events: ['mfa.step_up', 'review_rule.delete'],
+  },
   addUser: {
     call: async () => ({ route: 'addUser', who: root, body: { name: 'dora', roles: ['dba'], traits: {} } }),
     events: ['mfa.step_up', 'user.create', 'user.invite'],
@@ -281,6 +293,7 @@ async function contents(): Promise<unknown> {
     'nodes',
     'locks',
     'authorities',
+    'review_rules',
   ] as const
   const more = ['access_requests', 'reviews', 'grants', 'audit_events', 'step_ups', 'factor_uses'] as const
   const rows: unknown[] = []

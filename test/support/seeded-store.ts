@@ -180,6 +180,7 @@ export async function seededStore() {
         start_json: null,
         extends_grant: null,
         settled_at: null,
+        automation_json: null,
       }
       const rows: RowRef[] = [
         { table: 'grants', id: row.id },

@@ -128,6 +128,7 @@ function requestRow(plan: AskPlan, requester: Member, directory: Directory, call
     start_json: start.at === 'approval' ? null : canonicalJson(start),
     extends_grant: null,
     settled_at: null,
+    automation_json: null,
   }
 }
 

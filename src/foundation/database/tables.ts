@@ -133,6 +133,33 @@ export interface AuthoritiesTable extends PowerRow {
 }
 export type AuthorityKind = 'user-ssh' | 'onward-ssh' | 'host-ssh' | 'server-tls' | 'checkpoint'
 
+/** Documents `kind: review_rule`. Rules are never re-used: one made under an old name later is another one. */
+export interface ReviewRulesTable extends PowerRow {
+  name: string
+  spec_json: string
+  /** SHA-256 of the canonical spec */
+  content_hash: string
+  description: string | null
+  created_at: number
+  deleted_at: number | null
+}
+
+/** Policy files in force. */
+export interface PoliciesTable extends PowerRow {
+  /** `office-hours.ts` */
+  file: string
+  /** JSON object of path -> TypeScript: the file and what it imports from its folder */
+  modules_json: string
+  /** SHA-256 of modules_json */
+  content_hash: string
+  /** It declares that it can only approve: failing, it abstains */
+  approve_only: 0 | 1
+  /** Zone of the times of day that it is given */
+  zone: string
+  loaded_at: number
+  removed_at: number | null
+}
+
 export interface AccessRequestsTable extends PowerRow {
   kind: 'role' | 'resource' | 'extension' | 'break_glass'
   user_id: string
@@ -166,6 +193,8 @@ export interface AccessRequestsTable extends PowerRow {
   extends_grant: string | null
   /** Break-glass: when enough others had acknowledged it; until then its user has no second one. null for all others */
   settled_at: number | null
+  /** What rules and policies said at the last vote; null = as at the ask (facts_json) */
+  automation_json: string | null
 }
 
 export interface ReviewsTable extends PowerRow {
@@ -378,6 +407,8 @@ export interface Tables {
   nodes: NodesTable
   locks: LocksTable
   authorities: AuthoritiesTable
+  review_rules: ReviewRulesTable
+  policies: PoliciesTable
   access_requests: AccessRequestsTable
   reviews: ReviewsTable
   grants: GrantsTable
@@ -403,6 +434,8 @@ export const POWER_TABLES = [
   'nodes',
   'locks',
   'authorities',
+  'review_rules',
+  'policies',
   'access_requests',
   'reviews',
   'grants',

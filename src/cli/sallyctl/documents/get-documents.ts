@@ -32,6 +32,8 @@ const READ: Readonly<Record<Kind, (api: Client) => Promise<Found>>> = {
     (await api.listNodeDocuments({})).items.map((document) => ({ name: document.metadata.name, document })),
   user: async (api) =>
     (await api.listUsers({})).items.map((user) => ({ name: user.name, document: userDocument(user) })),
+  review_rule: async (api) =>
+    (await api.listReviewRules({})).items.map((document) => ({ name: document.metadata.name, document })),
   lock: async (api) =>
     (await api.listLocks({})).items.map((lock) => ({ name: lock.id, document: { kind: 'lock', ...lock } })),
 }

@@ -38,5 +38,15 @@ export const requestEngine: Migration = {
       id text primary key, grant_id text not null, ends_at ${int} not null, minutes ${int} not null,
       created_at ${int} not null) ${strict}`,
     `create index grant_notices_grant on grant_notices (grant_id)`,
+    `create table review_rules (
+      id text primary key, event_id text not null, name text not null, spec_json text not null,
+      content_hash text not null, description text, created_at ${int} not null, deleted_at ${int}) ${strict}`,
+    `create unique index review_rules_name on review_rules (name) where deleted_at is null`,
+    `create table policies (
+      id text primary key, event_id text not null, file text not null, modules_json text not null,
+      content_hash text not null, approve_only ${int} not null check (approve_only in (0, 1)), zone text not null,
+      loaded_at ${int} not null, removed_at ${int}) ${strict}`,
+    `create unique index policies_file on policies (file) where removed_at is null`,
+    `alter table access_requests add column automation_json text`,
   ],
 }

@@ -1,0 +1,57 @@
+import { z } from 'zod'
+import { Name } from './common.ts'
+import { DurationText, RolePattern } from './role.ts'
+
+export const WEEKDAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
+export type Weekday = (typeof WEEKDAYS)[number]
+
+const TimeOfDay = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'write HH:MM, from 00:00 to 23:59')
+
+/** Times by the clock of `zone`. `to` before `from` runs past midnight and belongs to the day on which it began. */
+export const Schedule = z.strictObject({
+  days: z
+    .array(z.enum(WEEKDAYS))
+    .min(1)
+    .max(7)
+    .default([...WEEKDAYS]),
+  from: TimeOfDay.default('00:00'),
+  /** First minute that is outside again; equal to `from`: the whole day */
+  to: TimeOfDay.default('00:00'),
+  /** IANA name, as in Europe/Paris */
+  zone: z.string().min(1).max(64).default('UTC'),
+})
+export type Schedule = z.infer<typeof Schedule>
+
+/** An own role (`dba`), or a trait and its value (`team=dba`). */
+export const Group = z
+  .string()
+  .regex(/^[^=\p{Cc}]{1,64}(?:=[^\p{Cc}]{1,256})?$/u, 'a group is the name of a role, or TRAIT=VALUE')
+
+export const RULE_DECISIONS = ['approve', 'deny', 'require', 'limit'] as const
+
+export const ReviewRuleSpec = z.strictObject({
+  /** Requested roles that it speaks about */
+  roles: z.array(RolePattern).min(1).max(200),
+  /** CEL over `request`, `requester` and `now`. Absent: always */
+  condition: z.string().max(4096).optional(),
+  decision: z.enum(RULE_DECISIONS),
+  /** With `decision: require`: approvals that are needed besides what the roles say */
+  require: z.strictObject({ group: Group, approvals: z.int().min(1).max(100).default(1) }).optional(),
+  /** With `decision: limit`: the longest duration that is granted */
+  limit: DurationText.optional(),
+  reason: z.string().max(500).default(''),
+  /** Outside of it the rule says nothing */
+  schedule: Schedule.optional(),
+  /** With `decision: approve`: satisfies every threshold of its roles */
+  decides: z.boolean().default(false),
+})
+export type ReviewRuleSpec = z.infer<typeof ReviewRuleSpec>
+
+/** What `sallyctl create -f` takes and `sallyctl get review_rule/NAME` prints. */
+export const ReviewRuleDocument = z.strictObject({
+  kind: z.literal('review_rule'),
+  version: z.literal('v1').default('v1'),
+  metadata: z.strictObject({ name: Name, description: z.string().max(500).optional() }),
+  spec: ReviewRuleSpec,
+})
+export type ReviewRuleDocument = z.infer<typeof ReviewRuleDocument>
