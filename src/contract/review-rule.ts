@@ -1,26 +1,7 @@
 import { z } from 'zod'
 import { Name } from './common.ts'
 import { DurationText, RolePattern } from './role.ts'
-
-export const WEEKDAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
-export type Weekday = (typeof WEEKDAYS)[number]
-
-const TimeOfDay = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'write HH:MM, from 00:00 to 23:59')
-
-/** Times by the clock of `zone`. `to` before `from` runs past midnight and belongs to the day on which it began. */
-export const Schedule = z.strictObject({
-  days: z
-    .array(z.enum(WEEKDAYS))
-    .min(1)
-    .max(7)
-    .default([...WEEKDAYS]),
-  from: TimeOfDay.default('00:00'),
-  /** First minute that is outside again; equal to `from`: the whole day */
-  to: TimeOfDay.default('00:00'),
-  /** IANA name, as in Europe/Paris */
-  zone: z.string().min(1).max(64).default('UTC'),
-})
-export type Schedule = z.infer<typeof Schedule>
+import { TimeWindow } from './time-window.ts'
 
 /** An own role (`dba`), or a trait and its value (`team=dba`). */
 export const Group = z
@@ -41,7 +22,7 @@ export const ReviewRuleSpec = z.strictObject({
   limit: DurationText.optional(),
   reason: z.string().max(500).default(''),
   /** Outside of it the rule says nothing */
-  schedule: Schedule.optional(),
+  schedule: TimeWindow.optional(),
   /** With `decision: approve`: satisfies every threshold of its roles */
   decides: z.boolean().default(false),
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { TimeWindow } from '../contract/time-window.ts'
-import { nextOpening, windowIsOpen, windowText, zonedText } from './time-window.ts'
+import { localTime, nextOpening, windowIsOpen, windowText, zonedText } from './time-window.ts'
 
 const windowOf = (input: object): TimeWindow => TimeWindow.parse(input)
 const at = (text: string): number => Date.parse(text)
@@ -112,4 +112,13 @@ test.each([
 ])('%j is refused: %s', (input, why) => {
   const parsed = TimeWindow.safeParse(input)
   expect(parsed.success ? '' : parsed.error.message).toContain(why)
+})
+
+test('the wall clock of a zone: midnight is hour 0, of the day that begins', () => {
+  expect(localTime('Europe/Paris', Date.UTC(2026, 10, 22, 23, 0))).toEqual({
+    date: '2026-11-23',
+    weekday: 'mon',
+    hour: 0,
+    minute: 0,
+  })
 })

@@ -43,6 +43,21 @@ function wallTime(zone: string, at: number): WallTime {
   return { day, minute: Number(hour) * 60 + Number(minute) }
 }
 
+/** What the clock on the wall of a zone shows; `date` as in 2026-11-23. */
+export interface LocalTime {
+  readonly date: string
+  readonly weekday: Weekday
+  readonly hour: number
+  readonly minute: number
+}
+
+/** Errors: RangeError for what is no zone. */
+export function localTime(zone: string, at: number): LocalTime {
+  const { year = '', month = '', day = '' } = partsOf(zone, at)
+  const { day: weekday, minute } = wallTime(zone, at)
+  return { date: `${year}-${month}-${day}`, weekday, hour: Math.floor(minute / 60), minute: minute % 60 }
+}
+
 const minutesOf = (text: string): number => Number(text.slice(0, 2)) * 60 + Number(text.slice(3))
 
 /** Open from the first millisecond of `from` up to the last before `to`. One that passes midnight belongs to the day it opens on. */

@@ -2,14 +2,12 @@ import { parseDuration } from '../../contract/duration.ts'
 import type { ReviewRuleSpec } from '../../contract/review-rule.ts'
 import { conditionProblem } from '../../identity/conditions.ts'
 import { patternProblem } from '../../identity/patterns.ts'
-import { zoneProblem } from '../../identity/schedule.ts'
 
 /** What is wrong with a review rule beyond its shape, one sentence each, with its place. Empty: it may be written. */
 export function ruleProblems(spec: ReviewRuleSpec): string[] {
   return [
     ...spec.roles.flatMap((pattern) => at('roles', patternProblem(pattern))),
     ...(spec.condition === undefined ? [] : at('condition', conditionProblem('condition', spec.condition))),
-    ...(spec.schedule === undefined ? [] : at('schedule.zone', zoneProblem(spec.schedule.zone))),
     ...companionProblems(spec),
   ]
 }
