@@ -11,6 +11,8 @@ export interface Caller {
   readonly userId: string | null
   readonly loginId: string | null
   readonly local: boolean
+  /** Where the deed was done, for its event; absent: the API */
+  readonly via?: 'ssh'
 }
 
 /** The system itself: sweeps and consequences. */

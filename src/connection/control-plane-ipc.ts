@@ -1,13 +1,16 @@
 // How the control plane's calls cross from worker to control process: structured clone over one message port.
 // call:   {id, method, input}      answer: {id, ok: true, value} | {id, ok: false, message, code}
-// notice: {notice: EndNotice}      settings: {settings}      beat: {beat: n}      stop: {stop: text}
+// notice: {notice: EndNotice}      news: {door, news: RequestNews}
+// settings: {settings}      beat: {beat: n}      stop: {stop: text}
 
 import type {
+  AskInput,
   AuthorizeInput,
   ControlPlane,
   EndNotice,
   MintInput,
   RecordingHead,
+  RequestNews,
   SessionEnd,
   SessionRecordEvent,
   WorkerSettings,
@@ -15,6 +18,9 @@ import type {
 
 export interface CallInputs {
   authorize: AuthorizeInput
+  ask: AskInput
+  watchRequest: { door: string }
+  unwatchRequest: { door: string }
   mint: MintInput
   startUse: { sessionId: string }
   append: { sessionId: string; event: SessionRecordEvent }
@@ -42,6 +48,7 @@ export type ToWorker =
   | { readonly kind: 'answer'; readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly kind: 'answer'; readonly id: number; readonly ok: false; readonly message: string }
   | { readonly kind: 'notice'; readonly notice: EndNotice }
+  | { readonly kind: 'news'; readonly door: string; readonly news: RequestNews }
   | { readonly kind: 'beat' }
   /** Take no more sessions, tell the live ones, end them within the grace. */
   | { readonly kind: 'stop'; readonly text: string; readonly graceMs: number }
@@ -59,6 +66,7 @@ export function serveControlPlane(
   control: ControlPlane,
 ): { sessions(): readonly string[] } {
   const watches = new Map<string, { stop(): void }>()
+  const doors = new Map<string, { stop(): void }>()
   const answer = async (id: number, work: () => Promise<unknown>): Promise<void> => {
     try {
       port.send({ kind: 'answer', id, ok: true, value: await work() })
@@ -70,6 +78,21 @@ export function serveControlPlane(
     switch (message.method) {
       case 'authorize':
         return control.authorize(message.input)
+      case 'ask':
+        return control.ask(message.input)
+      case 'watchRequest': {
+        const { door } = message.input
+        doors.get(door)?.stop()
+        doors.set(
+          door,
+          control.watchRequest(door, (news) => port.send({ kind: 'news', door, news })),
+        )
+        return Promise.resolve(null)
+      }
+      case 'unwatchRequest':
+        doors.get(message.input.door)?.stop()
+        doors.delete(message.input.door)
+        return Promise.resolve(null)
       case 'mint':
         return control.mint(message.input)
       case 'startUse':
@@ -103,8 +126,9 @@ export function serveControlPlane(
     if (message.kind === 'call') void answer(message.id, () => run(message))
   })
   port.onClose(() => {
-    for (const watch of watches.values()) watch.stop()
+    for (const watch of [...watches.values(), ...doors.values()]) watch.stop()
     watches.clear()
+    doors.clear()
   })
   return { sessions: () => [...watches.keys()] }
 }

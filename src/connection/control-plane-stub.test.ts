@@ -38,6 +38,8 @@ function controlThat(overrides: Partial<ControlPlane>): ControlPlane {
   const never = (): Promise<never> => new Promise(() => {})
   return {
     authorize: never,
+    ask: never,
+    watchRequest: () => ({ stop: () => {} }),
     mint: never,
     startUse: never,
     append: never,

@@ -1,7 +1,7 @@
 import type { Clock } from '../foundation/clock.ts'
 import { Bug } from '../foundation/errors.ts'
 import { Authorization, type AuthorizationFacts } from './authorization.ts'
-import type { AuthorizeAnswer, ControlPlane, EndNotice } from './control-plane.ts'
+import type { AskAnswer, AuthorizeAnswer, ControlPlane, EndNotice, RequestNews } from './control-plane.ts'
 import type { CallInputs, CallName, Port, ToControl, ToWorker } from './control-plane-ipc.ts'
 
 const CALL_DEADLINE_MS = 30_000
@@ -17,6 +17,7 @@ export class ControlPlaneStub implements ControlPlane {
   readonly #clock: Clock
   readonly #pending = new Map<number, PendingCall>()
   readonly #watches = new Map<string, (notice: EndNotice) => void>()
+  readonly #doors = new Map<string, (news: RequestNews) => void>()
   /** Facts that came as a yes and were not yet taken: only these become an Authorization. */
   readonly #authorized = new WeakSet<AuthorizationFacts>()
   #nextId = 1
@@ -35,6 +36,20 @@ export class ControlPlaneStub implements ControlPlane {
     const answer = (await this.#call('authorize', input)) as AuthorizeAnswer
     if (answer.ok) this.#authorized.add(answer.facts)
     return answer
+  }
+
+  async ask(input: CallInputs['ask']): Promise<AskAnswer> {
+    return (await this.#call('ask', input)) as AskAnswer
+  }
+
+  watchRequest(door: string, onNews: (news: RequestNews) => void): { stop(): void } {
+    this.#doors.set(door, onNews)
+    this.#callAndForget('watchRequest', { door })
+    return {
+      stop: () => {
+        if (this.#doors.delete(door)) this.#callAndForget('unwatchRequest', { door })
+      },
+    }
   }
 
   async mint(input: CallInputs['mint']): Promise<{ certificate: Uint8Array }> {
@@ -115,6 +130,7 @@ export class ControlPlaneStub implements ControlPlane {
       else if (message.ok) call?.resolve(message.value)
       else call?.reject(new Error(message.message))
     }
+    if (message.kind === 'news') this.#doors.get(message.door)?.(message.news)
     if (message.kind === 'notice') this.#watches.get(message.notice.sessionId)?.(message.notice)
   }
 

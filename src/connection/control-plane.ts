@@ -18,6 +18,8 @@ export interface AuthorizeInput {
   readonly address: string
   /** What the control side verifies all the above by, as far as a client can sign it */
   readonly proof: SignInProof
+  /** Where this very sign-in was refused and asked: it is decided anew, with everything checked again, once. */
+  readonly door?: string
 }
 
 /** A client's signed USERAUTH_REQUEST (RFC 4252 section 7); certificate, algorithm and user name stand in it. */
@@ -35,7 +37,31 @@ export type AuthorizeAnswer =
       readonly ok: false
       readonly code: string
       /** At most ten, no control characters */ readonly lines: readonly string[]
+      /** The client may ask for access right here; absent: it may not. Held by watchRequest, given up by its `stop`. */
+      readonly door?: string
     }
+
+export interface AskInput {
+  readonly door: string
+  /** null: the client has come to ask and has said nothing yet */
+  readonly reason: string | null
+}
+
+/** `lines`: for the client to read, plain text */
+export type AskAnswer =
+  /** Say why: a line of text is expected */
+  | { readonly kind: 'prompt'; readonly lines: readonly string[]; readonly prompt: string }
+  /** A request is pending; watchRequest tells how it goes on */
+  | { readonly kind: 'waiting'; readonly lines: readonly string[] }
+  /** Nothing needs to be asked any more: authorize anew */
+  | { readonly kind: 'go' }
+  | { readonly kind: 'refused'; readonly code: string; readonly lines: readonly string[] }
+
+export type RequestNews =
+  | { readonly kind: 'progress'; readonly lines: readonly string[] }
+  /** authorize anew, with the door */
+  | { readonly kind: 'go'; readonly lines: readonly string[] }
+  | { readonly kind: 'over'; readonly lines: readonly string[] }
 
 /** OpenSSH certificate for the key that the worker made for this one connection. */
 export interface MintInput {
@@ -87,6 +113,10 @@ export interface EndNotice {
 export interface ControlPlane {
   /** Decides, and on yes stores session.start (which names the recording file) before it answers. On no stores session.reject. */
   authorize(input: AuthorizeInput): Promise<AuthorizeAnswer>
+  /** At the door of a refused sign-in: asks for what would let it in, or joins what was asked already. */
+  ask(input: AskInput): Promise<AskAnswer>
+  /** Calls back about the request that this door waits for. `stop` gives the door up; the request stays as it is. */
+  watchRequest(door: string, onNews: (news: RequestNews) => void): { stop(): void }
   /** Once per authorization, within 30 s. */
   mint(input: MintInput): Promise<{ readonly certificate: Uint8Array }>
   /** After the target let us in, before the first byte: checks against everything that changed since authorize. */

@@ -10,15 +10,20 @@ import type { Sealer } from '../identity/sealing.ts'
 import { recordingFile, recordingPath } from '../recording/recordings-folder.ts'
 import type { AuthorizationFacts, SshPermissions } from './authorization.ts'
 import type {
+  AskAnswer,
+  AskInput,
   AuthorizeAnswer,
   AuthorizeInput,
   ControlPlane,
   EndNotice,
   MintInput,
   RecordingHead,
+  RequestNews,
   SessionEnd,
   SessionRecordEvent,
 } from './control-plane.ts'
+import type { AskAtDoor } from './ask-at-door.ts'
+import { Doors, type WaitingLimits } from './doors.ts'
 import { endSessionDeed } from './end-session.ts'
 import { decideAccess, type AccessDecision } from './decide-access.ts'
 import { RowProof, rowsBehind } from './row-proof.ts'
@@ -44,8 +49,10 @@ export interface LocalControlPlaneOptions {
   readonly reportAuthFailure: (failure: { address: string; code: string }) => void
   readonly recordingsDir: string
   readonly offlineGraceMs: number
-  /** Why a client is not who a worker says (sign-in-proof.ts); null when it is proven */
-  readonly checkSignIn: (input: AuthorizeInput) => string | null
+  /** Why a client is not who a worker says (sign-in-proof.ts); null when it is proven. `again`: it was, and waited. */
+  readonly checkSignIn: (input: AuthorizeInput, again: boolean) => string | null
+  /** Absent: nothing can be asked for within a connection */
+  readonly asking?: { readonly requests: AskAtDoor; readonly limits: WaitingLimits }
   /** Why a row is not what its event says (audit/check-row.ts) */
   readonly checkRow: (ref: RowRef) => Promise<string | null>
   readonly clock: Clock
@@ -75,6 +82,8 @@ class StaleSnapshot extends Error {
 /** The side that holds keys and the store. Everything it decides, it stores first; everything it ends, it ends first. */
 export class LocalControlPlane implements ControlPlane {
   readonly live: LiveSessions
+  /** Null: nothing can be asked for within a connection */
+  readonly doors: Doors | null
   readonly #options: LocalControlPlaneOptions
   readonly #mintable = new Map<string, Mintable>()
   readonly #heads = new Map<string, RecordingHead>()
@@ -89,6 +98,9 @@ export class LocalControlPlane implements ControlPlane {
       decide: (session, now) => this.#decideLive(session, now),
       onRecheck: (recheck) => void this.#storeRecheck(recheck),
     })
+    const { clock, log, asking } = options
+    const decide = (input: AuthorizeInput): AccessDecision => this.#decideNew(input, clock.now())
+    this.doors = asking ? new Doors({ ...asking, decide, clock, log }) : null
   }
 
   /** From now on nothing new is authorized. */
@@ -102,9 +114,11 @@ export class LocalControlPlane implements ControlPlane {
   }
 
   async authorize(input: AuthorizeInput): Promise<AuthorizeAnswer> {
-    if (this.#closing) return refuse('shutting_down', ['sallyport: the proxy is stopping; try again in a moment'])
+    if (this.#closing) return refuse('shutting_down', [STOPPING])
     try {
-      const unproven = this.#options.checkSignIn(input)
+      const again = input.door !== undefined
+      if (again && !this.doors?.take(input)) return refuse('access_denied', ['sallyport: this sign-in waits no more'])
+      const unproven = this.#options.checkSignIn(input, again)
       return unproven === null ? await this.#authorizeFresh(input) : this.#refuseUnproven(input, unproven)
     } catch (error) {
       const code = error instanceof Refused ? error.code : 'store_unavailable'
@@ -121,6 +135,15 @@ export class LocalControlPlane implements ControlPlane {
     this.#options.log.error({ why, address, user: userId }, 'a relay worker named a client that is not proven')
     this.#options.reportAuthFailure({ address, code: why })
     return refuse('not_signed_in', ['sallyport: who you are could not be proven', '  run: sally login'])
+  }
+
+  async ask(input: AskInput): Promise<AskAnswer> {
+    if (this.#closing || !this.doors) return { kind: 'refused', code: 'shutting_down', lines: [STOPPING] }
+    return this.doors.ask(input)
+  }
+
+  watchRequest(door: string, onNews: (news: RequestNews) => void): { stop(): void } {
+    return this.doors?.watch(door, onNews) ?? { stop: () => {} }
   }
 
   async mint(input: MintInput): Promise<{ certificate: Uint8Array }> {
@@ -213,12 +236,20 @@ export class LocalControlPlane implements ControlPlane {
           return decision.ok ? this.#sessionStart(tx, input, decision, now) : this.#sessionReject(input, decision)
         })
         if (outcome.ok) this.#register(input, outcome.facts, outcome.recheckAt)
-        return outcome.ok ? { ok: true, facts: outcome.facts } : outcome
+        return outcome.ok ? { ok: true, facts: outcome.facts } : this.#withDoor(input, outcome)
       } catch (error) {
         if (!(error instanceof StaleSnapshot) || attempt === STALE_TRIES) throw error
         await snapshot.apply({ position: error.head, rows: [] })
       }
     }
+  }
+
+  /** Whoever waited once is not asked a second time. */
+  #withDoor(input: AuthorizeInput, refused: Extract<Outcome, { ok: false }>): AuthorizeAnswer {
+    if (input.door !== undefined) return refused
+    const name = this.#options.snapshot.user(input.userId)?.name ?? ''
+    const door = this.doors?.offer(input, this.#decideNew(input, this.#options.clock.now()), name)
+    return door === undefined ? refused : { ...refused, door }
   }
 
   async #alteredRow(input: AuthorizeInput): Promise<string | null> {
@@ -433,6 +464,8 @@ export class LocalControlPlane implements ControlPlane {
     }
   }
 }
+
+const STOPPING = 'sallyport: the proxy is stopping; try again in a moment'
 
 const refuse = (code: string, lines: readonly string[]): AuthorizeAnswer => ({ ok: false, code, lines })
 

@@ -28,17 +28,17 @@ export class SignInProofs {
     this.#options = options
   }
 
-  /** What is wrong with it, as a code; null when it is proven. A proof counts once. */
-  trouble(input: AuthorizeInput): string | null {
+  /** What is wrong with it, as a code; null when it is proven. A proof counts once; `again`: it did, and was refused. */
+  trouble(input: AuthorizeInput, again = false): string | null {
     try {
-      return this.#judge(input)
+      return this.#judge(input, again)
     } catch (error) {
       if (error instanceof FormatError) return 'malformed'
       throw error
     }
   }
 
-  #judge(input: AuthorizeInput): string | null {
+  #judge(input: AuthorizeInput, again: boolean): string | null {
     const { proof } = input
     const request = readAuthRequest(Buffer.concat([proof.request, lengthOf(proof.signature), proof.signature]))
     if (request.method !== 'publickey' || request.signature === null) return 'not_signed'
@@ -60,7 +60,7 @@ export class SignInProofs {
       serial === input.certificateSerial
     if (!isSame) return 'wrong_user'
     if (!namesTarget(request.user, input)) return 'wrong_target'
-    return this.#spend(proof) ? null : 'used_before'
+    return this.#spend(proof) !== again ? null : again ? 'never_used' : 'used_before'
   }
 
   #spend({ sessionId }: SignInProof): boolean {

@@ -1,11 +1,14 @@
 import { Refused } from '../foundation/errors.ts'
 import type {
+  AskAnswer,
+  AskInput,
   AuthorizeAnswer,
   AuthorizeInput,
   ControlPlane,
   EndNotice,
   MintInput,
   RecordingHead,
+  RequestNews,
   SessionEnd,
   SessionRecordEvent,
 } from './control-plane.ts'
@@ -17,6 +20,7 @@ export class WorkerShare implements ControlPlane {
   /** Authorization by session */
   readonly #sessions = new Map<string, string>()
   readonly #authorizations = new Set<string>()
+  readonly #doors = new Set<string>()
   #isGone = false
 
   /** `closeOrphan`: ends a session whose worker has died. */
@@ -36,12 +40,32 @@ export class WorkerShare implements ControlPlane {
   }
 
   async authorize(input: AuthorizeInput): Promise<AuthorizeAnswer> {
+    if (input.door !== undefined && !this.#doors.delete(input.door)) throw foreign()
     const answer = await this.#control.authorize(input)
-    if (!answer.ok) return answer
+    if (!answer.ok) {
+      if (answer.door !== undefined) this.#doors.add(answer.door)
+      return answer
+    }
     this.#sessions.set(answer.facts.sessionId, answer.facts.id)
     this.#authorizations.add(answer.facts.id)
     if (this.#isGone) this.#closeOrphan(answer.facts.sessionId)
     return answer
+  }
+
+  async ask(input: AskInput): Promise<AskAnswer> {
+    if (!this.#doors.has(input.door)) throw foreign()
+    return this.#control.ask(input)
+  }
+
+  watchRequest(door: string, onNews: (news: RequestNews) => void): { stop(): void } {
+    if (!this.#doors.has(door)) throw foreign()
+    const watch = this.#control.watchRequest(door, onNews)
+    return {
+      stop: () => {
+        this.#doors.delete(door)
+        watch.stop()
+      },
+    }
   }
 
   async mint(input: MintInput): Promise<{ readonly certificate: Uint8Array }> {

@@ -70,6 +70,9 @@ const shape = z.strictObject({
     'How long live sessions outlive a control process or store that does not answer.',
   ),
   login_grace: Duration.default(30_000).describe('How long an SSH connection may take to sign in.'),
+  ask_wait: Duration.default(900_000).describe(
+    'How long a refused ssh connection that asked for access may wait for the decision (role option request_on_denied).',
+  ),
   shutdown_grace: Duration.default(10_000).describe('How long live sessions get after SIGTERM once they were told.'),
   limits: z
     .strictObject({
@@ -82,6 +85,13 @@ const shape = z.strictObject({
         .describe('Connections that have not signed in, per worker.'),
       unauthenticated_per_address: z.int().min(1).max(100_000).default(64).describe('The same, per address.'),
       channels_per_connection: z.int().min(1).max(1000).default(100).describe('Open SSH channels on one connection.'),
+      waiting: z
+        .int()
+        .min(1)
+        .max(10_000)
+        .default(100)
+        .describe('Refused connections that wait for access they asked for.'),
+      waiting_per_user: z.int().min(1).max(1000).default(3).describe('The same, per user.'),
     })
     .prefault({})
     .describe('Caps that keep one client from starving the others.'),
@@ -114,6 +124,8 @@ export interface Config {
     readonly unauthenticatedPerAddress: number
     readonly channelsPerConnection: number
   }
+  /** Refused connections that ask for access and wait */
+  readonly waiting: { readonly perUser: number; readonly perInstance: number; readonly longestMs: number }
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -145,7 +157,7 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
   if (issue.code !== 'unrecognized_keys') return [`${where === '' ? 'the file' : where}: ${issue.message}`]
   const known =
     issue.path[0] === 'limits'
-      ? ['connections', 'unauthenticated', 'unauthenticated_per_address', 'channels_per_connection']
+      ? Object.keys(shape.shape.limits.unwrap().shape)
       : issue.path[0] === 'log'
         ? ['level']
         : Object.keys(shape.shape)
@@ -180,6 +192,11 @@ function freeze(given: z.output<typeof shape>, base: string): Config {
       unauthenticated: given.limits.unauthenticated,
       unauthenticatedPerAddress: given.limits.unauthenticated_per_address,
       channelsPerConnection: given.limits.channels_per_connection,
+    }),
+    waiting: Object.freeze({
+      perUser: given.limits.waiting_per_user,
+      perInstance: given.limits.waiting,
+      longestMs: given.ask_wait,
     }),
     logLevel: given.log.level,
   })

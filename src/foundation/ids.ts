@@ -19,6 +19,7 @@ export const ID_PREFIX = {
   delegation: 'dlg',
   acknowledgement: 'ack',
   authorization: 'azn',
+  door: 'dor',
   session: 'ses',
   event: 'evt',
   delivery: 'dlv',

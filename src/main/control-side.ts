@@ -13,6 +13,7 @@ import { Snapshot, type TakenAway } from '../grants/snapshot.ts'
 import { Authorities } from '../identity/authorities.ts'
 import { openInstallation } from '../identity/installation.ts'
 import { prepareRecordingsFolder } from '../recording/recordings-folder.ts'
+import { askAtDoor } from './ask-at-door.ts'
 import type { DaemonSurroundings } from './daemon.ts'
 import type { Store } from './open-store.ts'
 import { takeWaitingAway } from './take-waiting-away.ts'
@@ -62,7 +63,8 @@ export async function openControlSide(
     reportAuthFailure: (failure) => failures.report(failure),
     recordingsDir,
     offlineGraceMs: config.offlineGraceMs,
-    checkSignIn: (input) => signIns.trouble(input),
+    checkSignIn: (input, again) => signIns.trouble(input, again),
+    asking: { requests: askAtDoor({ requests: () => requests, clock, log }), limits: config.waiting },
     checkRow: (ref) => rowTrouble(database, ref),
     clock,
     log,
@@ -70,6 +72,7 @@ export async function openControlSide(
   deeds.onCommitted(async (committed) => {
     await snapshot.apply(committed)
     if (committed.rows.length > 0) control.live.recheckAll()
+    control.doors?.recheck(committed.rows)
     for (const event of committed.events) metrics.event(event.type)
     metrics.sessionsOpen(control.live.size)
   })
@@ -103,6 +106,7 @@ export async function openControlSide(
     async stop() {
       forgetting.cancel()
       control.live.stop()
+      control.doors?.close()
       await sweeper.stop()
       await failures.flush()
     },

@@ -2,12 +2,15 @@ import { randomBytes, type KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import { Authorization, type AuthorizationFacts } from '../../src/connection/authorization.ts'
 import type {
+  AskAnswer,
+  AskInput,
   AuthorizeAnswer,
   AuthorizeInput,
   ControlPlane,
   EndNotice,
   MintInput,
   RecordingHead,
+  RequestNews,
   SessionEnd,
   SessionRecordEvent,
 } from '../../src/connection/control-plane.ts'
@@ -43,11 +46,17 @@ export class FakeControlPlane implements ControlPlane {
   /** Laid over the facts of the next sessions */
   change: FactsChange = {}
   refusal: Extract<AuthorizeAnswer, { ok: false }> | null = null
+  /** What was said at the door */
+  readonly reasons: (string | null)[] = []
+  onAsk: (input: AskInput) => Promise<AskAnswer> = () =>
+    Promise.resolve({ kind: 'refused', code: 'access_denied', lines: ['sallyport: nothing can be asked'] })
   onStartUse: (sessionId: string) => Promise<{ ok: true } | { ok: false; text: string }> = () =>
     Promise.resolve({ ok: true })
   onAppend: (event: SessionRecordEvent) => Promise<void> = () => Promise.resolve()
   onMint: () => void = () => {}
   readonly #options: FakeControlPlaneOptions
+  /** Doors that are held */
+  readonly doors = new Map<string, (news: RequestNews) => void>()
   readonly #watches = new Map<string, (notice: EndNotice) => void>()
   readonly #mintable = new Set<string>()
 
@@ -63,6 +72,16 @@ export class FakeControlPlane implements ControlPlane {
     this.facts.set(facts.sessionId, facts)
     this.#mintable.add(facts.id)
     return structuredClone({ ok: true, facts })
+  }
+
+  async ask(input: AskInput): Promise<AskAnswer> {
+    this.reasons.push(input.reason)
+    return structuredClone(await this.onAsk(structuredClone(input)))
+  }
+
+  watchRequest(door: string, onNews: (news: RequestNews) => void): { stop(): void } {
+    this.doors.set(door, (news) => onNews(structuredClone(news)))
+    return { stop: () => void this.doors.delete(door) }
   }
 
   async mint(input: MintInput): Promise<{ readonly certificate: Uint8Array }> {

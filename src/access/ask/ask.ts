@@ -190,6 +190,7 @@ function createdEvent(
       factsDigest: request.facts_digest,
       reviewers: reviewers.length,
       warnings,
+      via: caller.via ?? 'api',
     },
     rows: [{ table: 'access_requests', id: request.id }],
   }

@@ -74,7 +74,7 @@ test('each node has its three blocks, in this order', () => {
       IdentityFile "/home/a/id"
       CertificateFile "/home/a/id-cert.pub"
       IdentitiesOnly yes
-      PreferredAuthentications publickey
+      PreferredAuthentications publickey,keyboard-interactive
     Match originalhost db-box !user "+db-box"
       ProxyCommand /usr/bin/node '/opt/it is/proxy-command.mjs' proxy.example 3022 db-box
       HostKeyAlias sallyport
@@ -85,7 +85,7 @@ test('each node has its three blocks, in this order', () => {
       IdentityFile "/home/a/id"
       CertificateFile "/home/a/id-cert.pub"
       IdentitiesOnly yes
-      PreferredAuthentications publickey
+      PreferredAuthentications publickey,keyboard-interactive
     "
   `)
 })

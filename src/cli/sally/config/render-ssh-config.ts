@@ -27,7 +27,8 @@ export function renderSshConfig(facts: SshConfigFacts): string {
     `IdentityFile ${configPath(files.identity)}`,
     `CertificateFile ${configPath(files.certificate)}`,
     'IdentitiesOnly yes',
-    'PreferredAuthentications publickey',
+    // The second one only where the proxy offers to ask for access within the connection.
+    'PreferredAuthentications publickey,keyboard-interactive',
   ]
   const blocks = [...facts.nodes].sort().map((node) => {
     const name = configWord(node)

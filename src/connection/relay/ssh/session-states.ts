@@ -4,7 +4,8 @@ import { Bug } from '../../../foundation/errors.ts'
 const MOVES = {
   accepting: ['identifying', 'closed'],
   identifying: ['authorizing', 'refusing', 'closed'],
-  authorizing: ['connecting', 'refusing', 'ending', 'closed'],
+  authorizing: ['asking', 'connecting', 'refusing', 'ending', 'closed'],
+  asking: ['authorizing', 'closed'],
   connecting: ['relaying', 'ending'],
   relaying: ['ending'],
   refusing: ['closed'],

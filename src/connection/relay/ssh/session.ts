@@ -2,7 +2,15 @@ import { parseSshUserName, type SshUserName } from '../../../formats/ssh-user-na
 import type { Clock } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
 import type { Authorization, AuthorizationFacts } from '../../authorization.ts'
-import type { AuthorizeInput, ControlPlane, EndNotice, RecordingHead, WorkerSettings } from '../../control-plane.ts'
+import type {
+  AuthorizeAnswer,
+  AuthorizeInput,
+  ControlPlane,
+  EndNotice,
+  RecordingHead,
+  WorkerSettings,
+} from '../../control-plane.ts'
+import { AskInside } from './ask-inside.ts'
 import type { Side } from './channel-rules.ts'
 import { ClientSide, type Identification, type ProvenClient } from './client-side.ts'
 import { ConnectionRelay } from './connection-relay.ts'
@@ -17,6 +25,11 @@ import { DISCONNECT_REASON } from './wire/messages.ts'
 
 /** How long a peer may take to receive its last words. */
 const FAREWELL_MS = 500
+/** However late the sign-in was: a client goes on to the next method by itself, in one round trip. */
+const LEAST_PATIENCE_MS = 5_000
+
+type Target = Extract<SshUserName, { ok: true }>
+type Denied = Extract<AuthorizeAnswer, { ok: false }>
 
 export interface Recorder extends SessionObserver {
   readonly contents: readonly string[]
@@ -65,6 +78,7 @@ export class SshSession {
   #log: Log
   #state: SessionState = 'accepting'
   #admitted: Admitted | null = null
+  #asking: AskInside | null = null
   /** The proxy stops; a session that is only being admitted ends with this as soon as it is. */
   #stopped: EndReason | null = null
   readonly #clientClosed = Promise.withResolvers<void>()
@@ -111,6 +125,7 @@ export class SshSession {
 
   /** Ends the session with a text on its terminals. */
   tellAndClose(text: string): Promise<void> {
+    this.#asking?.end(text)
     if (this.#state === 'identifying' || this.#state === 'accepting') {
       this.#client.disconnect(DISCONNECT_REASON.SERVICE_NOT_AVAILABLE, plainLine(text))
     }
@@ -147,9 +162,10 @@ export class SshSession {
       this.#refuse([target.message])
       return
     }
-    const answer = await this.#authorize(client, target)
+    const first = await this.#authorize(client, target)
+    const answer = first.ok || first.door === undefined ? first : await this.#ask(client, target, first, first.door)
     if (answer === null) {
-      this.#refuse(['Whether you have access cannot be decided at the moment. Try again in a minute.'])
+      this.#closed()
       return
     }
     if (!answer.ok) {
@@ -164,7 +180,31 @@ export class SshSession {
     else await this.#connect(admitted, client)
   }
 
-  async #authorize(client: ProvenClient, target: Extract<SshUserName, { ok: true }>) {
+  /** Null: the client has been told, or has left. What authorize() says after the waiting is its answer of then. */
+  async #ask(client: ProvenClient, target: Target, refused: Denied, door: string): Promise<AuthorizeAnswer | null> {
+    this.#move('asking')
+    const { control, clock } = this.#world
+    const leg = this.#client
+    const asking = new AskInside({
+      ...{ leg, control, clock, door, userName: client.userName, refusal: refused.lines },
+      patienceMs: Math.max(LEAST_PATIENCE_MS, this.#arrival.signInBy - clock.monotonic()),
+    })
+    this.#asking = asking
+    try {
+      const outcome = await asking.run(this.#abort.signal)
+      if (this.#abort.signal.aborted) return null
+      this.#move('authorizing')
+      if (outcome.kind === 'go') return await this.#authorize(client, target, door)
+      if (outcome.lines.length > 0) return { ok: false, code: refused.code, lines: outcome.lines }
+      leg.disconnect(DISCONNECT_REASON.NO_MORE_AUTH_METHODS_AVAILABLE, plainLine(refused.lines[0] ?? 'access denied'))
+      return null
+    } finally {
+      this.#asking = null
+      asking.leave()
+    }
+  }
+
+  async #authorize(client: ProvenClient, target: Target, door?: string): Promise<AuthorizeAnswer> {
     const input: AuthorizeInput = {
       protocol: 'ssh',
       loginSessionId: client.user.loginSessionId,
@@ -175,12 +215,13 @@ export class SshSession {
       login: target.login,
       address: this.#client.peerAddress,
       proof: client.proof,
+      ...(door === undefined ? {} : { door }),
     }
     try {
       return await this.#world.control.authorize(input)
     } catch (error) {
       this.#log.error({ err: error }, 'authorize failed')
-      return null
+      return { ok: false, code: 'store_unavailable', lines: UNDECIDED }
     }
   }
 
@@ -383,6 +424,7 @@ export class SshSession {
   }
 }
 
+const UNDECIDED = ['Whether you have access cannot be decided at the moment. Try again in a minute.']
 const EXPIRED_LINES = ['Your certificate has expired.', 'run: sally login']
 const NO_LONGER_VALID = {
   reason: 'certificate_expired',

@@ -74,6 +74,11 @@ export function authFailure(): Buffer {
   return payload(MESSAGE.USERAUTH_FAILURE, 'publickey', false)
 }
 
+/** What was sent is right and not enough; `next` may follow (RFC 4252 section 5.1). */
+export function partialSuccess(next: 'keyboard-interactive'): Buffer {
+  return payload(MESSAGE.USERAUTH_FAILURE, next, true)
+}
+
 export function authSuccess(): Buffer {
   return payload(MESSAGE.USERAUTH_SUCCESS)
 }

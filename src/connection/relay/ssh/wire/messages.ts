@@ -16,6 +16,9 @@ export const MESSAGE = {
   USERAUTH_SUCCESS: 52,
   USERAUTH_BANNER: 53,
   USERAUTH_PK_OK: 60,
+  /** The same number as PK_OK: which one it is depends on the method (RFC 4256 section 5) */
+  USERAUTH_INFO_REQUEST: 60,
+  USERAUTH_INFO_RESPONSE: 61,
   GLOBAL_REQUEST: 80,
   REQUEST_SUCCESS: 81,
   REQUEST_FAILURE: 82,
