@@ -127,7 +127,8 @@ export class AccessRequests {
 
   async revoke(caller: Caller, id: string, reason: string): Promise<AccessRequest> {
     const loaded = await this.#see(caller, id)
-    if (!mayRevoke(caller, loaded)) throw new Refused('not_allowed', 'your roles do not let you revoke this grant')
+    if (!mayRevoke(caller, loaded, this.#parts.clock.now()))
+      throw new Refused('not_allowed', 'your roles do not let you revoke this grant')
     if (!reason.isWellFormed() || Buffer.byteLength(reason) > LIMITS.reasonBytes)
       throw new Refused('over_limit', `a reason is text of at most ${LIMITS.reasonBytes} bytes`)
     return this.#takeBack('revoke_grant', caller, loaded, reason || null)
@@ -163,8 +164,9 @@ export class AccessRequests {
   }
 
   async #see(caller: Caller, id: string): Promise<RequestCase> {
-    const loaded = await loadCase(this.#parts.reads, id, this.#parts.clock.now())
-    if (!loaded || !maySee(caller, loaded)) throw requestNotFound()
+    const now = this.#parts.clock.now()
+    const loaded = await loadCase(this.#parts.reads, id, now)
+    if (!loaded || !maySee(caller, loaded, now)) throw requestNotFound()
     return loaded
   }
 
@@ -208,12 +210,12 @@ function withEnd(
   return { ...shown, grant, can: [] }
 }
 
-function previewOf({ plan, reviewers, nobodyCanApprove }: AskForecast): AskPreview {
+function previewOf({ plan, shown, nobodyCanApprove }: AskForecast): AskPreview {
   return {
     roles: plan.roles.map((role) => role.name),
     duration: plan.durationMs,
     longest: plan.longestMs,
-    reviewers: reviewers.slice(0, LIMITS.reviewersShown).map((member) => member.name),
+    ...shown,
     approvalsNeeded: plan.facts.roles.flatMap((role) =>
       role.sets.flatMap((set) =>
         set.thresholds

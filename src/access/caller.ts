@@ -1,7 +1,7 @@
 import type { Actor } from '../contract/audit.ts'
 import { Refused } from '../foundation/errors.ts'
 import { mayDo } from '../identity/role-rules.ts'
-import { rolesReviewable } from './decide/tally.ts'
+import { seatsOf, type When } from './decide/rights.ts'
 import type { Directory, Member } from './directory.ts'
 import type { RequestCase } from './request-case.ts'
 
@@ -36,19 +36,23 @@ export function mayOperate(caller: Caller, directory: Directory, verb: 'list' | 
   return member?.standing.kind === 'good' && mayDo(member, 'request', verb)
 }
 
-/** Own roles let the caller review at least one of the requested roles, and the request is not the caller's own. */
-export function mayReviewNow(caller: Caller, loaded: RequestCase): boolean {
+/**
+ * Own roles, or those of somebody absent whose delegate the caller is, let the caller review at least one of the requested
+ * roles, and the request is not the caller's own. `when` leaves review windows out (`ever`) or in.
+ */
+export function mayReviewNow(caller: Caller, loaded: RequestCase, now: number, when: When = 'ever'): boolean {
   const member = memberOf(caller, loaded.directory)
-  return member?.standing.kind === 'good' && rolesReviewable(member, loaded).length > 0
+  if (member?.standing.kind !== 'good') return false
+  return seatsOf(member, loaded, loaded.delegations, loaded.directory.members, now, when).length > 0
 }
 
 /** Requester, whoever may review it, and operators. */
-export function maySee(caller: Caller, loaded: RequestCase): boolean {
+export function maySee(caller: Caller, loaded: RequestCase, now: number): boolean {
   if (caller.userId !== null && caller.userId === loaded.request.user_id) return true
   return (
     mayOperate(caller, loaded.directory, 'list') ||
     mayOperate(caller, loaded.directory, 'read') ||
-    mayReviewNow(caller, loaded)
+    mayReviewNow(caller, loaded, now)
   )
 }
 

@@ -1,6 +1,7 @@
 import type { Kysely, Transaction } from 'kysely'
 import type { LocksTable, Tables } from '../foundation/database/tables.ts'
 import type { Person, RoleContent } from '../identity/role-rules.ts'
+import type { Delegation } from './delegation/delegation.ts'
 import { readKnownRows } from './directory/known-rows.ts'
 import { fitting, viewRows, type View } from './directory/view-rows.ts'
 
@@ -19,12 +20,14 @@ export interface Member extends Person {
   readonly disabledAt: number | null
 }
 
-/** Users, roles and locks as of one read. Deleted users and roles are not in it. */
+/** Users, roles, locks and delegations as of one read. Deleted users and roles are not in it. */
 export interface Directory {
   readonly installation: string
   readonly members: ReadonlyMap<string, Member>
   readonly roles: ReadonlyMap<string, RoleContent>
   readonly rolesByName: ReadonlyMap<string, RoleContent>
+  /** Not removed; those that reached their end a while ago are among them, since votes cast before it stay */
+  readonly delegations: readonly Delegation[]
   /** Message of the lock in force on a thing; undefined = none */
   lockOn(kind: LocksTable['target_kind'], id: string): string | undefined
 }
@@ -38,7 +41,7 @@ const views = new WeakMap<object, View>()
 
 /**
  * The directory as of this read, exactly: what is kept from the last one is brought up to the chain's head of this very
- * transaction, whoever wrote it. Call it before the deed itself writes users, roles or locks.
+ * transaction, whoever wrote it. Call it before the deed itself writes any of them.
  */
 export async function loadDirectory(tx: Reader, now: number): Promise<Directory> {
   const store = tx.getExecutor().adapter

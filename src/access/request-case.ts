@@ -1,4 +1,5 @@
 import { tally, type Tally, type TallyInput } from './decide/tally.ts'
+import type { Delegation } from './delegation/delegation.ts'
 import { loadDirectory, type Directory, type Reader } from './directory.ts'
 import { hindranceOf } from './route/hindrance.ts'
 import { digestOfFacts, routeRequest, type RequestFacts } from './route/route-request.ts'
@@ -10,6 +11,7 @@ export interface RequestCase {
   readonly request: StoredRequest
   readonly requesterName: string
   readonly directory: Directory
+  readonly delegations: readonly Delegation[]
   readonly facts: RequestFacts
   readonly factsDigest: string
   readonly hindrance: string | null
@@ -37,7 +39,8 @@ export async function loadCase(
   const grant = await tx.selectFrom('grants').selectAll().where('request_id', '=', id).executeTakeFirst()
   const extended = request.extends_grant === null ? null : await grantWithId(tx, request.extends_grant)
   const known = directory ?? (await loadDirectory(tx, now))
-  const names = await namesOf(tx, [request.user_id, ...votes.map((vote) => vote.reviewer_id)])
+  const people = votes.flatMap((vote) => [vote.reviewer_id, ...(vote.on_behalf_of === null ? [] : [vote.on_behalf_of])])
+  const names = await namesOf(tx, [request.user_id, ...people])
   return buildCase(request, votes.map(storedVote), grant ? storedGrant(grant) : null, known, names, extended)
 }
 
@@ -54,6 +57,7 @@ export function buildCase(
   const base = {
     request,
     requesterName,
+    delegations: directory.delegations,
     facts,
     factsDigest: digestOfFacts(facts),
     hindrance: hindranceOf(request.user_id, facts, directory),

@@ -55,6 +55,8 @@ export type Grant = z.infer<typeof Grant>
 export const Review = z.object({
   id: z.string(),
   reviewer: Name,
+  /** The absent one for whom the reviewer's vote counts */
+  onBehalfOf: Name.nullable().default(null),
   decision: z.enum(['approve', 'deny']),
   reason: z.string(),
   roles: z.array(Name),
@@ -110,6 +112,10 @@ export const AccessRequest = z.object({
   progress: z.array(ThresholdProgress),
   /** Users who could still vote towards a decision, at most 50 names. */
   reviewers: z.array(Name),
+  /** Those among `reviewers` whose review window is closed now, with its next opening */
+  notNow: z.array(z.object({ name: Name, opensAt: Instant })).default([]),
+  /** Who may vote for some of `reviewers`, and until when */
+  delegates: z.array(z.object({ name: Name, onBehalfOf: Name, until: Instant })).default([]),
   warnings: z.array(z.enum(['nobody_can_approve', 'earlier_denial'])),
   /** Of an extension: the grant that it would move the end of */
   grant: Grant.nullable(),
@@ -137,6 +143,8 @@ export const AskPreview = z.object({
   duration: DurationMs,
   longest: DurationMs,
   reviewers: z.array(Name),
+  notNow: z.array(z.object({ name: Name, opensAt: Instant })).default([]),
+  delegates: z.array(z.object({ name: Name, onBehalfOf: Name, until: Instant })).default([]),
   approvalsNeeded: z.array(z.object({ role: Name, name: z.string(), approve: z.int() })),
   warnings: z.array(z.enum(['nobody_can_approve', 'earlier_denial'])),
 })
@@ -163,6 +171,8 @@ export const ReviewBody = z.strictObject({
    * is not so any more, and approves no more than this. Left out: the request as it was asked.
    */
   shown: z.strictObject({ duration: DurationMs, startAt: Instant.nullable() }).optional(),
+  /** For a delegate: the absent one to vote for. Left out: as self, or for the only one there is */
+  onBehalfOf: Name.optional(),
   /** Both digests of what the reviewer was shown; the vote is refused when they are not the current ones. */
   requestDigest: z.string(),
   factsDigest: z.string(),

@@ -34,7 +34,7 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
       }
     },
     async review(context, { params, body }) {
-      const { decision, reason, duration, startAt, shown, requestDigest, factsDigest } = body
+      const { decision, reason, duration, startAt, shown, onBehalfOf, requestDigest, factsDigest } = body
       const caller = callerOf(context)
       const ballot = {
         decision,
@@ -42,6 +42,7 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
         durationMs: duration ?? null,
         startAt: startAt ?? null,
         shown: shown ? { durationMs: shown.duration, startAt: shown.startAt } : null,
+        onBehalfOf: onBehalfOf ?? null,
         requestDigest,
         factsDigest,
       }

@@ -1,5 +1,6 @@
 import { parseDuration } from '../contract/duration.ts'
-import type { RequestBlock, ReviewBlock, RoleSpec, Threshold } from '../contract/role.ts'
+import type { AllowReviewBlock, RequestBlock, ReviewBlock, RoleSpec, Threshold } from '../contract/role.ts'
+import type { TimeWindow } from '../contract/time-window.ts'
 import type { ResourceFacts } from '../resources/resource.ts'
 import { evaluateCondition, type ConditionFacts } from './conditions.ts'
 import { nodeAccess, type WorkingRole } from './node-access.ts'
@@ -219,6 +220,8 @@ function named(threshold: Threshold, index: number): NamedThreshold {
 
 export interface MayReview {
   readonly may: boolean
+  /** When: one of them must be open; null = at any time */
+  readonly windows: readonly TimeWindow[] | null
   /** Conditions that failed to evaluate: each becomes an event */
   readonly problems: readonly string[]
 }
@@ -233,19 +236,27 @@ export function mayReview(
   requesterId: string,
   request: ConditionFacts['request'],
 ): MayReview {
-  if (person.id === requesterId) return { may: false, problems: [] }
+  if (person.id === requesterId) return { may: false, windows: null, problems: [] }
   const facts: ConditionFacts = { reviewer: reviewerFacts(person), request, review: null }
   const problems: string[] = []
-  const applies = (block: ReviewBlock | undefined, ifItFails: boolean): boolean => {
+  const applies = <B extends ReviewBlock>(block: B | undefined, ifItFails: boolean): block is B => {
     if (!block || !matchesAny(block.roles, role)) return false
     if (block.where === undefined) return true
     const result = evaluateCondition('where', block.where, facts)
     if (!result.ok) problems.push(result.problem)
     return result.ok ? result.value : ifItFails
   }
-  const allowed = person.roles.some((own) => applies(own.spec.allow.review_requests, false))
+  const allowing = person.roles.flatMap((own): AllowReviewBlock[] => {
+    const block = own.spec.allow.review_requests
+    return applies(block, false) ? [block] : []
+  })
   const denied = person.roles.some((own) => applies(own.spec.deny.review_requests, true))
-  return { may: allowed && !denied, problems }
+  const windows = allowing.flatMap((block) => block.window ?? [])
+  return {
+    may: allowing.length > 0 && !denied,
+    windows: windows.length < allowing.length ? null : windows,
+    problems,
+  }
 }
 
 export function reviewerFacts(person: Person): ConditionFacts['reviewer'] {

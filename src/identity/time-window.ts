@@ -112,6 +112,13 @@ function nextMinute(window: TimeWindow, at: number): number {
   return Number.MAX_SAFE_INTEGER
 }
 
+/** Of several windows one is enough. */
+export const windowsAreOpen = (windows: readonly TimeWindow[], at: number): boolean =>
+  windows.some((window) => windowIsOpen(window, at))
+
+export const nextOpeningOf = (windows: readonly TimeWindow[], at: number): number =>
+  Math.min(...windows.map((window) => nextOpening(window, at)))
+
 /** `mon, tue 09:00-18:00 Europe/Berlin`. */
 export function windowText({ days, from, to, zone }: TimeWindow): string {
   const on = days && days.length < 7 ? WEEKDAYS.filter((day) => days.includes(day)).join(', ') : 'every day'

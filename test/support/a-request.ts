@@ -33,6 +33,8 @@ export function aRequest(
     reviews: [],
     progress: [{ role: 'dba', name: 'dba team', approvals: 0, approve: 2, denials: 0, deny: 1, met: false }],
     reviewers: ['bob', 'carol'],
+    notNow: [],
+    delegates: [],
     warnings: [],
     grant: null,
     can: [],
@@ -49,6 +51,7 @@ export function aReview(
   return {
     id: `rvw_${reviewer}`,
     reviewer,
+    onBehalfOf: null,
     decision,
     reason,
     roles: ['dba'],

@@ -224,6 +224,8 @@ describe('what comes with it', () => {
       duration: HOUR,
       longest: 2 * HOUR,
       reviewers: ['bob'],
+      notNow: [],
+      delegates: [],
       approvalsNeeded: [{ role: 'dba', name: 'two', approve: 2 }],
       warnings: ['nobody_can_approve'],
     })

@@ -11,6 +11,7 @@ import { NothingToDo } from '../nothing-to-do.ts'
 import { buildCase } from '../request-case.ts'
 import { digestOfFacts } from '../route/route-request.ts'
 import { membersWhoMayReview, nobodyCanApprove } from '../route/who-can-review.ts'
+import { presentReviewers } from '../show/present-reviewers.ts'
 import type { PinnedRole } from '../../grants/stored-grant.ts'
 import { storedRequest, type StoredRequest } from '../stored-request.ts'
 import { planAsk, refuseTooManyAsks, type Asked, type AskHistory, type AskPlan } from './plan-ask.ts'
@@ -26,6 +27,7 @@ export interface AskOutcome {
 export interface AskForecast {
   readonly plan: AskPlan
   readonly reviewers: readonly Member[]
+  readonly shown: ReturnType<typeof presentReviewers>
   readonly nobodyCanApprove: boolean
 }
 
@@ -39,8 +41,9 @@ export async function forecastAsk(reader: Reader, now: number, caller: Caller, a
 
 function forecast(row: RequestRow, directory: Directory, requester: Member, now: number): Omit<AskForecast, 'plan'> {
   const routed = buildCase(storedRequest(row), [], null, directory, new Map([[requester.id, requester.name]]))
-  const reviewers = membersWhoMayReview(directory, routed)
-  return { reviewers, nobodyCanApprove: nobodyCanApprove(reviewers, routed, now) }
+  const reviewers = membersWhoMayReview(directory, routed, now)
+  const shown = presentReviewers(reviewers, routed, directory.members, now)
+  return { reviewers, shown, nobodyCanApprove: nobodyCanApprove(reviewers, routed, now) }
 }
 
 /** Stores a request, or throws NothingToDo with the identical one that is pending. */

@@ -3,8 +3,8 @@ import type { Deed, NewEvent, OutboxMessage, Tx } from '../../audit/deed.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
 import { Bug, Refused } from '../../foundation/errors.ts'
 import { newId } from '../../foundation/ids.ts'
-import { refuseBadLength, refuseBadReason, refuseBadStanding } from '../ask/plan-ask.ts'
-import { memberOf, requestNotFound, type Caller } from '../caller.ts'
+import { refuseBadLength, refuseBadReason } from '../ask/plan-ask.ts'
+import { requestNotFound, type Caller } from '../caller.ts'
 import type { Member } from '../directory.ts'
 import { closeRequest, touchRequest } from '../end/expire-request.ts'
 import { isLate, lateDeed, latenessOf, type VoteOutcome } from '../end/lateness.ts'
@@ -15,7 +15,8 @@ import { requestDecided, requestReviewed } from '../messages.ts'
 import { NothingToDo } from '../nothing-to-do.ts'
 import { buildCase, loadCase, type RequestCase } from '../request-case.ts'
 import { storedVote, type Vote } from '../stored-request.ts'
-import { outcomeOf, rolesReviewable } from './tally.ts'
+import { refuseClosedWindow, seatFor, type Seating } from './seat.ts'
+import { outcomeOf } from './tally.ts'
 import { limitedBallot, narrowed, refuseOtherStart, termsAsked, type Terms } from './terms.ts'
 
 /** Three of them must fit into one event. */
@@ -30,13 +31,16 @@ export interface Ballot {
   readonly startAt: number | null
   /** What the voter was shown that approvals so far would give; null = the request as it was asked */
   readonly shown: Terms | null
+  /** Name of the absent one to vote for; null = as self, or for the only one there is */
+  readonly onBehalfOf?: string | null
   readonly requestDigest: string
   readonly factsDigest: string
 }
 
 /**
  * One vote, and the decision it may bring, in one transaction.
- * Errors: Refused with not_found, own_request, not_a_reviewer, user_disabled, locked, already_resolved, request_expired,
+ * Errors: Refused with not_found, own_request, not_a_reviewer, absent_one_unclear, outside_window, user_disabled, locked,
+ * already_resolved, request_expired,
  * request_changed, widens_request, malformed, over_limit.
  */
 export async function voteDeed(
@@ -48,11 +52,12 @@ export async function voteDeed(
 ): Promise<Deed<VoteOutcome>> {
   const loaded = await loadCase(tx, id, now)
   if (!loaded) throw requestNotFound()
-  const { reviewer, roleIds, before, limited } = checkBallot(loaded, caller, ballot, now)
+  const { reviewer, before, limited, ...seat } = checkBallot(loaded, caller, ballot, now)
   if (isLate(loaded, now)) return lateDeed(tx, loaded, now)
-  const vote = await storeVote(tx, loaded, reviewer, roleIds, limited, before, now)
+  const vote = await storeVote(tx, loaded, reviewer, seat, limited, before, now)
   const votes = [...loaded.votes.filter((other) => other !== before), vote]
-  const names = new Map([...loaded.names, [reviewer.id, reviewer.name]])
+  const names = new Map(loaded.names)
+  for (const member of [reviewer, seat.absent]) if (member) names.set(member.id, member.name)
   const counted = buildCase(loaded.request, votes, null, loaded.directory, names, loaded.extended)
   return decisionDeed(tx, counted, vote, before, reviewer, caller, now)
 }
@@ -63,37 +68,26 @@ export function checkBallot(
   caller: Caller,
   ballot: Ballot,
   now: number,
-): { reviewer: Member; roleIds: string[]; before: Vote | null; limited: Ballot } {
-  const { reviewer, roleIds } = reviewerOf(caller, loaded)
+): Seating & { readonly before: Vote | null; readonly limited: Ballot } {
+  const seating = seatFor(caller, loaded, ballot.onBehalfOf ?? null, now)
+  const { reviewer } = seating
   const before = loaded.votes.find((vote) => vote.reviewer_id === reviewer.id && vote.superseded_at === null) ?? null
-  refuseResolved(loaded, before, ballot)
-  if (isLate(loaded, now)) return { reviewer, roleIds, before, limited: ballot }
+  refuseResolved(loaded, before, ballot, seating)
+  if (isLate(loaded, now)) return { ...seating, before, limited: ballot }
+  refuseClosedWindow(seating, loaded, now)
   refuseOtherContent(loaded, ballot)
   refuseBadBallot(loaded, ballot, now)
   const limited = limitedBallot(loaded, before, ballot)
-  const idle = before && sameVote(before, limited) && outcomeOf(loaded.tally, before.id) === 'pending'
-  if (idle) throw new NothingToDo<VoteOutcome>({ kind: 'counted' })
-  return { reviewer, roleIds, before, limited }
+  const again = before && sameVote(before, limited, seating) && sameRoles(before, seating)
+  if (again && outcomeOf(loaded.tally, before.id) === 'pending') throw new NothingToDo<VoteOutcome>({ kind: 'counted' })
+  return { ...seating, before, limited }
 }
 
-/** Errors: own_request before anything else, then not_a_reviewer, then what is wrong with the account. */
-function reviewerOf(caller: Caller, loaded: RequestCase): { reviewer: Member; roleIds: string[] } {
-  if (caller.userId !== null && caller.userId === loaded.request.user_id)
-    throw new Refused('own_request', 'nobody reviews a request of their own', 'ask somebody else to review it')
-  const reviewer = memberOf(caller, loaded.directory)
-  if (!reviewer || caller.local)
-    throw new Refused('not_a_reviewer', 'only a signed-in reviewer may vote; the local admin never does')
-  const roleIds = rolesReviewable(reviewer, loaded)
-  if (roleIds.length === 0) throw new Refused('not_a_reviewer', 'your roles do not let you review this request')
-  refuseBadStanding(reviewer)
-  return { reviewer, roleIds }
-}
-
-function refuseResolved({ request }: RequestCase, before: Vote | null, ballot: Ballot): void {
+function refuseResolved({ request }: RequestCase, before: Vote | null, ballot: Ballot, seat: Seating): void {
   if (request.state === 'pending') return
   // A double click, or a retry after a lost answer, is told what came of it.
   const sent = [ballot, narrowed(request, ballot, ballot.shown)]
-  if (before && sent.some((each) => sameVote(before, each)) && request.state !== 'expired')
+  if (before && sent.some((each) => sameVote(before, each, seat)) && request.state !== 'expired')
     throw new NothingToDo<VoteOutcome>({ kind: 'counted' })
   if (request.state === 'expired') throw latenessOf(request)
   throw new Refused(
@@ -137,8 +131,9 @@ function refuseBadBallot(
     )
 }
 
-function sameVote(vote: Vote, ballot: Ballot): boolean {
+function sameVote(vote: Vote, ballot: Ballot, { absent }: Seating): boolean {
   return (
+    vote.on_behalf_of === (absent?.id ?? null) &&
     vote.decision === ballot.decision &&
     vote.reason === ballot.reason &&
     vote.duration_ms === ballot.durationMs &&
@@ -148,11 +143,15 @@ function sameVote(vote: Vote, ballot: Ballot): boolean {
   )
 }
 
+/** Another role may have come within reach since: a window has opened. */
+const sameRoles = (vote: Vote, { roleIds }: Seating): boolean =>
+  vote.roleIds.length === roleIds.length && roleIds.every((id) => vote.roleIds.includes(id))
+
 async function storeVote(
   tx: Tx,
   { request, votes }: RequestCase,
   reviewer: Member,
-  roleIds: readonly string[],
+  { absent, roleIds }: Pick<Seating, 'absent' | 'roleIds'>,
   ballot: Ballot,
   before: Vote | null,
   now: number,
@@ -174,7 +173,7 @@ async function storeVote(
     ordinal: Math.max(0, ...votes.map((vote) => vote.ordinal)) + 1,
     superseded_at: null,
     start_at: ballot.startAt,
-    on_behalf_of: null,
+    on_behalf_of: absent?.id ?? null,
   }
   await tx.insertInto('reviews').values(row).execute()
   return storedVote(row)
@@ -238,7 +237,12 @@ async function give(
 function resolutionOf({ tally, names }: RequestCase, outcome: 'approved' | 'denied'): string {
   const side = outcome === 'approved' ? 'approve' : 'deny'
   const voters = tally.votes.filter(({ vote, counts }) => counts && vote.decision === side)
-  return `${outcome} by ${voters.map(({ vote }) => names.get(vote.reviewer_id) ?? vote.reviewer_id).join(', ')}`
+  return `${outcome} by ${voters.map(({ vote }) => voterText(vote, names)).join(', ')}`
+}
+
+function voterText({ reviewer_id: reviewer, on_behalf_of: absent }: Vote, names: RequestCase['names']): string {
+  const name = names.get(reviewer) ?? reviewer
+  return absent === null ? name : `${name} for ${names.get(absent) ?? absent}`
 }
 
 function reviewEvent({ request, facts }: RequestCase, vote: Vote, before: Vote | null, caller: Caller): NewEvent {
@@ -253,6 +257,7 @@ function reviewEvent({ request, facts }: RequestCase, vote: Vote, before: Vote |
       review: vote.id,
       replaces: before?.id ?? null,
       decision: vote.decision,
+      onBehalfOf: vote.on_behalf_of,
       reason: vote.reason,
       roles: vote.roleIds,
       durationMs: vote.duration_ms,
@@ -283,6 +288,7 @@ function decisionEvent(counted: RequestCase, outcome: 'approved' | 'denied', cal
         tally.votes.map(({ vote, counts, why, roles }) => ({
           review: vote.id,
           reviewer: vote.reviewer_id,
+          onBehalfOf: vote.on_behalf_of,
           decision: vote.decision,
           ordinal: vote.ordinal,
           factsDigest: vote.facts_digest,

@@ -1,9 +1,11 @@
 import { evaluateCondition } from '../../identity/conditions.ts'
-import { mayReview, reviewerFacts, type NamedThreshold, type ThresholdSet } from '../../identity/role-rules.ts'
+import { reviewerFacts, type NamedThreshold, type ThresholdSet } from '../../identity/role-rules.ts'
 import { instantOf } from '../ask/plan-start.ts'
+import type { Delegation } from '../delegation/delegation.ts'
 import type { Member } from '../directory.ts'
 import type { RequestFacts, RoutedRole } from '../route/route-request.ts'
 import { requestForConditions, type StoredRequest, type Vote } from '../stored-request.ts'
+import { rolesDelegated, rolesReviewable, type When } from './rights.ts'
 
 // Where a vote is counted. Pure: the request, the facts as they are now, the votes in the order in which the store committed
 // them, and the voters as they are now.
@@ -16,6 +18,9 @@ export interface TallyInput {
   /** Not replaced ones, by ordinal */
   readonly votes: readonly Vote[]
   readonly voters: ReadonlyMap<string, Member>
+  readonly delegations: readonly Delegation[]
+  /** When rights must hold: left out, at each vote's own instant */
+  readonly when?: When
   /** What stands in the way of approving whatever the votes say; null = nothing */
   readonly hindrance: string | null
 }
@@ -73,6 +78,7 @@ export function termsOf(
 /** A vote with what its voter may do now. */
 interface Ballot {
   readonly vote: Vote
+  /** Whose roles and traits count: the voter's, or those of the absent one that they vote for */
   readonly voter: Member | undefined
   readonly why: string | null
   /** Ids of requested roles it speaks for */
@@ -81,7 +87,7 @@ interface Ballot {
 
 export function tally(input: TallyInput): Tally {
   const problems = new Set<string>()
-  const ballots = input.votes.map((vote) => ballotOf(vote, input, problems))
+  const ballots = oneVoteEach(input.votes.map((vote) => ballotOf(vote, input, problems)))
   const counting = new Map<Ballot, Set<string>>()
   const roles = input.facts.roles.map((role) => countRole(role, ballots, input, counting, problems))
   const votes = ballots.map((ballot) => countedVote(ballot, counting.get(ballot)))
@@ -97,33 +103,68 @@ export function tally(input: TallyInput): Tally {
 }
 
 function ballotOf(vote: Vote, input: TallyInput, problems: Set<string>): Ballot {
-  const voter = input.voters.get(vote.reviewer_id)
-  const roleIds = new Set(voter ? rolesReviewable(voter, input, problems) : [])
-  return { vote, voter, roleIds, why: whyNot(vote, voter, roleIds.size, input) }
+  const human = input.voters.get(vote.reviewer_id)
+  const voter = vote.on_behalf_of === null ? human : input.voters.get(vote.on_behalf_of)
+  const roleIds = rolesOf(vote, human, voter, input, problems)
+  return { vote, voter, roleIds, why: whyNot(vote, human, voter, roleIds.size, input) }
 }
 
-/** Ids of the requested roles that this member may review now. Nobody may for a request of their own. */
-export function rolesReviewable(
-  member: Member,
-  { request, requesterName, facts }: Pick<TallyInput, 'request' | 'requesterName' | 'facts'>,
-  problems: Set<string> = new Set(),
-): string[] {
-  const seen = requestForConditions(request, requesterName)
-  return facts.roles.flatMap(({ id, name }) => {
-    const answer = mayReview(member, name, request.user_id, seen)
-    for (const problem of answer.problems) problems.add(problem)
-    return answer.may ? [id] : []
-  })
+/** A vote is judged by the rights of the moment, but by the windows and delegations that held when it was cast. */
+function rolesOf(
+  vote: Vote,
+  human: Member | undefined,
+  voter: Member | undefined,
+  input: TallyInput,
+  problems: Set<string>,
+): Set<string> {
+  if (!human || !voter) return new Set()
+  const when = input.when ?? vote.created_at
+  if (vote.on_behalf_of === null) return new Set(rolesReviewable(human, input, when, problems))
+  const theirs = input.delegations.filter((each) => each.delegateId === human.id && each.absentId === voter.id)
+  return new Set(theirs.flatMap((each) => rolesDelegated(each, voter, human, input, when, problems)))
 }
 
-function whyNot(vote: Vote, voter: Member | undefined, roles: number, input: TallyInput): string | null {
-  if (!voter) return 'reviewer_gone'
-  if (voter.standing.kind !== 'good') return `reviewer_${voter.standing.kind}`
-  if (vote.created_at < (voter.votesCountFrom ?? 0)) return 'reviewer_reset'
-  if (roles === 0) return 'right_lost'
+function whyNot(
+  vote: Vote,
+  human: Member | undefined,
+  voter: Member | undefined,
+  roles: number,
+  input: TallyInput,
+): string | null {
+  if (!human) return 'reviewer_gone'
+  if (human.standing.kind !== 'good') return `reviewer_${human.standing.kind}`
+  if (!voter) return 'absent_one_gone'
+  if (voter.standing.kind !== 'good') return `absent_one_${voter.standing.kind}`
+  if (vote.created_at < Math.max(human.votesCountFrom ?? 0, voter.votesCountFrom ?? 0)) return 'reviewer_reset'
+  if (roles === 0) return vote.on_behalf_of === null ? 'right_lost' : 'delegation_over'
   if (vote.request_digest !== input.request.request_digest) return 'request_changed'
   // Denials stay: what somebody refused under other rules is still refused.
   return vote.decision === 'approve' && vote.facts_digest !== input.factsDigest ? 'rules_changed' : null
+}
+
+/**
+ * One human, one vote, and one vote for each absent one: their own, should they vote themselves; else among their delegates
+ * a denial, else the vote that was cast first.
+ */
+function oneVoteEach(ballots: readonly Ballot[]): Ballot[] {
+  const best = new Map<string, Ballot>()
+  for (const ballot of ballots) {
+    const seat = ballot.vote.on_behalf_of ?? ballot.vote.reviewer_id
+    if (ballot.why === null && rankOf(ballot) < rankOf(best.get(seat))) best.set(seat, ballot)
+  }
+  return ballots.map((ballot) => {
+    const { on_behalf_of: absent } = ballot.vote
+    const holder = absent === null ? undefined : best.get(absent)
+    if (ballot.why !== null || !holder || holder === ballot) return ballot
+    return { ...ballot, why: holder.vote.on_behalf_of === null ? 'absent_one_voted' : 'another_delegate_voted' }
+  })
+}
+
+/** Votes come by ordinal, so of two with the same rank the earlier stays. */
+function rankOf(ballot: Ballot | undefined): number {
+  if (!ballot) return 3
+  if (ballot.vote.on_behalf_of === null) return 0
+  return ballot.vote.decision === 'deny' ? 1 : 2
 }
 
 function countedVote({ vote, why }: Ballot, roles: ReadonlySet<string> | undefined): CountedVote {

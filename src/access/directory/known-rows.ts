@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
 import type { RoleSpec } from '../../contract/role.ts'
 import { Bug } from '../../foundation/errors.ts'
-import type { LocksTable, RolesTable, Tables, UsersTable } from '../../foundation/database/tables.ts'
+import type { DelegationsTable, LocksTable, RolesTable, Tables, UsersTable } from '../../foundation/database/tables.ts'
 import type { RoleContent } from '../../identity/role-rules.ts'
+import { storedDelegation, type Delegation } from '../delegation/delegation.ts'
 import type { Reader } from '../directory.ts'
 
 export interface KnownUser {
@@ -16,7 +17,7 @@ export interface KnownUser {
 }
 
 /**
- * Users, roles and locks (none deleted or removed) as of the event `seq`, whose chain hash is `hash`. The hash commits to
+ * Users, roles, locks and delegations (none deleted or removed) as of the event `seq`, whose chain hash is `hash`. The hash commits to
  * everything before it, so what is known stays right for whatever store has this hash at this place.
  */
 export interface KnownRows {
@@ -26,6 +27,7 @@ export interface KnownRows {
   readonly users: ReadonlyMap<string, KnownUser>
   readonly roles: ReadonlyMap<string, RoleContent>
   readonly locks: ReadonlyMap<string, LocksTable>
+  readonly delegations: ReadonlyMap<string, Delegation>
 }
 
 /** Above it, reading everything anew is cheaper. */
@@ -53,7 +55,9 @@ export async function readKnownRows(tx: Reader, known: KnownRows | null): Promis
   if (head.seq === known.seq) return known
   const changes = await sql<{ table_name: string; row_id: string }>`
     select table_name, row_id from change_log
-    where seq > ${known.seq} and table_name in ('users', 'roles', 'locks') limit ${MOST_CHANGES}`.execute(tx)
+    where seq > ${known.seq} and table_name in ('users', 'roles', 'locks', 'delegations') limit ${MOST_CHANGES}`.execute(
+    tx,
+  )
   if (changes.rows.length >= MOST_CHANGES) return readAll(tx, head)
   const changed = (table: string): string[] => [
     ...new Set(changes.rows.flatMap((row) => (row.table_name === table ? [row.row_id] : []))),
@@ -65,6 +69,9 @@ export async function readKnownRows(tx: Reader, known: KnownRows | null): Promis
     users: await replaced(known.users, changed('users'), async (ids) => knownUsers(await rowsOf(tx, 'users', ids))),
     roles: await replaced(known.roles, changed('roles'), async (ids) => knownRoles(tx, await rowsOf(tx, 'roles', ids))),
     locks: await replaced(known.locks, changed('locks'), async (ids) => standingLocks(await rowsOf(tx, 'locks', ids))),
+    delegations: await replaced(known.delegations, changed('delegations'), async (ids) =>
+      standingDelegations(await rowsOf(tx, 'delegations', ids)),
+    ),
   }
 }
 
@@ -73,6 +80,7 @@ async function readAll(tx: Reader, head: Head | undefined): Promise<KnownRows> {
   const users = await tx.selectFrom('users').selectAll().where('deleted_at', 'is', null).execute()
   const roles = await tx.selectFrom('roles').selectAll().where('deleted_at', 'is', null).execute()
   const locks = await tx.selectFrom('locks').selectAll().where('removed_at', 'is', null).execute()
+  const delegations = await tx.selectFrom('delegations').selectAll().where('removed_at', 'is', null).execute()
   return {
     installation: installation?.id ?? '',
     seq: head?.seq ?? 0,
@@ -80,6 +88,7 @@ async function readAll(tx: Reader, head: Head | undefined): Promise<KnownRows> {
     users: byId(knownUsers(users)),
     roles: byId(await knownRoles(tx, roles)),
     locks: byId(standingLocks(locks)),
+    delegations: byId(standingDelegations(delegations)),
   }
 }
 
@@ -97,7 +106,7 @@ async function replaced<T extends { readonly id: string }>(
   return now
 }
 
-async function rowsOf<T extends 'users' | 'roles' | 'locks'>(
+async function rowsOf<T extends 'users' | 'roles' | 'locks' | 'delegations'>(
   tx: Reader,
   table: T,
   ids: readonly string[],
@@ -121,6 +130,9 @@ function knownUsers(rows: readonly UsersTable[]): KnownUser[] {
 }
 
 const standingLocks = (rows: readonly LocksTable[]): LocksTable[] => rows.filter((row) => row.removed_at === null)
+
+const standingDelegations = (rows: readonly DelegationsTable[]): Delegation[] =>
+  rows.filter((row) => row.removed_at === null).map(storedDelegation)
 
 async function knownRoles(tx: Reader, rows: readonly RolesTable[]): Promise<RoleContent[]> {
   const contents: RoleContent[] = []

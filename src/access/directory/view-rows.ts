@@ -1,6 +1,7 @@
 import type { LocksTable } from '../../foundation/database/tables.ts'
 import { onlyDenies, type RoleContent } from '../../identity/role-rules.ts'
 import type { Directory, Member } from '../directory.ts'
+import { LIMITS } from '../limits.ts'
 import type { KnownRows, KnownUser } from './known-rows.ts'
 
 /** The directory for a span of time in which no lock runs out. */
@@ -16,9 +17,13 @@ export interface View {
 /** Null unless the view shows just these rows at this instant. */
 export function fitting(view: View | null, rows: KnownRows, now: number): View | null {
   if (!view || now < view.from || now >= view.until) return null
-  const { users, roles, locks, installation } = view.rows
+  const { users, roles, locks, delegations, installation } = view.rows
   const same =
-    users === rows.users && roles === rows.roles && locks === rows.locks && installation === rows.installation
+    users === rows.users &&
+    roles === rows.roles &&
+    locks === rows.locks &&
+    delegations === rows.delegations &&
+    installation === rows.installation
   return same ? view : null
 }
 
@@ -30,14 +35,25 @@ export function viewRows(rows: KnownRows, now: number, before: View | null): Vie
   const locks = messagesInForce(rows.locks.values(), now)
   const lockOn: Directory['lockOn'] = (kind, id) => locks.get(`${kind}/${id}`)
   const roles = usable(rows.roles, lockOn)
-  const reusable = before && fitting(before, { ...rows, users: before.rows.users }, now) ? before : null
+  const reusable =
+    before && fitting(before, { ...rows, users: before.rows.users, delegations: before.rows.delegations }, now)
+      ? before
+      : null
   const members = new Map<string, Member>()
   for (const user of rows.users.values()) {
     const known = reusable?.rows.users.get(user.id) === user ? reusable.directory.members.get(user.id) : undefined
     members.set(user.id, known ?? memberOf(user, roles, lockOn))
   }
   const rolesByName = new Map([...rows.roles.values()].map((role) => [role.name, role]))
-  const directory = { installation: rows.installation, members, roles: rows.roles, rolesByName, lockOn }
+  const directory = {
+    installation: rows.installation,
+    members,
+    roles: rows.roles,
+    rolesByName,
+    // A request waits seven days at most: an older delegation decides about none that is pending.
+    delegations: [...rows.delegations.values()].filter(({ endsAt }) => endsAt > now - LIMITS.pendingMs),
+    lockOn,
+  }
   return { rows, directory, from, until }
 }
 

@@ -10,7 +10,7 @@ import { closeRequest } from './expire-request.ts'
 /** The requester takes a pending request back. Errors: Refused('not_found' | 'not_allowed' | 'already_resolved' | 'request_expired'). */
 export async function cancelDeed(tx: Tx, now: number, caller: Caller, id: string): Promise<Deed<VoteOutcome>> {
   const loaded = await loadCase(tx, id, now)
-  if (!loaded || !maySee(caller, loaded)) throw requestNotFound()
+  if (!loaded || !maySee(caller, loaded, now)) throw requestNotFound()
   const { request, requesterName } = loaded
   if (caller.userId !== request.user_id)
     throw new Refused('not_allowed', 'only the requester cancels a request', 'reviewers deny it instead')

@@ -1,30 +1,43 @@
 import type { Directory, Member } from '../directory.ts'
-import { rolesReviewable, tally, type Tally, type TallyInput } from '../decide/tally.ts'
+import { rolesReviewable } from '../decide/rights.ts'
+import { tally, type Tally, type TallyInput } from '../decide/tally.ts'
 import type { Vote } from '../stored-request.ts'
 
 type Routed = Omit<TallyInput, 'votes' | 'voters' | 'hindrance'>
 
-/** Members in good standing who may review at least one of the requested roles now, sorted by name. */
+/**
+ * Members in good standing whose own roles let them review at least one of the requested roles, now or when a window opens
+ * while it waits; sorted by name.
+ */
 export function membersWhoMayReview(
   directory: Directory,
   routed: Pick<Routed, 'request' | 'requesterName' | 'facts'>,
+  now: number,
 ): Member[] {
+  const when = { from: now, until: Math.max(now + 1, routed.request.pending_until) }
   return [...directory.members.values()]
-    .filter((member) => member.standing.kind === 'good' && rolesReviewable(member, routed).length > 0)
+    .filter((member) => member.standing.kind === 'good' && rolesReviewable(member, routed, when).length > 0)
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** Those who could still bring a decision nearer: may review, and no vote of theirs counts yet. */
 export function membersStillToVote(reviewers: readonly Member[], tallied: Tally): Member[] {
-  const voted = new Set(tallied.votes.filter(({ counts }) => counts).map(({ vote }) => vote.reviewer_id))
+  const voted = votersOf(tallied)
   return reviewers.filter((member) => !voted.has(member.id))
+}
+
+/** Those whose vote counts, and those for whom it does. */
+export function votersOf({ votes }: Pick<Tally, 'votes'>): ReadonlySet<string> {
+  const counting = votes.filter(({ counts }) => counts)
+  return new Set(counting.flatMap(({ vote }) => [vote.reviewer_id, vote.on_behalf_of ?? vote.reviewer_id]))
 }
 
 /** True when the request would stay pending even if everybody who may approve did. */
 export function nobodyCanApprove(reviewers: readonly Member[], routed: Routed, now: number): boolean {
   const votes = reviewers.map((member, index) => imaginedApproval(member, routed, index + 1, now))
   const voters = new Map(reviewers.map((member) => [member.id, { ...member, votesCountFrom: null }]))
-  return !tally({ ...routed, votes, voters, hindrance: null }).approved
+  const when = { from: now, until: Math.max(now + 1, routed.request.pending_until) }
+  return !tally({ ...routed, votes, voters, when, hindrance: null }).approved
 }
 
 function imaginedApproval(member: Member, routed: Routed, ordinal: number, now: number): Vote {

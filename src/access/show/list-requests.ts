@@ -80,7 +80,7 @@ function rowsAfter(
 function presentIfWanted(loaded: RequestCase, caller: Caller, query: ListQuery, now: number): AccessRequest | null {
   if (query.state !== undefined && stateAt(loaded.request, now) !== query.state) return null
   if (query.role !== undefined && !loaded.request.roles.some((role) => role.name === query.role)) return null
-  if (!maySee(caller, loaded)) return null
+  if (!maySee(caller, loaded, now)) return null
   const shown = presentRequest(loaded, caller, now)
   return query.scope === 'reviewable' && !waitsForMe(loaded, shown, caller) ? null : shown
 }

@@ -1,19 +1,19 @@
 import type { AccessRequest, Grant, NamedResource, Review, ThresholdProgress } from '../../contract/request.ts'
 import { mayOperate, mayReviewNow, type Caller } from '../caller.ts'
 import type { CountedVote } from '../decide/tally.ts'
-import { LIMITS } from '../limits.ts'
 import type { RequestCase } from '../request-case.ts'
-import { membersStillToVote, membersWhoMayReview, nobodyCanApprove } from '../route/who-can-review.ts'
+import { membersStillToVote, membersWhoMayReview, nobodyCanApprove, votersOf } from '../route/who-can-review.ts'
 import { clockEnd, hasStarted, lengthOf } from '../../grants/grant-clock.ts'
 import type { PinnedResource, StoredGrant } from '../../grants/stored-grant.ts'
 import type { StoredRequest, Vote } from '../stored-request.ts'
+import { presentReviewers } from './present-reviewers.ts'
 
 /** A request as its viewer is shown it at `now`. What the clock has ended is shown as ended, swept or not. */
 export function presentRequest(loaded: RequestCase, caller: Caller, now: number): AccessRequest {
   const { request, requesterName, tally } = loaded
   const state = stateAt(request, now)
   const open = state === 'pending'
-  const reviewers = open ? membersWhoMayReview(loaded.directory, loaded) : []
+  const reviewers = open ? membersWhoMayReview(loaded.directory, loaded, now) : []
   const shownGrant = loaded.grant ?? loaded.extended
   const stuck = open && nobodyCanApprove(reviewers, loaded, now)
   return {
@@ -42,9 +42,7 @@ export function presentRequest(loaded: RequestCase, caller: Caller, now: number)
     annotations: Object.fromEntries(Object.entries(request.annotations).map(([key, values]) => [key, [...values]])),
     reviews: presentVotes(loaded),
     progress: progressOf(loaded),
-    reviewers: membersStillToVote(reviewers, tally)
-      .slice(0, LIMITS.reviewersShown)
-      .map((member) => member.name),
+    ...presentReviewers(membersStillToVote(reviewers, tally), loaded, loaded.directory.members, now, votersOf(tally)),
     warnings: [
       ...(stuck ? (['nobody_can_approve'] as const) : []),
       ...(request.asked.earlierDenial ? (['earlier_denial'] as const) : []),
@@ -64,14 +62,21 @@ export function stateAt(request: Pick<StoredRequest, 'state' | 'pending_until'>,
 
 function presentVotes({ request, votes, tally, names }: RequestCase): Review[] {
   const counted = new Map(tally.votes.map((entry) => [entry.vote.id, entry]))
-  return votes.map((vote) => presentVote(vote, counted.get(vote.id), request, names.get(vote.reviewer_id) ?? ''))
+  return votes.map((vote) => presentVote(vote, counted.get(vote.id), request, names))
 }
 
-function presentVote(vote: Vote, entry: CountedVote | undefined, request: StoredRequest, reviewer: string): Review {
+function presentVote(
+  vote: Vote,
+  entry: CountedVote | undefined,
+  request: StoredRequest,
+  names: RequestCase['names'],
+): Review {
   const roles = request.roles.filter((role) => vote.roleIds.includes(role.id)).map((role) => role.name)
   const why = entry ? entry.why : 'replaced'
   const { id, decision, reason, duration_ms: duration, start_at: startAt, created_at: at } = vote
-  return { id, reviewer, decision, reason, roles, duration, startAt, at, counts: why === null, why }
+  const reviewer = names.get(vote.reviewer_id) ?? ''
+  const onBehalfOf = vote.on_behalf_of === null ? null : (names.get(vote.on_behalf_of) ?? '')
+  return { id, reviewer, onBehalfOf, decision, reason, roles, duration, startAt, at, counts: why === null, why }
 }
 
 function progressOf({ tally }: RequestCase): ThresholdProgress[] {
@@ -119,14 +124,14 @@ function whatCan(loaded: RequestCase, caller: Caller, now: number): AccessReques
   const own = caller.userId !== null && caller.userId === request.user_id
   if (stateAt(request, now) === 'pending') {
     if (own) return ['cancel']
-    return mayReviewNow(caller, loaded) ? ['review'] : []
+    return mayReviewNow(caller, loaded, now, now) ? ['review'] : []
   }
   if (!grant || grant.state === 'ended' || now >= clockEnd(grant).at) return []
   const can: AccessRequest['can'] = own ? (grant.kind === 'break_glass' ? ['return'] : ['return', 'extend']) : []
-  return mayRevoke(caller, loaded) ? [...can, 'revoke'] : can
+  return mayRevoke(caller, loaded, now) ? [...can, 'revoke'] : can
 }
 
 /** Whoever may review it now, and operators. */
-export function mayRevoke(caller: Caller, loaded: RequestCase): boolean {
-  return mayOperate(caller, loaded.directory, 'delete') || mayReviewNow(caller, loaded)
+export function mayRevoke(caller: Caller, loaded: RequestCase, now: number): boolean {
+  return mayOperate(caller, loaded.directory, 'delete') || mayReviewNow(caller, loaded, now)
 }
