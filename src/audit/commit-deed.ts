@@ -4,6 +4,7 @@ import { storeTrouble } from '../foundation/database/store-errors.ts'
 import { Refused } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Committed, Deed, DeedLog, SpilledOrder, Tx } from './deed.ts'
+import { Telling } from './telling.ts'
 import { type ChainHead, queueOutbox, readHead, storeEvents } from './store-events.ts'
 import type { KeptOrder, SpillFile } from './spill-file.ts'
 
@@ -26,12 +27,13 @@ export interface StoredDeedLogParts {
 
 export type StoreHealth = { readonly ok: true } | { readonly ok: false; readonly why: string }
 
-/** The DeedLog on the embedded store. */
+/** The DeedLog on a store of either kind. */
 export class StoredDeedLog implements DeedLog {
   readonly #parts: StoredDeedLogParts
   readonly #listeners = new Set<(committed: Committed) => void | Promise<void>>()
   readonly #spillListeners = new Set<(order: SpilledOrder) => void>()
   readonly #replays = new Map<string, Replay>()
+  readonly #telling: Telling
   /** The last deed's end: the next one waits for it, so listeners hear of deeds in the order of their commits. */
   #turn: Promise<unknown> = Promise.resolve()
   #head: ChainHead | null = null
@@ -43,6 +45,7 @@ export class StoredDeedLog implements DeedLog {
 
   constructor(parts: StoredDeedLogParts) {
     this.#parts = parts
+    this.#telling = new Telling(parts.database, parts.log, this.#listeners)
   }
 
   commitDeed<T>(work: Work<T>): Promise<T> {
@@ -70,6 +73,24 @@ export class StoredDeedLog implements DeedLog {
   onSpilled(listener: (order: SpilledOrder) => void): () => void {
     this.#spillListeners.add(listener)
     return () => this.#spillListeners.delete(listener)
+  }
+
+  /**
+   * From now on listeners hear of the deeds of other daemons on this store, too: of all after `position`, and of each one once.
+   * Stopped by close().
+   */
+  follow(position: number): void {
+    this.#telling.follow(position)
+  }
+
+  /** Resolves when listeners were told of everything that is stored now. Errors: Refused('store_unavailable'). */
+  catchUp(): Promise<void> {
+    return this.#telling.catchUp()
+  }
+
+  /** Milliseconds since the store last answered; 0 on a store of our own. */
+  silentFor(): number {
+    return this.#telling.silentFor()
   }
 
   /** Orders that wait to be stored, oldest first: after a restart their effect must be had in memory again. */
@@ -132,6 +153,7 @@ export class StoredDeedLog implements DeedLog {
     this.#retry?.cancel()
     await this.#retrying
     await this.#turn.catch(() => {})
+    await this.#telling.stop()
   }
 
   #commit<T>(work: Work<T>, kind: 'gives' | 'takes' | 'accepts'): Promise<T> {
@@ -151,11 +173,19 @@ export class StoredDeedLog implements DeedLog {
     const { clock, measured } = this.#parts
     const started = clock.monotonic()
     try {
-      const { result, committed, head } = await this.#parts.database.transact((tx) => this.#deed(tx, work, kind))
+      let landing: ChainHead | null = null
+      const { result, committed, head, before } = await this.#parts.database.transact(
+        async (tx) => {
+          const stored = await this.#deed(tx, work, kind)
+          landing = stored.head
+          return stored
+        },
+        (tx) => isStored(tx, landing),
+      )
       this.#head = head
       this.#trouble = null
       measured?.(clock.monotonic() - started, 'stored')
-      return { result, told: this.#tell(committed) }
+      return { result, told: this.#telling.own(before.seq, committed) }
     } catch (error) {
       measured?.(clock.monotonic() - started, 'refused')
       throw this.#explain(error)
@@ -164,7 +194,7 @@ export class StoredDeedLog implements DeedLog {
 
   async #deed<T>(tx: Tx, work: Work<T>, kind: 'gives' | 'takes' | 'accepts') {
     const before = await readHead(tx)
-    this.#requireGoingForward(before)
+    await this.#requireGoingForward(tx, before)
     if (this.#readOnly !== null && kind !== 'accepts') throw new Refused('read_only', this.#readOnly, READ_ONLY_HINT)
     const now = await this.#parts.database.storeNow(tx, this.#parts.clock)
     const deed = await work(tx, now)
@@ -179,27 +209,16 @@ export class StoredDeedLog implements DeedLog {
     // Never before the event in front, so that time and seq give the same order.
     const stored = await storeEvents(this.#parts.database, tx, before, Math.max(now, before.time), deed.events)
     await queueOutbox(tx, deed.outbox ?? [], now)
-    return { result: deed.result, ...stored }
+    return { result: deed.result, before, ...stored }
   }
 
   /** The file was exchanged or edited while we run: what we stored last is no longer its head. */
-  #requireGoingForward(found: ChainHead): void {
+  async #requireGoingForward(tx: Tx, found: ChainHead): Promise<void> {
     const known = this.#head
-    if (!known || found.seq > known.seq || (found.seq === known.seq && found.hash === known.hash)) return
+    if (!known || (found.seq === known.seq && found.hash === known.hash)) return
+    // Others have written since: then what we stored last must be among what came before.
+    if (found.seq > known.seq && (await isStored(tx, known))) return
     this.becomeReadOnly(`the store went back: event ${String(known.seq)} was its head, now it is ${String(found.seq)}`)
-  }
-
-  #tell(committed: Committed): Promise<unknown> {
-    return Promise.all(
-      [...this.#listeners].map(async (listener) => {
-        try {
-          await listener(committed)
-        } catch (error) {
-          // The deed is stored: it cannot fail any more.
-          this.#parts.log.error({ err: error, position: committed.position }, 'a listener failed after the commit')
-        }
-      }),
-    )
   }
 
   #explain(error: unknown): unknown {
@@ -248,6 +267,12 @@ export class StoredDeedLog implements DeedLog {
     if (this.#closed) return
     this.#retry = this.#parts.clock.after(RETRY_MS, () => void this.retrySpilled())
   }
+}
+
+async function isStored(tx: Tx, head: ChainHead | null): Promise<boolean> {
+  if (head === null || head.seq === 0) return head !== null
+  const event = await tx.selectFrom('audit_events').select('hash').where('seq', '=', head.seq).executeTakeFirst()
+  return event?.hash === head.hash
 }
 
 const READ_ONLY_HINT = 'look into it, then run: sallyctl audit accept-rollback'

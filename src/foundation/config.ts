@@ -4,6 +4,7 @@ import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { parseDuration } from '../contract/duration.ts'
 import { nearest } from '../formats/nearest.ts'
+import { parseStorageUrl, staysOnMachine, type StorageUrl } from './storage-url.ts'
 
 /** A configuration that must not be used; `problems` has a line for each fault. */
 export class ConfigError extends Error {
@@ -33,6 +34,20 @@ const HostPort = z.string().transform((text, context) => {
   return { host: match[1] ?? match[2] ?? '', port }
 })
 
+const Storage = z.string().transform((text, context) => {
+  const parsed = parseStorageUrl(text)
+  if (parsed.ok) return parsed.url
+  context.addIssue({ code: 'custom', message: parsed.message })
+  return z.NEVER
+})
+
+const Secret = z
+  .string()
+  .regex(
+    /^(file:.+|env:[A-Za-z_][A-Za-z0-9_]*|credential:[A-Za-z0-9._-]+)$/,
+    'write file:PATH, env:NAME or credential:NAME',
+  )
+
 const KeyEncryption = z
   .string()
   .regex(/^(file:.+|credential:[A-Za-z0-9._-]+|passphrase)$/, 'write file:PATH, credential:NAME or passphrase')
@@ -43,6 +58,37 @@ const shape = z.strictObject({
     .string()
     .min(1)
     .describe('Folder of the database, the admin socket and, by default, the recordings. Made with mode 0700.'),
+  storage: Storage.optional().describe(
+    'postgres://USER@HOST:PORT/DATABASE, for several daemons on one store (docs/several-instances.md). Default: SQLite in data_dir.',
+  ),
+  postgres: z
+    .strictObject({
+      password: Secret.optional().describe('Where the password comes from: file:PATH, env:NAME or credential:NAME.'),
+      tls: z
+        .enum(['verify', 'off'])
+        .optional()
+        .describe(
+          "verify: encrypted, the server's certificate and name checked. Default: verify; off on a Unix socket and the loopback, where alone it is allowed.",
+        ),
+      ca: z
+        .string()
+        .optional()
+        .describe("File of the authorities that sign the server's certificate. Default: the system's."),
+      cert: z.string().optional().describe('File of a client certificate.'),
+      key: z.string().optional().describe('File of its key.'),
+      connect_timeout: Duration.default(5000).describe('Deadline of a new connection.'),
+      statement_timeout: Duration.default(10_000).describe(
+        'Deadline of a statement, waiting for the write lock included.',
+      ),
+      connections: z
+        .int()
+        .min(1)
+        .max(100)
+        .default(10)
+        .describe('Connections for reading; three more are for the rest.'),
+    })
+    .prefault({})
+    .describe('How the server in `storage` is reached.'),
   listen: HostPort.default({ host: '127.0.0.1', port: 3022 }).describe('Address of the one port: HTTPS and SSH.'),
   public_address: z
     .string()
@@ -105,8 +151,19 @@ const shape = z.strictObject({
 
 export const configShape = shape
 
+/** Where a PostgreSQL store is and how it is reached. `password` says where the secret is, not what it is. */
+export interface PostgresStorage extends StorageUrl {
+  readonly password: string | null
+  readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null } | null
+  readonly connectTimeoutMs: number
+  readonly statementTimeoutMs: number
+  readonly connections: number
+}
+
 export interface Config {
   readonly dataDir: string
+  /** null: SQLite in the data folder */
+  readonly storage: PostgresStorage | null
   readonly listen: { readonly host: string; readonly port: number }
   readonly publicAddress: string | null
   readonly proxyName: string
@@ -149,7 +206,17 @@ export function parseConfig(text: string, file: string): Config {
     )
   const checked = shape.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
   if (!checked.success) throw new ConfigError(file, checked.error.issues.flatMap(describeIssue))
+  const fault = storageFault(checked.data)
+  if (fault !== null) throw new ConfigError(file, [fault])
   return freeze(checked.data, dirname(resolve(file)))
+}
+
+function storageFault({ storage, postgres }: z.output<typeof shape>): string | null {
+  if (storage && postgres.tls === 'off' && !staysOnMachine(storage))
+    return `postgres.tls: off is for a Unix socket or the loopback, and ${storage.host} is neither`
+  if ((postgres.cert === undefined) !== (postgres.key === undefined))
+    return 'postgres: a client certificate needs both, cert and key'
+  return null
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string[] {
@@ -158,9 +225,11 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
   const known =
     issue.path[0] === 'limits'
       ? Object.keys(shape.shape.limits.unwrap().shape)
-      : issue.path[0] === 'log'
-        ? ['level']
-        : Object.keys(shape.shape)
+      : issue.path[0] === 'postgres'
+        ? Object.keys(shape.shape.postgres.unwrap().shape)
+        : issue.path[0] === 'log'
+          ? ['level']
+          : Object.keys(shape.shape)
   return issue.keys.map((key) => {
     const suggestion = nearest(key, known)
     const name = where === '' ? key : `${where}.${key}`
@@ -176,6 +245,7 @@ function freeze(given: z.output<typeof shape>, base: string): Config {
   const keyEncryption = given.key_encryption ?? `file:${dataDir}-key`
   return Object.freeze({
     dataDir,
+    storage: storageOf(given, path),
     listen: given.listen,
     publicAddress: given.public_address ?? null,
     proxyName: given.proxy_name,
@@ -199,5 +269,22 @@ function freeze(given: z.output<typeof shape>, base: string): Config {
       longestMs: given.ask_wait,
     }),
     logLevel: given.log.level,
+  })
+}
+
+function storageOf(
+  { storage, postgres }: z.output<typeof shape>,
+  path: (text: string) => string,
+): PostgresStorage | null {
+  if (!storage) return null
+  const { password, tls = staysOnMachine(storage) ? 'off' : 'verify' } = postgres
+  const file = (name: string | undefined): string | null => (name === undefined ? null : path(name))
+  return Object.freeze({
+    ...storage,
+    password: password?.startsWith('file:') ? `file:${path(password.slice(5))}` : (password ?? null),
+    tls: tls === 'off' ? null : { ca: file(postgres.ca), cert: file(postgres.cert), key: file(postgres.key) },
+    connectTimeoutMs: postgres.connect_timeout,
+    statementTimeoutMs: postgres.statement_timeout,
+    connections: postgres.connections,
   })
 }

@@ -31,6 +31,13 @@ export interface Database {
   storeNow(tx: Transaction<Tables>, clock: Clock): Promise<Instant>
   /** Power rows that `tx` has written or removed and that no event names yet. */
   touched(tx: Transaction<Tables>): Promise<readonly TouchedRow[]>
+  /**
+   * Calls `onHead` with the seq of the chain's head whenever it may have moved by whoever writes, in order, until stopped. SQLite
+   * has one writer, who knows: nothing is told.
+   */
+  watchHead(onHead: (seq: number) => void): HeadWatch
+  /** Tells the time by which the store decides, between its transactions. */
+  storeClock(clock: Clock): Clock
   /** All of them are named now. */
   forgetTouched(tx: Transaction<Tables>): Promise<void>
   /** Drops the write connection; the next transaction opens a new one. For after I/O errors. */
@@ -38,6 +45,14 @@ export interface Database {
   /** `quick` leaves the indexes out. Empty = whole. */
   damage(quick?: boolean): Promise<readonly string[]>
   close(): Promise<void>
+}
+
+export interface HeadWatch {
+  /** Looks now instead of in a moment. */
+  look(): void
+  /** Milliseconds since the store last answered */
+  silentFor(): number
+  stop(): Promise<void>
 }
 
 export interface TouchedRow {
@@ -200,6 +215,14 @@ class SqliteStore implements Database {
 
   async storeNow(_tx: Transaction<Tables>, clock: Clock): Promise<Instant> {
     return clock.now()
+  }
+
+  watchHead(): HeadWatch {
+    return { look: () => {}, silentFor: () => 0, stop: async () => {} }
+  }
+
+  storeClock(clock: Clock): Clock {
+    return clock
   }
 
   async touched(tx: Transaction<Tables>): Promise<readonly TouchedRow[]> {

@@ -9,7 +9,7 @@ import {
 import type { Pool } from 'pg'
 import { type Clock, type Instant, systemClock } from '../../clock.ts'
 import { Bug, Refused } from '../../errors.ts'
-import { type Database, type Landed, refuseUnnamed, type TouchedRow } from '../open-database.ts'
+import { type Database, type HeadWatch, type Landed, refuseUnnamed, type TouchedRow } from '../open-database.ts'
 import { storeTrouble } from '../store-errors.ts'
 import type { Tables } from '../tables.ts'
 import { migratePostgres } from './migrate-postgres.ts'
@@ -17,12 +17,15 @@ import { openPool } from './postgres-connections.ts'
 import { postgresDialect } from './postgres-dialect.ts'
 import { describePostgres, type PostgresSettings } from './postgres-settings.ts'
 import { checkServer } from './server-check.ts'
+import { PostgresHeadWatch } from './head-watch.ts'
+import { StoreClock } from './store-clock.ts'
 import { StoreUnreachable } from './store-unreachable.ts'
 import { WrittenRows } from './written-rows.ts'
 
 /** Held by whoever writes, in every daemon: what `begin immediate` is on SQLite. Given back with the transaction. */
 const WRITE_LOCK = 'select pg_advisory_xact_lock(1396788313, 2)'
 const LANDED_TRIES = 3
+const GONE_AFTER_MS = 3000
 
 export interface PostgresOptions {
   readonly clock?: Clock
@@ -63,10 +66,17 @@ class PostgresStore implements Database {
   readonly #written = new WrittenRows()
   readonly #inside = new AsyncLocalStorage<true>()
   readonly #storeTime: (serverTime: Instant) => Instant
+  readonly #settings: PostgresSettings
+  readonly #clock: Clock
+  readonly #storeClock: StoreClock
+  #watch: PostgresHeadWatch | null = null
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(settings: PostgresSettings, { storeTime = (time) => time }: PostgresOptions) {
+  constructor(settings: PostgresSettings, { storeTime = (time) => time, clock = systemClock }: PostgresOptions) {
     this.path = describePostgres(settings)
+    this.#settings = settings
+    this.#clock = clock
+    this.#storeClock = new StoreClock(clock)
     this.#storeTime = storeTime
     // SQLite takes an empty list for one that nothing is in.
     const plugins = [new HandleEmptyInListsPlugin({ strategy: replaceWithNoncontingentExpression })]
@@ -109,9 +119,27 @@ class PostgresStore implements Database {
     return result
   }
 
+  watchHead(onHead: (seq: number) => void): HeadWatch {
+    this.#watch = new PostgresHeadWatch({
+      settings: this.#settings,
+      clock: this.#clock,
+      storeClock: this.#storeClock,
+      onHead,
+    })
+    return this.#watch
+  }
+
+  storeClock(): Clock {
+    return this.#storeClock
+  }
+
   /** The one connection may have been cut since its last use: a second try has a new one. */
   async #begin(): Promise<ControlledTransaction<Tables>> {
     this.#written.clear()
+    // New power is refused at once while the store is away, instead of after each deadline anew.
+    const silent = this.#watch?.silentFor() ?? 0
+    if (silent > GONE_AFTER_MS)
+      throw new StoreUnreachable(new Error(`no answer for ${String(Math.round(silent / 1000))} s`))
     try {
       return await this.#writes.startTransaction().execute()
     } catch (error) {
@@ -144,6 +172,7 @@ class PostgresStore implements Database {
       select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as ms`.execute(tx)
     const [row] = rows
     if (!row) throw new Bug('the server told no time')
+    this.#storeClock.told(row.ms)
     return this.#storeTime(row.ms)
   }
 
@@ -175,6 +204,7 @@ class PostgresStore implements Database {
   }
 
   async close(): Promise<void> {
+    await this.#watch?.stop()
     await this.#turn
     await this.#writes.destroy()
     await this.reads.destroy()

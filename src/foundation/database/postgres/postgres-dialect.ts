@@ -10,6 +10,7 @@ import {
 } from 'kysely'
 import { DatabaseError, type Pool, type PoolClient } from 'pg'
 import { Refused } from '../../errors.ts'
+import { CHANNEL } from './head-watch.ts'
 import { takeClient } from './postgres-connections.ts'
 import { StoreUnreachable } from './store-unreachable.ts'
 import type { WrittenRows } from './written-rows.ts'
@@ -57,7 +58,8 @@ class PostgresPoolDriver implements Driver {
   }
 
   async commitTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('commit'))
+    // The others hear of it with the commit, and never of one that failed.
+    await connection.executeQuery(CompiledQuery.raw(`notify ${CHANNEL}; commit`))
   }
 
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
