@@ -7,7 +7,8 @@ import type { Tables } from '../foundation/database/tables.ts'
 import { Refused } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
 import type { TakenAway } from '../grants/snapshot.ts'
-import { askDeed, forecastAsk, warningsOf, type AskForecast, type AskOutcome } from './ask/ask.ts'
+import { askDeed, extensionDeed, forecastAsk, warningsOf, type AskForecast, type AskOutcome } from './ask/ask.ts'
+import type { ExtensionAsked } from './ask/plan-extension.ts'
 import type { Asked } from './ask/plan-ask.ts'
 import { maySee, requestNotFound, type Caller } from './caller.ts'
 import { checkBallot, voteDeed, type Ballot } from './decide/cast-vote.ts'
@@ -52,6 +53,14 @@ export class AccessRequests {
       this.#parts.deeds.commitDeed((tx, now) => askDeed(tx, now, caller, asked)),
     )
     return { request: await this.show(caller, outcome.requestId), existing: outcome.existing }
+  }
+
+  /** Asks for more time for the grant with this id, or that of the request with this id. */
+  async extend(caller: Caller, id: string, asked: ExtensionAsked): Promise<AccessRequest> {
+    const outcome = await orNothing<AskOutcome>(
+      this.#parts.deeds.commitDeed((tx, now) => extensionDeed(tx, now, caller, id, asked)),
+    )
+    return this.show(caller, outcome.requestId)
   }
 
   /** Errors: Refused('not_found'), also for requests that the caller must not know of. */

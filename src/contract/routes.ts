@@ -6,8 +6,8 @@ import { Delivery } from './delivery.ts'
 import { AddLockBody, Lock } from './lock.ts'
 import { AcceptInvitationBody, LoginSession, Ping, SignedIn, SignInBody } from './login.ts'
 import { NodeDocument, VisibleNode } from './node.ts'
-import { AccessRequest, AskBody, AskPreview, Grant, RequestListQuery, ReviewBody } from './request.ts'
 import { ReviewRuleDocument } from './review-rule.ts'
+import { AccessRequest, AskBody, AskPreview, ExtendBody, Grant, RequestListQuery, ReviewBody } from './request.ts'
 import { RoleDocument } from './role.ts'
 import { Session, SessionListQuery } from './session.ts'
 import { Invitation, User, UserDocument } from './user.ts'
@@ -168,6 +168,14 @@ export const routes = {
     path: '/v1/requests/:id/reviews',
     access: signedIn,
     body: ReviewBody,
+    answer: AccessRequest,
+  }),
+  /** More time for the grant with this id, or that of the request with this id; answers the extension, a request of its own. */
+  extendGrant: route({
+    method: 'POST',
+    path: '/v1/requests/:id/extend',
+    access: signedIn,
+    body: ExtendBody,
     answer: AccessRequest,
   }),
   cancelRequest: route({ method: 'POST', path: '/v1/requests/:id/cancel', access: signedIn, answer: AccessRequest }),

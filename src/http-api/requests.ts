@@ -48,6 +48,11 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
       }
       return await requests.review(caller, idOf(params), ballot, context.requireFresh)
     },
+    async extendGrant(context, { params, body }) {
+      const { duration: durationMs, reason, pendingFor, reviewers } = body
+      const asked = { durationMs, reason, reviewers, pendingForMs: pendingFor ?? null }
+      return await requests.extend(callerOf(context), idOf(params), asked)
+    },
     cancelRequest: async (context, { params }) => await requests.cancel(callerOf(context), idOf(params)),
     returnGrant: async (context, { params }) => await requests.return(callerOf(context), idOf(params)),
     revokeGrant: async (context, { params, body }) =>

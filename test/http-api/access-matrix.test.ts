@@ -46,7 +46,16 @@ const OPERATOR: { readonly [K in RouteName]?: string } = {
 /** What the local admin never does: play, review, ask, prove factors. */
 const NOT_FOR_LOCAL: RouteName[] = [
   ...(['listLogins', 'me', 'addTotp', 'confirmTotp', 'listFactors', 'removeFactor', 'stepUp'] as const),
-  ...(['listNodes', 'checkAccess', 'ask', 'review', 'cancelRequest', 'returnGrant', 'playSession'] as const),
+  ...([
+    'listNodes',
+    'checkAccess',
+    'ask',
+    'review',
+    'cancelRequest',
+    'extendGrant',
+    'returnGrant',
+    'playSession',
+  ] as const),
 ]
 
 let world: IdentityWorld

@@ -176,6 +176,15 @@ const SCENES: { readonly [K in RouteName]?: Scene } = {
     call: async () => ({ route: 'cancelRequest', who: alice, params: { id: (await ask()).id } }),
     events: ['access_request.cancel'],
   },
+  extendGrant: {
+    call: async () => ({
+      route: 'extendGrant',
+      who: alice,
+      params: { id: await granted() },
+      body: { duration: 60_000, reason: 'more time' },
+    }),
+    events: ['access_request.create'],
+  },
   returnGrant: {
     call: async () => ({ route: 'returnGrant', who: alice, params: { id: await granted() } }),
     events: ['grant.return'],

@@ -11,6 +11,7 @@ export const SAMPLE_BODIES: { readonly [K in RouteName]?: Readonly<Record<string
   stepUp: { action: '0'.repeat(64), code: '123456' },
   ask: { roles: ['dba'], reason: 'why', duration: 1, pendingFor: 1, reviewers: ['bob'], dryRun: false },
   review: { decision: 'approve', reason: 'ok', duration: 1, requestDigest: 'x', factsDigest: 'x' },
+  extendGrant: { duration: 1, reason: 'why', pendingFor: 1, reviewers: ['bob'] },
   revokeGrant: { reason: 'why' },
   terminateSession: { message: 'why' },
   createDocument: {

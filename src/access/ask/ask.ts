@@ -1,22 +1,23 @@
 import type { Deed, NewEvent, Tx } from '../../audit/deed.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
 import { requestDigest, requestIdentity } from '../../formats/request-digest.ts'
+import { Refused } from '../../foundation/errors.ts'
 import { newId } from '../../foundation/ids.ts'
-import { requireMember, type Caller } from '../caller.ts'
+import { maySee, requestNotFound, requireMember, type Caller } from '../caller.ts'
 import { loadDirectory, type Directory, type Member, type Reader } from '../directory.ts'
 import { expireRequest } from '../end/expire-request.ts'
 import { LIMITS } from '../limits.ts'
 import { requestCreated } from '../messages.ts'
 import { NothingToDo } from '../nothing-to-do.ts'
-import { buildCase } from '../request-case.ts'
+import { buildCase, loadCase } from '../request-case.ts'
 import { digestOfFacts } from '../route/route-request.ts'
 import { membersWhoMayReview, nobodyCanApprove } from '../route/who-can-review.ts'
 import { presentReviewers } from '../show/present-reviewers.ts'
-import type { PinnedRole } from '../../grants/stored-grant.ts'
+import type { PinnedRole, StoredGrant } from '../../grants/stored-grant.ts'
 import { storedRequest, type StoredRequest } from '../stored-request.ts'
+import { findGrant } from './find-grant.ts'
+import { planExtension, type ExtensionAsked } from './plan-extension.ts'
 import { planAsk, refuseTooManyAsks, type Asked, type AskHistory, type AskPlan } from './plan-ask.ts'
-
-const NO_RESOURCES = { resources: [], narrowing: null, extends: null } as const
 
 export interface AskOutcome {
   readonly requestId: string
@@ -52,15 +53,52 @@ export async function askDeed(tx: Tx, now: number, caller: Caller, asked: Asked)
   const requester = requireMember(caller, directory, 'ask for access')
   const history = await historyOf(tx, requester.id, now)
   const plan = planAsk(requester, asked, directory, history, now)
+  return storePlan(tx, { plan, expanded: asked.roles.includes('*') }, { requester, directory, history, caller }, now)
+}
+
+/** More time for a grant of the caller's. Errors: not_found, not_allowed, exists, and those of planExtension. */
+export async function extensionDeed(
+  tx: Tx,
+  now: number,
+  caller: Caller,
+  id: string,
+  asked: ExtensionAsked,
+): Promise<Deed<AskOutcome>> {
+  const directory = await loadDirectory(tx, now)
+  const requester = requireMember(caller, directory, 'ask for more time')
+  const grant = await findGrant(tx, id)
+  const loaded = grant && (await loadCase(tx, grant.request_id, now, directory))
+  if (!grant || !loaded || !maySee(caller, loaded)) throw requestNotFound()
+  if (grant.user_id !== requester.id)
+    throw new Refused('not_allowed', 'only the one who has the grant asks for more time')
+  const history = await historyOf(tx, requester.id, now)
+  const plan = planExtension(requester, grant, asked, directory, history, now)
+  return storePlan(tx, { plan, expanded: false }, { requester, directory, history, caller }, now)
+}
+
+interface Asking {
+  readonly requester: Member
+  readonly directory: Directory
+  readonly history: AskHistory
+  readonly caller: Caller
+}
+
+async function storePlan(
+  tx: Tx,
+  { plan, expanded }: { readonly plan: AskPlan; readonly expanded: boolean },
+  { requester, directory, history, caller }: Asking,
+  now: number,
+): Promise<Deed<AskOutcome>> {
   const row = requestRow(plan, requester, directory, caller, now)
   const overdue = await identicalPending(tx, row.identity_hash, now)
   refuseTooManyAsks(history)
+  if (plan.extended) await refuseOtherExtension(tx, plan.extended, overdue)
   const expired = overdue ? await expireRequest(tx, overdue, requester.name) : null
   await tx.insertInto('access_requests').values(row).execute()
   const { reviewers, nobodyCanApprove: nobody } = forecast(row, directory, requester, now)
   const warnings = warningsOf(plan, nobody)
   const told = { request: storedRequest(row), requesterName: requester.name }
-  const created = createdEvent(told.request, caller, asked, reviewers, warnings)
+  const created = createdEvent(told.request, caller, expanded, reviewers, warnings)
   return {
     result: { requestId: row.id, existing: false },
     events: expired ? [expired.event, created] : [created],
@@ -95,20 +133,25 @@ function requestRow(plan: AskPlan, requester: Member, directory: Directory, call
     contentHash,
   }))
   const { start, reason, durationMs } = plan
-  const common = { ...NO_RESOURCES, requesterId: requester.id, reason, durationMs, start }
+  const kind = plan.extended ? ('extension' as const) : ('role' as const)
+  const { resources = [], narrowing: confined = null } = plan.extended ?? {}
+  const narrowing = confined?.login === undefined ? null : { login: confined.login }
+  const extending = plan.extended?.id ?? null
+  const common = { resources, narrowing, extends: extending, requesterId: requester.id, reason, durationMs, start }
   const id = newId('request', now)
   const content = {
     ...common,
     installation: directory.installation,
     id,
-    kind: 'role',
+    kind,
     annotations: plan.annotations,
-  } as const
+    resources: resources.map((resource) => ({ kind: resource.kind, id: resource.id })),
+  }
   const pinned = roles.map(({ id: roleId, revision, contentHash }) => ({ id: roleId, revision, contentHash }))
   return {
     id,
     event_id: '',
-    kind: 'role' as const,
+    kind,
     user_id: requester.id,
     roles_json: canonicalJson(roles),
     reason: plan.reason,
@@ -126,10 +169,10 @@ function requestRow(plan: AskPlan, requester: Member, directory: Directory, call
     suggested_json: canonicalJson(plan.suggested),
     identity_hash: requestIdentity({ ...common, roleIds: roles.map((role) => role.id) }),
     version: 1,
-    resources_json: null,
-    narrowing_json: null,
+    resources_json: resources.length === 0 ? null : canonicalJson(resources),
+    narrowing_json: narrowing === null ? null : canonicalJson(narrowing),
     start_json: start.at === 'approval' ? null : canonicalJson(start),
-    extends_grant: null,
+    extends_grant: extending,
     settled_at: null,
     automation_json: null,
   }
@@ -146,6 +189,22 @@ async function identicalPending(tx: Tx, identity: string, now: number): Promise<
   if (!row) return null
   if (now < row.pending_until) throw new NothingToDo<AskOutcome>({ requestId: row.id, existing: true })
   return storedRequest(row)
+}
+
+/** One at a time: two would be judged by an end that the other moves. */
+async function refuseOtherExtension(tx: Tx, grant: StoredGrant, overdue: StoredRequest | null): Promise<void> {
+  const other = await tx
+    .selectFrom('access_requests')
+    .select('id')
+    .where('extends_grant', '=', grant.id)
+    .where('state', '=', 'pending')
+    .executeTakeFirst()
+  if (!other || other.id === overdue?.id) return
+  throw new Refused(
+    'exists',
+    'an extension of this grant waits for its decision already',
+    `wait for it, or withdraw it: sally request cancel ${other.id}`,
+  )
 }
 
 async function historyOf(reader: Reader, userId: string, now: number): Promise<AskHistory> {
@@ -172,7 +231,7 @@ async function historyOf(reader: Reader, userId: string, now: number): Promise<A
 function createdEvent(
   request: StoredRequest,
   caller: Caller,
-  asked: Asked,
+  expanded: boolean,
   reviewers: readonly Member[],
   warnings: readonly string[],
 ): NewEvent {
@@ -184,7 +243,8 @@ function createdEvent(
     request: request.id,
     details: {
       roles: request.roles,
-      expanded: asked.roles.includes('*'),
+      expanded,
+      extends: request.extends_grant,
       reason: request.reason,
       durationMs: request.duration_ms,
       start: request.start,

@@ -3,6 +3,7 @@ import type { Start } from '../../contract/request.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { normaliseName } from '../../formats/name.ts'
 import { mayRequest, requestableRoles, type AllowingBlock, type RoleContent } from '../../identity/role-rules.ts'
+import type { StoredGrant } from '../../grants/stored-grant.ts'
 import { roleNamed, type Directory, type Member } from '../directory.ts'
 import { LIMITS } from '../limits.ts'
 import { instantOf, pendingEnd, refuseBadStart } from './plan-start.ts'
@@ -32,6 +33,8 @@ export interface AskPlan {
   readonly longestMs: number
   readonly pendingUntil: number
   readonly start: Start
+  /** The grant whose end it would move; null: it asks for one of its own */
+  readonly extended: StoredGrant | null
   readonly annotations: Readonly<Record<string, readonly string[]>>
   readonly suggested: readonly string[]
   readonly earlierDenial: boolean
@@ -68,6 +71,7 @@ export function planAsk(
     longestMs: Math.min(longest.ms, LIMITS.durationMs),
     pendingUntil: pendingAskedFor(asked, now),
     start: asked.start,
+    extended: null,
     annotations: mergedAnnotations(blocks),
     suggested: [...new Set([...asked.reviewers, ...blocks.flatMap(({ block }) => block.suggested_reviewers)])],
     earlierDenial: history.denials.some(
@@ -174,7 +178,8 @@ function durationAskedFor(wanted: number | null, longest: LongestDuration): numb
 
 function pendingAskedFor({ pendingForMs, start }: Asked, now: number): number {
   if (pendingForMs !== null) refuseBadLength(pendingForMs, 'time to wait for a decision', LIMITS.pendingMs)
-  return pendingEnd(pendingForMs, start, now)
+  const at = instantOf(start)
+  return pendingEnd(pendingForMs, at === null ? null : { at, what: 'its start' }, now)
 }
 
 /** Errors: malformed for what is no length, over_limit above `limit`. */

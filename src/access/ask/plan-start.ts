@@ -15,19 +15,24 @@ export function refuseBadStart(instant: number, now: number): void {
 /** The instant named by a start; null: it has none of its own. */
 export const instantOf = (start: Start): number | null => (start.at === 'instant' ? start.instant : null)
 
+/** From when on a decision is of no use any more. */
+export interface LatestDecision {
+  readonly at: number
+  readonly what: string
+}
+
 /**
- * Until when a request waits for its decision. Undecided at its start it is of no use any more.
- * Errors: Refused('over_limit') when it was asked to wait beyond its start.
+ * Until when a request waits for its decision. Errors: Refused('over_limit') when it was asked to wait for longer than a
+ * decision is of use.
  */
-export function pendingEnd(wantedMs: number | null, start: Start, now: number): number {
+export function pendingEnd(wantedMs: number | null, latest: LatestDecision | null, now: number): number {
   const end = now + (wantedMs ?? LIMITS.defaultPendingMs)
-  const instant = instantOf(start) ?? Infinity
-  if (end <= instant) return end
+  if (latest === null || end <= latest.at) return end
   if (wantedMs !== null)
     throw new Refused(
       'over_limit',
-      'it would wait for a decision beyond its start',
+      `it would wait for a decision beyond ${latest.what}`,
       'shorten the wait, or leave it out',
     )
-  return instant
+  return latest.at
 }

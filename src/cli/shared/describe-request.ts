@@ -17,9 +17,11 @@ export function describeRequest(request: AccessRequest): string {
   const fields: [string, string | string[]][] = [
     ['Request', request.id],
     ['Requestor', request.user],
+    ...(request.extends === null ? [] : [['Extends', `the grant ${request.extends}`] as [string, string]]),
     ['Roles', request.roles.join(', ')],
     ['Reason', quoted(request.reason)],
     ['Duration', durationOf(request)],
+    ...startFields(request),
     ['Asked', `${localTime(request.createdAt)} (UTC ${utcTime(request.createdAt)})`],
     ['State', stateOf(request)],
   ]
@@ -61,7 +63,8 @@ export function neededLines(request: AccessRequest): string[] {
 /** `bob approved dba: "fine with me"`, and why a vote does not count any more. */
 export function voteLine(review: Review): string {
   const verb = review.decision === 'approve' ? 'approved' : 'denied'
-  const shortened = review.duration === null ? '' : `, for ${formatDuration(review.duration)}`
+  const length = review.duration === null ? '' : `, for ${formatDuration(review.duration)}`
+  const shortened = review.startAt === null ? length : `${length}, from ${localTime(review.startAt)}`
   const reason = review.reason === '' ? '' : `: "${harmless(review.reason)}"`
   const void_ = review.counts ? '' : ` (does not count: ${harmless(review.why ?? 'replaced')})`
   return `${review.reviewer} ${verb} ${review.roles.join(', ')}${shortened}${reason}${void_}`
@@ -86,7 +89,11 @@ export function requestTable(requests: readonly AccessRequest[], width: number |
 
 function metadataOf(request: AccessRequest): string {
   const reason = request.reason === '' ? '' : ` reason="${request.reason}"`
-  return `roles=${request.roles.join(',')} duration=${formatDuration(request.duration)}${reason}`
+  const { start } = request
+  const from =
+    start.at === 'instant' ? ` start=${utcTime(start.instant)}` : start.at === 'first-use' ? ' start=first-use' : ''
+  const extended = request.extends === null ? '' : ` extends=${request.extends}`
+  return `roles=${request.roles.join(',')} duration=${formatDuration(request.duration)}${from}${extended}${reason}`
 }
 
 /** Each line behind a mark, so that a reason cannot pretend to be a field of the form. */
@@ -100,7 +107,19 @@ function durationOf(request: AccessRequest): string {
   return `${asked} asked, ${formatDuration(request.grantedDuration)} by the approvals so far`
 }
 
+function startFields({ start, grantedStart }: AccessRequest): [string, string][] {
+  const asked = start.at === 'instant' ? localTime(start.instant) : start.at === 'first-use' ? 'at its first use' : null
+  const moved = grantedStart !== null && (start.at !== 'instant' || start.instant !== grantedStart)
+  if (moved)
+    return [['Start', `${asked ?? 'at the approval'} asked, ${localTime(grantedStart)} by the approvals so far`]]
+  return asked === null ? [] : [['Start', asked]]
+}
+
 function accessOf(grant: NonNullable<AccessRequest['grant']>): string {
+  if (grant.state === 'scheduled' && grant.useBy !== null) {
+    const length = formatDuration(grant.endsAt - grant.useBy)
+    return `for ${length} from its first use, between ${localTime(grant.startsAt)} and ${localTime(grant.useBy)}`
+  }
   const until = `from ${localTime(grant.startsAt)} until ${localTime(grant.endedAt ?? grant.endsAt)}`
   if (grant.endReason === null) return until
   const by = grant.endedBy === null ? '' : ` by ${grant.endedBy}`

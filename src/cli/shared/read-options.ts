@@ -1,3 +1,4 @@
+import type { Start } from '../../contract/request.ts'
 import { parseDuration } from '../../contract/duration.ts'
 import { CommandFailed } from './command-failed.ts'
 
@@ -17,6 +18,25 @@ export function readInstant(text: string | undefined, now: number): number | und
   const instant = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : NaN
   if (Number.isNaN(instant))
     throw new CommandFailed('usage', `"${text}" is no time`, 'Write 2h (ago), 2026-11-22 or 2026-11-22T08:00Z.')
+  return instant
+}
+
+/** `approval`, `first-use`, an instant (`2026-11-23T09:00` where the caller is) or a length from now (`+2h`). */
+export function readStart(text: string | undefined, now: number): Start | undefined {
+  if (text === undefined) return undefined
+  if (text === 'approval' || text === 'first-use') return { at: text }
+  return { at: 'instant', instant: readComingInstant(text, now) }
+}
+
+export function readComingInstant(text: string, now: number): number {
+  if (text.startsWith('+')) return now + (readDuration(text.slice(1)) ?? 0)
+  const instant = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/.test(text) ? Date.parse(text) : NaN
+  if (Number.isNaN(instant))
+    throw new CommandFailed(
+      'usage',
+      `"${text.slice(0, 40)}" is no start`,
+      'Write first-use, +2h, 2026-11-23T09:00 (your time) or 2026-11-23T09:00Z.',
+    )
   return instant
 }
 

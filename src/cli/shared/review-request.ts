@@ -3,29 +3,32 @@ import type { Client } from '../../contract/client.ts'
 import { CommandFailed } from './command-failed.ts'
 import type { CommandContext } from './command-context.ts'
 import { describeRequest } from './describe-request.ts'
-import { readDuration } from './read-options.ts'
+import { localTime } from './format-time.ts'
+import { readComingInstant, readDuration } from './read-options.ts'
 
 export interface Vote {
   readonly id: string
   readonly decision: 'approve' | 'deny'
   readonly reason: string
   readonly duration: string | undefined
+  readonly start: string | undefined
 }
 
 /**
- * Fetches the request, shows it, asks when somebody sits there, and sends the vote with the two digests of exactly what
- * was shown: if the request or its rules change in between, the vote is refused.
+ * Fetches the request, shows it, asks when somebody sits there, and sends the vote with the two digests and the terms of
+ * exactly what was shown: if the request, its rules or the terms change in between, the vote is refused.
  */
 export async function reviewRequest(context: CommandContext, api: Client, vote: Vote): Promise<void> {
   const duration = readDuration(vote.duration)
+  const startAt = vote.start === undefined ? undefined : readComingInstant(vote.start, context.terminal.clock.now())
   const shown = await api.showRequest({ params: { id: vote.id } })
   if (context.terminal.interactive && context.format === 'text') {
     context.progress(describeRequest(shown))
-    const limit = duration === undefined ? '' : ` for ${formatDuration(duration)}`
+    const limit = `${duration === undefined ? '' : ` for ${formatDuration(duration)}`}${startAt === undefined ? '' : ` from ${localTime(startAt)}`}`
     if (!(await context.prompt.confirm(`${vote.decision === 'approve' ? 'Approve' : 'Deny'} this${limit}?`)))
       throw new CommandFailed('failed', 'no vote was cast')
   }
-  const { requestDigest, factsDigest } = shown
+  const { requestDigest, factsDigest, grantedDuration, grantedStart } = shown
   const after = await api.review({
     params: { id: shown.id },
     body: {
@@ -33,6 +36,8 @@ export async function reviewRequest(context: CommandContext, api: Client, vote: 
       reason: vote.reason,
       requestDigest,
       factsDigest,
+      shown: { duration: grantedDuration, startAt: grantedStart },
+      ...(startAt === undefined ? {} : { startAt }),
       ...(duration === undefined ? {} : { duration }),
     },
   })

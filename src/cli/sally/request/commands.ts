@@ -12,12 +12,21 @@ const create = defineCommand({
       'asks, waits, and ends with the decision',
     ],
     ['sally request create --roles=dba --reason="ticket #1234" --nowait', 'asks and returns at once'],
+    [
+      'sally request create --roles=dba --reason="release" --start=first-use',
+      'its clock starts with the first connection, within a day of the approval',
+    ],
     ["sally request create --roles='*' --dry-run", 'tells what could be asked for and who would decide'],
   ],
   options: {
     roles: { kind: 'list', value: 'a,b', summary: "roles to ask for; '*' = all that you may ask for", required: true },
     reason: { kind: 'text', value: 'text', summary: 'why; reviewers see it' },
-    duration: { kind: 'text', value: 'length', summary: 'for how long, such as 30m or 1h; counted from the approval' },
+    duration: { kind: 'text', value: 'length', summary: 'for how long, such as 30m or 1h; counted from the start' },
+    start: {
+      kind: 'text',
+      value: 'when',
+      summary: 'when the clock starts: at the approval (default), first-use, +2h or 2026-11-23T09:00',
+    },
     pendingFor: { kind: 'text', value: 'length', summary: 'how long it may wait for reviewers' },
     reviewers: { kind: 'list', value: 'u,v', summary: 'whom you suggest as reviewers' },
     nowait: { kind: 'switch', summary: 'return as soon as the request is filed' },
@@ -66,8 +75,30 @@ const review = defineCommand({
     deny: { kind: 'switch', summary: 'vote against it' },
     reason: { kind: 'text', value: 'text', summary: 'why; the requester sees it' },
     duration: { kind: 'text', value: 'length', summary: 'approve for less time than was asked' },
+    start: { kind: 'text', value: 'when', summary: 'approve from a later time, such as +2h or 2026-11-23T09:00' },
   },
   run: async (context, input) => (await import('./vote.ts')).vote(context, input.arguments.id, input.options),
+})
+
+const extend = defineCommand({
+  name: 'extend',
+  summary: 'Ask for more time for access that you have',
+  examples: [
+    [
+      'sally request extend ID --duration=30m --reason="restore still runs"',
+      'counted from its end; reviewers decide as on any request, and open sessions go on',
+    ],
+  ],
+  arguments: { id: { summary: 'id of the request that gave the access, or of the grant' } },
+  options: {
+    duration: { kind: 'text', value: 'length', summary: 'how much more, such as 30m', required: true },
+    reason: { kind: 'text', value: 'text', summary: 'why; reviewers see it' },
+    pendingFor: { kind: 'text', value: 'length', summary: 'how long it may wait for reviewers' },
+    reviewers: { kind: 'list', value: 'u,v', summary: 'whom you suggest as reviewers' },
+    nowait: { kind: 'switch', summary: 'return as soon as it is filed' },
+  },
+  run: async (context, input) =>
+    (await import('./extend-grant.ts')).extendGrant(context, input.arguments.id, input.options),
 })
 
 const cancel = defineCommand({
@@ -89,5 +120,5 @@ const giveBack = defineCommand({
 export const requestCommands = defineGroup({
   name: 'request',
   summary: 'Ask for access, and review what others ask for',
-  commands: [create, ls, show, review, cancel, giveBack],
+  commands: [create, ls, show, review, cancel, extend, giveBack],
 })

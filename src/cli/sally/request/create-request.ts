@@ -3,7 +3,7 @@ import { ApiError } from '../../../contract/api-error.ts'
 import type { AskBody } from '../../../contract/request.ts'
 import type { CommandContext } from '../../shared/command-context.ts'
 import { describePreview, describeRequest, warningText } from '../../shared/describe-request.ts'
-import { readDuration } from '../../shared/read-options.ts'
+import { readDuration, readStart } from '../../shared/read-options.ts'
 import { refreshSshConfig } from '../config/refresh-ssh-config.ts'
 import { waitForDecision } from './wait-for-decision.ts'
 
@@ -11,6 +11,7 @@ export interface CreateOptions {
   readonly roles: readonly string[]
   readonly reason: string | undefined
   readonly duration: string | undefined
+  readonly start: string | undefined
   readonly pendingFor: string | undefined
   readonly reviewers: readonly string[]
   readonly nowait: boolean
@@ -18,7 +19,7 @@ export interface CreateOptions {
 }
 
 export async function createRequest(context: CommandContext, options: CreateOptions): Promise<number | void> {
-  const body = askBody(options)
+  const body = askBody(options, context.terminal.clock.now())
   const api = await context.dial.signedIn(context)
   const answer = await ask(context, api, body)
   if (answer.request === null) return context.show(answer.preview, () => describePreview(answer.preview))
@@ -35,7 +36,8 @@ export async function createRequest(context: CommandContext, options: CreateOpti
   return waitForDecision(context, api, request)
 }
 
-function askBody(options: CreateOptions): AskBody {
+function askBody(options: CreateOptions, now: number): AskBody {
+  const start = readStart(options.start, now)
   const duration = readDuration(options.duration)
   const pendingFor = readDuration(options.pendingFor)
   return {
@@ -44,6 +46,7 @@ function askBody(options: CreateOptions): AskBody {
     dryRun: options.dryRun,
     reason: options.reason ?? '',
     ...(duration === undefined ? {} : { duration }),
+    ...(start === undefined ? {} : { start }),
     ...(pendingFor === undefined ? {} : { pendingFor }),
   }
 }

@@ -7,11 +7,13 @@ export interface VoteOptions {
   readonly deny: boolean
   readonly reason: string | undefined
   readonly duration: string | undefined
+  readonly start: string | undefined
 }
 
 export async function vote(context: CommandContext, id: string, options: VoteOptions): Promise<void> {
   if (options.approve === options.deny) throw new CommandFailed('usage', 'give either --approve or --deny')
   const api = await context.dial.signedIn(context)
   const decision = options.approve ? 'approve' : 'deny'
-  await reviewRequest(context, api, { id, decision, reason: options.reason ?? '', duration: options.duration })
+  const { duration, start, reason = '' } = options
+  await reviewRequest(context, api, { id, decision, reason, duration, start })
 }

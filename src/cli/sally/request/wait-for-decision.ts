@@ -1,7 +1,8 @@
 import { ApiError } from '../../../contract/api-error.ts'
 import type { Client } from '../../../contract/client.ts'
 import { EXIT } from '../../../contract/errors.ts'
-import type { AccessRequest } from '../../../contract/request.ts'
+import { formatDuration } from '../../../contract/duration.ts'
+import type { AccessRequest, Grant } from '../../../contract/request.ts'
 import { sleep } from '../../../foundation/clock.ts'
 import type { CommandContext } from '../../shared/command-context.ts'
 import { describeRequest, neededLines, stateOf, voteLine } from '../../shared/describe-request.ts'
@@ -80,7 +81,15 @@ function outcome(context: CommandContext, request: AccessRequest): string {
   if (request.state !== 'approved') return paint('red', `Request ${stateOf(request)}${why}`)
   const { grant } = request
   if (grant === null || grant.state === 'ended') return paint('yellow', `Request ${stateOf(request)}${why}`)
-  return paint('green', `Request approved${why}\nAccess until ${localTime(grant.endsAt)}. Connect as always: ssh NODE`)
+  return paint('green', `Request approved${why}\n${accessLine(grant)}`)
+}
+
+function accessLine(grant: Grant): string {
+  if (grant.state === 'active') return `Access until ${localTime(grant.endsAt)}. Connect as always: ssh NODE`
+  if (grant.useBy === null)
+    return `Access from ${localTime(grant.startsAt)} until ${localTime(grant.endsAt)}. Then connect as always: ssh NODE`
+  const length = formatDuration(grant.endsAt - grant.useBy)
+  return `Access for ${length} from your first connection, which must be before ${localTime(grant.useBy)}: ssh NODE`
 }
 
 function exitOf({ state }: AccessRequest): number {

@@ -3,6 +3,11 @@ import { socket } from '../socket-option.ts'
 
 const id = { summary: 'id (token) of the request' } as const
 const reason = { kind: 'text', value: 'text', summary: 'why; the requester sees it' } as const
+const start = {
+  kind: 'text',
+  value: 'when',
+  summary: 'approve from a later time, such as +2h or 2026-11-23T09:00',
+} as const
 const duration = { kind: 'text', value: 'length', summary: 'approve for less time than was asked' } as const
 
 export const requestCommands = defineGroup({
@@ -40,7 +45,7 @@ export const requestCommands = defineGroup({
         ['sallyctl request approve req_... --reason="looks right"', 'the same as sally request review --approve'],
       ],
       arguments: { id },
-      options: { reason, duration },
+      options: { reason, duration, start },
       run: async (context, input) =>
         (await import('./requests.ts')).vote(context, 'approve', input.arguments.id, input.options),
     }),
@@ -56,6 +61,7 @@ export const requestCommands = defineGroup({
         (await import('./requests.ts')).vote(context, 'deny', input.arguments.id, {
           ...input.options,
           duration: undefined,
+          start: undefined,
         }),
     }),
     defineCommand({

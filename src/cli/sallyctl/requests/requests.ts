@@ -27,10 +27,15 @@ export async function vote(
   context: CommandContext,
   decision: 'approve' | 'deny',
   id: string,
-  options: { readonly reason: string | undefined; readonly duration: string | undefined },
+  options: {
+    readonly reason: string | undefined
+    readonly duration: string | undefined
+    readonly start: string | undefined
+  },
 ): Promise<void> {
   const api = await context.dial.signedIn(context)
-  await reviewRequest(context, api, { id, decision, reason: options.reason ?? '', duration: options.duration })
+  const { duration, start, reason = '' } = options
+  await reviewRequest(context, api, { id, decision, reason, duration, start })
 }
 
 export async function revoke(context: CommandContext, id: string, reason = ''): Promise<void> {
