@@ -68,7 +68,7 @@ export async function extensionDeed(
   const requester = requireMember(caller, directory, 'ask for more time')
   const grant = await findGrant(tx, id)
   const loaded = grant && (await loadCase(tx, grant.request_id, now, directory))
-  if (!grant || !loaded || !maySee(caller, loaded)) throw requestNotFound()
+  if (!grant || !loaded || !maySee(caller, loaded, now)) throw requestNotFound()
   if (grant.user_id !== requester.id)
     throw new Refused('not_allowed', 'only the one who has the grant asks for more time')
   const history = await historyOf(tx, requester.id, now)
