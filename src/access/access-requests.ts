@@ -222,6 +222,8 @@ function withEnd(
 function previewOf({ plan, shown, nobodyCanApprove }: AskForecast): AskPreview {
   return {
     roles: plan.roles.map((role) => role.name),
+    resources: plan.resources.map(({ kind, name }) => ({ kind, name })),
+    narrowing: plan.narrowing,
     duration: plan.durationMs,
     longest: plan.longestMs,
     ...shown,

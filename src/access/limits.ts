@@ -6,6 +6,7 @@ const DAY = 24 * HOUR
 export const LIMITS = {
   reasonBytes: 4096,
   roles: 50,
+  resources: 300,
   durationMs: 14 * DAY,
   pendingMs: 7 * DAY,
   defaultPendingMs: DAY,

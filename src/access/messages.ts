@@ -1,6 +1,7 @@
 import type { OutboxMessage } from '../audit/deed.ts'
 import { LIMITS } from './limits.ts'
 import type { StoredGrant } from '../grants/stored-grant.ts'
+import { resourceKey } from '../resources/resource.ts'
 import type { StoredRequest } from './stored-request.ts'
 
 // What people are told. Bodies hold names and plain texts; how they are shown and delivered is the deliverer's business.
@@ -14,6 +15,8 @@ const aboutRequest = ({ request, requesterName }: Told): Record<string, unknown>
   request: request.id,
   user: requesterName,
   roles: request.roles.map((role) => role.name),
+  resources: request.resources.map(resourceKey),
+  login: request.narrowing?.login ?? null,
 })
 
 export function requestCreated(told: Told, reviewers: readonly string[], warnings: readonly string[]): OutboxMessage {

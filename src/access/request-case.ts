@@ -1,9 +1,12 @@
+import type { RoleSpec } from '../contract/role.ts'
 import { tally, type Tally, type TallyInput } from './decide/tally.ts'
 import type { Delegation } from './delegation/delegation.ts'
 import { loadDirectory, type Directory, type Reader } from './directory.ts'
 import { hindranceOf } from './route/hindrance.ts'
 import { digestOfFacts, routeRequest, type RequestFacts } from './route/route-request.ts'
 import { storedGrant, type StoredGrant } from '../grants/stored-grant.ts'
+import { resourcesById } from '../resources/find-resources.ts'
+import type { ResourceFacts } from '../resources/resource.ts'
 import { storedRequest, storedVote, type StoredRequest, type Vote } from './stored-request.ts'
 
 /** A request with everything that decides about it, as of one read. */
@@ -23,6 +26,10 @@ export interface RequestCase {
   readonly extended: StoredGrant | null
   /** Names of requester and voters, gone ones included */
   readonly names: ReadonlyMap<string, string>
+  /** Requested resources that still exist, by id */
+  readonly resources: ReadonlyMap<string, ResourceFacts>
+  /** Role revisions that its live resource grant pins, by role id */
+  readonly pinned: ReadonlyMap<string, RoleSpec>
 }
 
 /** Null: there is no such request. Give `directory` when several cases are loaded from one read. */
@@ -41,7 +48,10 @@ export async function loadCase(
   const known = directory ?? (await loadDirectory(tx, now))
   const people = votes.flatMap((vote) => [vote.reviewer_id, ...(vote.on_behalf_of === null ? [] : [vote.on_behalf_of])])
   const names = await namesOf(tx, [request.user_id, ...people])
-  return buildCase(request, votes.map(storedVote), grant ? storedGrant(grant) : null, known, names, extended)
+  const resources = await resourcesById(tx, request.resources)
+  const stored = grant ? storedGrant(grant) : null
+  const pinned = await pinnedSpecs(tx, stored)
+  return { ...buildCase(request, votes.map(storedVote), stored, known, names, resources, extended), pinned }
 }
 
 export function buildCase(
@@ -50,10 +60,11 @@ export function buildCase(
   grant: StoredGrant | null,
   directory: Directory,
   names: ReadonlyMap<string, string>,
+  resources: ReadonlyMap<string, ResourceFacts>,
   extended: StoredGrant | null = null,
 ): RequestCase {
   const requesterName = names.get(request.user_id) ?? ''
-  const facts = routeRequest(directory.members.get(request.user_id), request.roles, directory.roles)
+  const facts = routeRequest(directory.members.get(request.user_id), request, directory.roles, resources)
   const base = {
     request,
     requesterName,
@@ -64,7 +75,17 @@ export function buildCase(
   }
   const standing = votes.filter((vote) => vote.superseded_at === null)
   const input: TallyInput = { ...base, votes: standing, voters: directory.members }
-  return { ...base, directory, votes, grant, extended, names, tally: tally(input) }
+  return { ...base, directory, votes, grant, extended, names, resources, pinned: NONE_PINNED, tally: tally(input) }
+}
+
+const NONE_PINNED: ReadonlyMap<string, RoleSpec> = new Map()
+
+/** Only a resource grant is judged by them here: whether what it pins is still given decides whether it is suspended. */
+async function pinnedSpecs(tx: Reader, grant: StoredGrant | null): Promise<ReadonlyMap<string, RoleSpec>> {
+  if (!grant || grant.state === 'ended' || grant.resources.length === 0) return NONE_PINNED
+  const ids = grant.roles.map(({ id, revision }) => `${id}/${revision}`)
+  const rows = await tx.selectFrom('role_revisions').select(['role_id', 'spec_json']).where('id', 'in', ids).execute()
+  return new Map(rows.map((row) => [row.role_id, JSON.parse(row.spec_json) as RoleSpec]))
 }
 
 async function grantWithId(tx: Reader, id: string): Promise<StoredGrant | null> {

@@ -47,6 +47,7 @@ export const REFUSALS = {
   // asking
   role_not_requestable: [403, 'notAllowed'],
   role_unknown: [404, 'notFound'],
+  resource_not_requestable: [403, 'notAllowed'],
   role_already_held: [409, 'conflict'],
   reason_required: [422, 'usage'],
   duration_over_cap: [422, 'usage'],

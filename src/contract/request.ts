@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { DurationMs, Instant, Login, Name, PageQuery, ResourceKind } from './common.ts'
+import { DurationMs, Instant, Login, Name, PageQuery, ResourceKind, ResourceName } from './common.ts'
 
 export const REQUEST_STATES = ['pending', 'approved', 'denied', 'cancelled', 'expired'] as const
 export const RequestState = z.enum(REQUEST_STATES)
@@ -13,6 +13,7 @@ export const GRANT_END_REASONS = [
   'lapsed',
   'user_removed',
   'role_deleted',
+  'resource_deleted',
   'locked',
 ] as const
 
@@ -127,7 +128,12 @@ export const AccessRequest = z.object({
 export type AccessRequest = z.infer<typeof AccessRequest>
 
 export const AskBody = z.strictObject({
-  roles: z.array(z.string().min(1).max(63)).min(1).max(50),
+  /** With resources: roles that shall give them, or none, and they are worked out. Without: `*` is all that may be asked for. */
+  roles: z.array(z.string().min(1).max(63)).max(50).default([]),
+  /** `node/db-box`; 300 different ones at most */
+  resources: z.array(ResourceName).max(1000).default([]),
+  /** Narrows a request for resources */
+  narrowing: Narrowing.optional(),
   reason: z.string().max(4096).default(''),
   duration: DurationMs.optional(),
   pendingFor: DurationMs.optional(),
@@ -140,6 +146,8 @@ export type AskBody = z.input<typeof AskBody>
 /** What a request would be; also the answer of a dry run. */
 export const AskPreview = z.object({
   roles: z.array(Name),
+  resources: z.array(NamedResource),
+  narrowing: Narrowing.nullable(),
   duration: DurationMs,
   longest: DurationMs,
   reviewers: z.array(Name),

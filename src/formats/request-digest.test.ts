@@ -64,7 +64,7 @@ describe('the request digest', () => {
 })
 
 test('a digest of one kind is never one of another, even over the same bytes', () => {
-  const facts = { roles: [], rules: [], policies: [] }
+  const facts = { roles: [], resources: [], rules: [], policies: [] }
   const same = { ...content, ...facts, roleIds: [] }
   expect(new Set([requestDigest(same), factsDigest(same), requestIdentity(same)]).size).toBe(3)
 })

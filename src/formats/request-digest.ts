@@ -37,6 +37,15 @@ export interface FactsContent {
     readonly capMs: number
     readonly sets: readonly unknown[]
   }[]
+  /** Absent when none is requested */
+  readonly resources?: readonly {
+    readonly kind: string
+    readonly id: string
+    /** What it is at the moment; null = it was removed */
+    readonly now: { readonly labels: Readonly<Record<string, string>>; readonly identity: string } | null
+    /** Roles that give it at the moment */
+    readonly roleIds: readonly string[]
+  }[]
   readonly rules: readonly { readonly id: string; readonly contentHash: string }[]
   readonly policies: readonly { readonly file: string; readonly contentHash: string }[]
 }
@@ -46,7 +55,9 @@ export function requestDigest(content: RequestContent): string {
 }
 
 export function factsDigest(content: FactsContent): string {
-  return domainHash(FACTS_DOMAIN, { ...content, roles: byId(content.roles) })
+  const { resources } = content
+  const sorted = resources ? { resources: byId(resources) } : {}
+  return domainHash(FACTS_DOMAIN, { ...content, roles: byId(content.roles), ...sorted })
 }
 
 /** Equal for requests that ask for the same in the same words: finds an identical pending one. */

@@ -10,6 +10,8 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
     async ask(context, { body }) {
       const asked = {
         roles: body.roles,
+        resources: body.resources,
+        narrowing: body.narrowing ?? null,
         reason: body.reason,
         durationMs: body.duration ?? null,
         pendingForMs: body.pendingFor ?? null,

@@ -25,9 +25,9 @@ export function askAtDoor(parts: AskAtDoorParts): AskAtDoor {
       return (await requests().pendingFor(callerOf(person), ways))?.id ?? null
     },
     async ask(person, { way, reason, durationMs }) {
-      const roles = [...way.roles]
+      const { roles, resources } = way
       const start = { at: 'approval' } as const
-      const asked = { roles, reason, durationMs, pendingForMs: null, reviewers: [], start }
+      const asked = { roles, resources, narrowing: null, reason, durationMs, pendingForMs: null, reviewers: [], start }
       return (await requests().ask(callerOf(person), asked)).request.id
     },
     watch(person, requestId, onStanding) {

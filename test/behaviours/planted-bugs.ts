@@ -150,7 +150,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug(
     'lost permission to ask suspends nothing',
     STANDING,
-    'return mayRequest(owner, current).ok ? null',
+    'return mayRequest(owner, current, asking).ok ? null',
     'return owner.id ? null',
   ),
   bug(

@@ -7,6 +7,7 @@ import { StoredDeedLog } from '../../src/audit/commit-deed.ts'
 import type { NewEvent, Tx } from '../../src/audit/deed.ts'
 import { spillInMemory } from '../../src/audit/spill-file.ts'
 import type { AccessRequest, Start } from '../../src/contract/request.ts'
+import { ResourceName } from '../../src/contract/common.ts'
 import { RoleDocument } from '../../src/contract/role.ts'
 import { canonicalJson } from '../../src/formats/canonical-json.ts'
 import { openTemporaryDatabase, type Database } from '../../src/foundation/database/open-database.ts'
@@ -243,11 +244,16 @@ interface More {
   readonly pendingFor?: number
   readonly start?: Start
   readonly reviewers?: string[]
+  /** `node/box` */
+  readonly resources?: readonly string[]
+  readonly login?: string
 }
 
 export function asked(roles: readonly string[], more: More = {}) {
   return {
     roles,
+    resources: (more.resources ?? []).map((text) => ResourceName.parse(text)),
+    narrowing: more.login === undefined ? null : { login: more.login },
     reason: more.reason ?? 'because',
     durationMs: more.duration ?? null,
     pendingForMs: more.pendingFor ?? null,

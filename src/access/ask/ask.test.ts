@@ -221,6 +221,8 @@ describe('what comes with it', () => {
     const preview = await world.requests.forecast(callerNamed('alice'), asked(['dba'], { duration: HOUR }))
     expect(preview).toEqual({
       roles: ['dba'],
+      resources: [],
+      narrowing: null,
       duration: HOUR,
       longest: 2 * HOUR,
       reviewers: ['bob'],

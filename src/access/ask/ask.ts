@@ -3,6 +3,7 @@ import { canonicalJson } from '../../formats/canonical-json.ts'
 import { requestDigest, requestIdentity } from '../../formats/request-digest.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { newId } from '../../foundation/ids.ts'
+import { bounded } from '../bounded.ts'
 import { maySee, requestNotFound, requireMember, type Caller } from '../caller.ts'
 import { loadDirectory, type Directory, type Member, type Reader } from '../directory.ts'
 import { expireRequest } from '../end/expire-request.ts'
@@ -13,7 +14,15 @@ import { buildCase, loadCase } from '../request-case.ts'
 import { digestOfFacts } from '../route/route-request.ts'
 import { membersWhoMayReview, nobodyCanApprove } from '../route/who-can-review.ts'
 import { presentReviewers } from '../show/present-reviewers.ts'
-import type { PinnedRole, StoredGrant } from '../../grants/stored-grant.ts'
+import {
+  askedAs,
+  pinnedResources,
+  storedNarrowing,
+  type PinnedResource,
+  type PinnedRole,
+  type StoredGrant,
+} from '../../grants/stored-grant.ts'
+import { findResources, resourcesById } from '../../resources/find-resources.ts'
 import { storedRequest, type StoredRequest } from '../stored-request.ts'
 import { findGrant } from './find-grant.ts'
 import { planExtension, type ExtensionAsked } from './plan-extension.ts'
@@ -36,12 +45,21 @@ export interface AskForecast {
 export async function forecastAsk(reader: Reader, now: number, caller: Caller, asked: Asked): Promise<AskForecast> {
   const directory = await loadDirectory(reader, now)
   const requester = requireMember(caller, directory, 'ask for access')
-  const plan = planAsk(requester, asked, directory, await historyOf(reader, requester.id, now), now)
-  return { plan, ...forecast(requestRow(plan, requester, directory, caller, now), directory, requester, now) }
+  const history = await historyOf(reader, requester.id, now)
+  const plan = planAsk(requester, asked, directory, history, await findResources(reader, asked.resources), now)
+  return { plan, ...forecast(requestRow(plan, requester, directory, caller, now), plan, directory, requester, now) }
 }
 
-function forecast(row: RequestRow, directory: Directory, requester: Member, now: number): Omit<AskForecast, 'plan'> {
-  const routed = buildCase(storedRequest(row), [], null, directory, new Map([[requester.id, requester.name]]))
+function forecast(
+  row: RequestRow,
+  { resources }: AskPlan,
+  directory: Directory,
+  requester: Member,
+  now: number,
+): Omit<AskForecast, 'plan'> {
+  const names = new Map([[requester.id, requester.name]])
+  const current = new Map(resources.map((resource) => [resource.id, resource]))
+  const routed = buildCase(storedRequest(row), [], null, directory, names, current)
   const reviewers = membersWhoMayReview(directory, routed, now)
   const shown = presentReviewers(reviewers, routed, directory.members, now)
   return { reviewers, shown, nobodyCanApprove: nobodyCanApprove(reviewers, routed, now) }
@@ -52,7 +70,7 @@ export async function askDeed(tx: Tx, now: number, caller: Caller, asked: Asked)
   const directory = await loadDirectory(tx, now)
   const requester = requireMember(caller, directory, 'ask for access')
   const history = await historyOf(tx, requester.id, now)
-  const plan = planAsk(requester, asked, directory, history, now)
+  const plan = planAsk(requester, asked, directory, history, await findResources(tx, asked.resources), now)
   return storePlan(tx, { plan, expanded: asked.roles.includes('*') }, { requester, directory, history, caller }, now)
 }
 
@@ -72,7 +90,8 @@ export async function extensionDeed(
   if (grant.user_id !== requester.id)
     throw new Refused('not_allowed', 'only the one who has the grant asks for more time')
   const history = await historyOf(tx, requester.id, now)
-  const plan = planExtension(requester, grant, asked, directory, history, now)
+  const left = await resourcesById(tx, grant.resources)
+  const plan = planExtension(requester, grant, asked, directory, history, left, now)
   return storePlan(tx, { plan, expanded: false }, { requester, directory, history, caller }, now)
 }
 
@@ -95,7 +114,7 @@ async function storePlan(
   if (plan.extended) await refuseOtherExtension(tx, plan.extended, overdue)
   const expired = overdue ? await expireRequest(tx, overdue, requester.name) : null
   await tx.insertInto('access_requests').values(row).execute()
-  const { reviewers, nobodyCanApprove: nobody } = forecast(row, directory, requester, now)
+  const { reviewers, nobodyCanApprove: nobody } = forecast(row, plan, directory, requester, now)
   const warnings = warningsOf(plan, nobody)
   const told = { request: storedRequest(row), requesterName: requester.name }
   const created = createdEvent(told.request, caller, expanded, reviewers, warnings)
@@ -132,12 +151,18 @@ function requestRow(plan: AskPlan, requester: Member, directory: Directory, call
     revision,
     contentHash,
   }))
+  const resources = plan.resources.map(({ kind, id, name }): PinnedResource => ({ kind, id, name }))
   const { start, reason, durationMs } = plan
-  const kind = plan.extended ? ('extension' as const) : ('role' as const)
-  const { resources = [], narrowing: confined = null } = plan.extended ?? {}
-  const narrowing = confined?.login === undefined ? null : { login: confined.login }
-  const extending = plan.extended?.id ?? null
-  const common = { resources, narrowing, extends: extending, requesterId: requester.id, reason, durationMs, start }
+  const common = {
+    extends: plan.extended?.id ?? null,
+    requesterId: requester.id,
+    resources: resources.map(({ kind, id }) => ({ kind, id })),
+    narrowing: plan.narrowing?.login === undefined ? null : { login: plan.narrowing.login },
+    reason,
+    durationMs,
+    start,
+  }
+  const kind = plan.extended ? ('extension' as const) : askedAs(plan)
   const id = newId('request', now)
   const content = {
     ...common,
@@ -170,9 +195,9 @@ function requestRow(plan: AskPlan, requester: Member, directory: Directory, call
     identity_hash: requestIdentity({ ...common, roleIds: roles.map((role) => role.id) }),
     version: 1,
     resources_json: resources.length === 0 ? null : canonicalJson(resources),
-    narrowing_json: narrowing === null ? null : canonicalJson(narrowing),
+    narrowing_json: plan.narrowing && canonicalJson(plan.narrowing),
     start_json: start.at === 'approval' ? null : canonicalJson(start),
-    extends_grant: extending,
+    extends_grant: common.extends,
     settled_at: null,
     automation_json: null,
   }
@@ -216,13 +241,15 @@ async function historyOf(reader: Reader, userId: string, now: number): Promise<A
     .executeTakeFirstOrThrow()
   const denied = await reader
     .selectFrom('access_requests')
-    .select(['roles_json', 'decided_at'])
+    .select(['roles_json', 'resources_json', 'narrowing_json', 'decided_at'])
     .where('user_id', '=', userId)
     .where('state', '=', 'denied')
     .where('decided_at', '>', now - LIMITS.denialRememberedMs)
     .execute()
   const denials = denied.map((row) => ({
     roleIds: (JSON.parse(row.roles_json) as PinnedRole[]).map((role) => role.id),
+    resourceIds: pinnedResources(row.resources_json).map((resource) => resource.id),
+    narrowing: storedNarrowing(row.narrowing_json),
     decidedAt: row.decided_at ?? 0,
   }))
   return { asksInLastHour: asks, denials }
@@ -243,6 +270,8 @@ function createdEvent(
     request: request.id,
     details: {
       roles: request.roles,
+      resources: bounded(request.resources),
+      narrowing: request.narrowing,
       expanded,
       extends: request.extends_grant,
       reason: request.reason,

@@ -2,16 +2,27 @@ import { formatDuration } from '../../contract/duration.ts'
 import type { Start } from '../../contract/request.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { normaliseName } from '../../formats/name.ts'
-import { mayRequest, requestableRoles, type AllowingBlock, type RoleContent } from '../../identity/role-rules.ts'
-import type { StoredGrant } from '../../grants/stored-grant.ts'
+import type { NamedResource, Narrowing } from '../../contract/request.ts'
+import { askedAs, type StoredGrant } from '../../grants/stored-grant.ts'
+import {
+  mayRequest,
+  requestableRoles,
+  type AllowingBlock,
+  type Asking,
+  type RoleContent,
+} from '../../identity/role-rules.ts'
+import type { ResourceFacts } from '../../resources/resource.ts'
 import { roleNamed, type Directory, type Member } from '../directory.ts'
 import { LIMITS } from '../limits.ts'
+import { planResources, type ResourcePlan } from './plan-resources.ts'
 import { instantOf, pendingEnd, refuseBadStart } from './plan-start.ts'
 import { longestDuration, routeRequest, type LongestDuration, type RequestFacts } from '../route/route-request.ts'
 
 export interface Asked {
   /** Names as typed; `*` stands for all that may be asked for */
   readonly roles: readonly string[]
+  readonly resources: readonly NamedResource[]
+  readonly narrowing: Narrowing | null
   readonly reason: string
   readonly durationMs: number | null
   readonly pendingForMs: number | null
@@ -22,11 +33,19 @@ export interface Asked {
 /** What this requester did lately. */
 export interface AskHistory {
   readonly asksInLastHour: number
-  readonly denials: readonly { readonly roleIds: readonly string[]; readonly decidedAt: number }[]
+  readonly denials: readonly Denial[]
 }
 
-export interface AskPlan {
-  readonly roles: readonly RoleContent[]
+export interface Denial {
+  readonly roleIds: readonly string[]
+  /** Empty: the roles as a whole */
+  readonly resourceIds: readonly string[]
+  readonly narrowing: Narrowing | null
+  readonly decidedAt: number
+}
+
+export interface AskPlan extends ResourcePlan {
+  readonly narrowing: Narrowing | null
   readonly reason: string
   readonly facts: RequestFacts
   readonly durationMs: number
@@ -43,28 +62,34 @@ export interface AskPlan {
 /**
  * Everything that an ask must satisfy, in one place; the dry run is this and nothing more.
  * Errors: Refused with user_disabled, locked, over_limit, malformed, role_not_requestable, role_already_held,
- * nothing_requestable, reason_required, duration_over_cap, cooling_down.
+ * nothing_requestable, reason_required, duration_over_cap, cooling_down, and those of planResources. `found`: the resources
+ * asked for that exist, by `kind/name`.
  */
 export function planAsk(
   requester: Member,
   asked: Asked,
   directory: Directory,
   history: AskHistory,
+  found: ReadonlyMap<string, ResourceFacts>,
   now: number,
 ): AskPlan {
   refuseBadStanding(requester)
   refuseBadReason(asked.reason)
   const startAt = instantOf(asked.start)
   if (startAt !== null) refuseBadStart(startAt, now)
-  const roles = rolesAskedFor(requester, asked.roles, directory)
-  const blocks = roles.flatMap((role) => blocksFor(requester, role))
+  const wanted = contentAskedFor(requester, asked, directory, found)
+  const { roles, resources, narrowing } = wanted
+  const blocks = roles.flatMap((role) => blocksFor(requester, role, askedAs(wanted)))
   refuseMissingReason(asked.reason, blocks)
-  const facts = routeRequest(requester, roles, directory.roles)
+  const current = new Map(resources.map((resource) => [resource.id, resource]))
+  const facts = routeRequest(requester, wanted, directory.roles, current)
   const longest = longestDuration(facts)
-  if (!longest) throw new Refused('nothing_requestable', 'the request names no role')
-  refuseCoolingDown(roles, history, now)
+  if (!longest) throw new Refused('nothing_requestable', 'the request names neither roles nor resources')
+  refuseCoolingDown(wanted, history, now)
   return {
     roles,
+    resources,
+    narrowing,
     reason: asked.reason,
     facts,
     durationMs: durationAskedFor(asked.durationMs, longest),
@@ -75,7 +100,7 @@ export function planAsk(
     annotations: mergedAnnotations(blocks),
     suggested: [...new Set([...asked.reviewers, ...blocks.flatMap(({ block }) => block.suggested_reviewers)])],
     earlierDenial: history.denials.some(
-      (denial) => sharesRole(denial.roleIds, roles) && now - denial.decidedAt < LIMITS.denialRememberedMs,
+      (denial) => overlaps(denial, wanted) && now - denial.decidedAt < LIMITS.denialRememberedMs,
     ),
   }
 }
@@ -99,15 +124,46 @@ export function refuseBadReason(reason: string): void {
     )
 }
 
-function rolesAskedFor(requester: Member, names: readonly string[], directory: Directory): RoleContent[] {
+type Content = Pick<AskPlan, 'roles' | 'resources' | 'narrowing'>
+
+function contentAskedFor(
+  requester: Member,
+  asked: Asked,
+  directory: Directory,
+  found: ReadonlyMap<string, ResourceFacts>,
+): Content {
+  const narrowing = asked.narrowing?.login === undefined ? null : { login: asked.narrowing.login }
+  if (asked.resources.length === 0) {
+    if (narrowing)
+      throw new Refused('malformed', 'a login narrows a request for resources', 'name them: --resource=node/NAME')
+    return { roles: limited(rolesAskedFor(requester, asked.roles, directory, 'role')), resources: [], narrowing }
+  }
+  // With resources `*` has nothing to add: whatever gives them is worked out.
+  const names = asked.roles.filter((name) => name !== '*')
+  const named = rolesAskedFor(requester, names, directory, 'resource')
+  const plan = planResources(requester, { ...asked, narrowing, roles: [...named.values()] }, directory, found)
+  return { ...plan, roles: limited(new Map(plan.roles.map((role) => [role.id, role]))), narrowing }
+}
+
+function rolesAskedFor(
+  requester: Member,
+  names: readonly string[],
+  directory: Directory,
+  asking: Asking,
+): ReadonlyMap<string, RoleContent> {
   const roles = new Map<string, RoleContent>()
   for (const name of names) {
     for (const role of name === '*'
       ? everythingRequestable(requester, directory)
-      : [roleAskedFor(requester, name, directory)]) {
+      : [roleAskedFor(requester, name, directory, asking)]) {
       roles.set(role.id, role)
     }
   }
+  return roles
+}
+
+/** Sorted by id. Errors: over_limit. */
+function limited(roles: ReadonlyMap<string, RoleContent>): RoleContent[] {
   if (roles.size > LIMITS.roles) {
     const overflow = [...roles.values()].slice(LIMITS.roles).map((role) => role.name)
     throw new Refused(
@@ -128,25 +184,27 @@ function everythingRequestable(requester: Member, directory: Directory): RoleCon
 }
 
 /** A role that must not be known and one that does not exist get the same answer. */
-function roleAskedFor(requester: Member, text: string, directory: Directory): RoleContent {
+function roleAskedFor(requester: Member, text: string, directory: Directory, asking: Asking): RoleContent {
   const normalised = normaliseName(text)
   if (!normalised.ok) throw new Refused('malformed', `"${text.slice(0, 63)}" is no role name: ${normalised.message}`)
   const role = roleNamed(directory, normalised.name)
   if (role && requester.roles.some((own) => own.id === role.id))
     throw new Refused('role_already_held', `you hold the role "${role.name}" already`, 'leave it out')
-  if (!role || !mayRequest(requester, role).ok)
+  if (!role || !mayRequest(requester, role, asking).ok)
     throw new Refused(
       'role_not_requestable',
-      `you may not ask for a role "${normalised.name}"`,
-      "sally request create --roles='*' --dry-run shows what you may ask for",
+      `you may not ask for a role "${normalised.name}"${asking === 'resource' ? ' to get at resources' : ''}`,
+      asking === 'resource'
+        ? 'leave --roles out: the roles are worked out'
+        : "sally request create --roles='*' --dry-run shows what you may ask for",
     )
   const lock = directory.lockOn('role', role.id)
   if (lock !== undefined) throw new Refused('locked', `the role "${role.name}" is locked${lock ? `: ${lock}` : ''}`)
   return role
 }
 
-function blocksFor(requester: Member, role: RoleContent): readonly AllowingBlock[] {
-  const answer = mayRequest(requester, role)
+function blocksFor(requester: Member, role: RoleContent, asking: Asking): readonly AllowingBlock[] {
+  const answer = mayRequest(requester, role, asking)
   return answer.ok ? answer.blocks : []
 }
 
@@ -190,10 +248,9 @@ export function refuseBadLength(ms: number, what: string, limit: number): void {
 }
 
 /** Asking again for what was just refused, or for more that contains it, waits. */
-function refuseCoolingDown(roles: readonly RoleContent[], history: AskHistory, now: number): void {
-  const asked = new Set(roles.map((role) => role.id))
+function refuseCoolingDown(asked: Content, history: AskHistory, now: number): void {
   const recent = history.denials.filter(
-    (denial) => now - denial.decidedAt < LIMITS.coolDownMs && denial.roleIds.every((id) => asked.has(id)),
+    (denial) => now - denial.decidedAt < LIMITS.coolDownMs && containsDenied(asked, denial),
   )
   if (recent.length === 0) return
   const wait = Math.max(...recent.map((denial) => denial.decidedAt)) + LIMITS.coolDownMs - now
@@ -213,8 +270,22 @@ export function refuseTooManyAsks(history: AskHistory): void {
     )
 }
 
-const sharesRole = (ids: readonly string[], roles: readonly RoleContent[]): boolean =>
-  roles.some((role) => ids.includes(role.id))
+/** The same or more: a role as a whole is more than any resource it gives, and all logins are more than one. */
+function containsDenied({ roles, resources, narrowing }: Content, denial: Denial): boolean {
+  const has = (ids: readonly string[], all: readonly { readonly id: string }[]): boolean =>
+    ids.every((id) => all.some((each) => each.id === id))
+  if (!has(denial.roleIds, roles)) return false
+  if (resources.length === 0) return true
+  const sameLogin = narrowing === null || narrowing.login === denial.narrowing?.login
+  return denial.resourceIds.length > 0 && sameLogin && has(denial.resourceIds, resources)
+}
+
+function overlaps(denial: Denial, { roles, resources }: Content): boolean {
+  const shares = (ids: readonly string[], all: readonly { readonly id: string }[]): boolean =>
+    all.some((each) => ids.includes(each.id))
+  const apart = resources.length > 0 && denial.resourceIds.length > 0 && !shares(denial.resourceIds, resources)
+  return shares(denial.roleIds, roles) && !apart
+}
 
 function mergedAnnotations(blocks: readonly AllowingBlock[]): Record<string, string[]> {
   const merged = new Map<string, Set<string>>()

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import type { Deed, NewEvent, OutboxMessage, Tx } from '../../audit/deed.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
 import { Bug, Refused } from '../../foundation/errors.ts'
@@ -10,6 +9,7 @@ import { closeRequest, touchRequest } from '../end/expire-request.ts'
 import { isLate, lateDeed, latenessOf, type VoteOutcome } from '../end/lateness.ts'
 import { extendGrant } from '../grant/extend-grant.ts'
 import { grantOf, storeGrant } from '../grant/make-grant.ts'
+import { bounded } from '../bounded.ts'
 import { LIMITS } from '../limits.ts'
 import { requestDecided, requestReviewed } from '../messages.ts'
 import { NothingToDo } from '../nothing-to-do.ts'
@@ -18,9 +18,6 @@ import { storedVote, type Vote } from '../stored-request.ts'
 import { refuseClosedWindow, seatFor, type Seating } from './seat.ts'
 import { outcomeOf } from './tally.ts'
 import { limitedBallot, narrowed, refuseOtherStart, termsAsked, type Terms } from './terms.ts'
-
-/** Three of them must fit into one event. */
-const LONGEST_DETAIL = 18_000
 
 export interface Ballot {
   readonly decision: 'approve' | 'deny'
@@ -58,7 +55,8 @@ export async function voteDeed(
   const votes = [...loaded.votes.filter((other) => other !== before), vote]
   const names = new Map(loaded.names)
   for (const member of [reviewer, seat.absent]) if (member) names.set(member.id, member.name)
-  const counted = buildCase(loaded.request, votes, null, loaded.directory, names, loaded.extended)
+  const { directory, resources, extended } = loaded
+  const counted = buildCase(loaded.request, votes, null, directory, names, resources, extended)
   return decisionDeed(tx, counted, vote, before, reviewer, caller, now)
 }
 
@@ -315,10 +313,4 @@ function conditionEvents({ request, tally }: RequestCase, caller: Caller): NewEv
     request: request.id,
     details: { problem: problem.slice(0, 500) },
   }))
-}
-
-/** An event has a size limit, and a decision must not fail for its length: what is too long is named by its hash. */
-function bounded(value: unknown): unknown {
-  const json = canonicalJson(value)
-  return json.length <= LONGEST_DETAIL ? value : { tooLong: json.length, sha256: hash('sha256', json) }
 }

@@ -2,7 +2,8 @@ import type { GrantNow } from '../../grants/grant-standing.ts'
 import { grantStanding } from '../../grants/grant-standing.ts'
 import type { Directory } from '../directory.ts'
 import type { RequestCase } from '../request-case.ts'
-import type { StoredGrant } from '../../grants/stored-grant.ts'
+import { confinementOf, type StoredGrant } from '../../grants/stored-grant.ts'
+import { resourceKey } from '../../resources/resource.ts'
 import type { GrantEndReason } from './end-grant.ts'
 
 // What must happen to a request or grant because of the clock or of something that happened elsewhere: a user removed, a
@@ -20,15 +21,14 @@ export type Consequence =
 
 const NONE: Consequence = { kind: 'none' }
 
-export function consequenceFor(loaded: Pick<RequestCase, 'request' | 'grant' | 'directory'>, now: number): Consequence {
+type Loaded = Pick<RequestCase, 'request' | 'grant' | 'directory' | 'resources' | 'pinned'>
+
+export function consequenceFor(loaded: Loaded, now: number): Consequence {
   if (loaded.request.state === 'pending') return pendingConsequence(loaded, now)
-  return loaded.grant ? grantConsequence(loaded.grant, loaded.directory, now) : NONE
+  return loaded.grant ? grantConsequence(loaded.grant, loaded, now) : NONE
 }
 
-function pendingConsequence(
-  { request, directory }: Pick<RequestCase, 'request' | 'directory'>,
-  now: number,
-): Consequence {
+function pendingConsequence({ request, directory, resources }: Loaded, now: number): Consequence {
   if (now >= request.pending_until) return { kind: 'expire_request' }
   const requester = directory.members.get(request.user_id)
   if (!requester) return { kind: 'cancel_request', because: 'the user was removed' }
@@ -38,11 +38,17 @@ function pendingConsequence(
   const lock = directory.lockOn('request', request.id)
   if (lock !== undefined) return { kind: 'cancel_request', because: `locked${lock ? `: ${lock}` : ''}` }
   const gone = request.roles.find((role) => !directory.roles.has(role.id))
-  return gone ? { kind: 'cancel_request', because: `the role ${gone.name} was deleted` } : NONE
+  if (gone) return { kind: 'cancel_request', because: `the role ${gone.name} was deleted` }
+  const removed = request.resources.find((resource) => !resources.has(resource.id))
+  return removed ? { kind: 'cancel_request', because: `${resourceKey(removed)} was removed` } : NONE
 }
 
-function grantConsequence(grant: StoredGrant, directory: Directory, now: number): Consequence {
-  const standing = grantStanding(grantNow(grant, directory), now)
+function grantConsequence(
+  grant: StoredGrant,
+  { directory, resources, pinned }: Omit<Loaded, 'request' | 'grant'>,
+  now: number,
+): Consequence {
+  const standing = grantStanding(grantNow(grant, directory, resources, pinned), now)
   if (standing.kind === 'over')
     return standing.reason === 'ended' ? NONE : { kind: 'end_grant', reason: standing.reason }
   if (standing.kind === 'not_started') return NONE
@@ -50,8 +56,14 @@ function grantConsequence(grant: StoredGrant, directory: Directory, now: number)
   return standing.why === grant.suspended ? NONE : { kind: 'suspend_grant', why: standing.why }
 }
 
-/** The grant with everything that decides what it gives, read from the directory. */
-export function grantNow(grant: StoredGrant, directory: Directory): GrantNow {
+/** The grant with everything that decides what it gives. `resources`: those of its request that still exist, by id. */
+export function grantNow(
+  grant: StoredGrant,
+  directory: Directory,
+  resources: RequestCase['resources'],
+  pinned: RequestCase['pinned'],
+): GrantNow {
+  const confinedTo = confinementOf(grant)
   const owner = directory.members.get(grant.user_id)
   return {
     grant,
@@ -63,7 +75,14 @@ export function grantNow(grant: StoredGrant, directory: Directory): GrantNow {
     },
     requestLocked: directory.lockOn('request', grant.request_id) !== undefined,
     roles: grant.roles.map(({ id, name }) => {
-      return { id, name, current: directory.roles.get(id), locked: directory.lockOn('role', id) !== undefined }
+      const locked = directory.lockOn('role', id) !== undefined
+      return { id, name, current: directory.roles.get(id), locked, pinned: pinned.get(id) }
     }),
+    confinedTo,
+    places:
+      confinedTo?.resources?.map((pin) => {
+        const locked = pin.kind === 'node' && directory.lockOn('node', pin.id) !== undefined
+        return { pin, current: resources.get(pin.id), locked }
+      }) ?? null,
   }
 }

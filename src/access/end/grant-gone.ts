@@ -1,17 +1,18 @@
 import type { Tx } from '../../audit/deed.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { grantStanding } from '../../grants/grant-standing.ts'
-import type { StoredGrant } from '../../grants/stored-grant.ts'
-import type { Directory } from '../directory.ts'
+import type { RequestCase } from '../request-case.ts'
 import { storedRequest, type StoredRequest } from '../stored-request.ts'
 import { grantNow } from './consequences.ts'
 import { expireRequest, type Told } from './expire-request.ts'
 
 export const GRANT_GONE = 'the grant that it would extend has ended'
 
+type Extending = Pick<RequestCase, 'extended' | 'directory' | 'resources' | 'pinned'>
+
 /** True when there is nothing left to extend. */
-export function isGone(grant: StoredGrant | null, directory: Directory, now: number): boolean {
-  return grant === null || grantStanding(grantNow(grant, directory), now).kind === 'over'
+export function isGone({ extended, directory, resources, pinned }: Extending, now: number): boolean {
+  return extended === null || grantStanding(grantNow(extended, directory, resources, pinned), now).kind === 'over'
 }
 
 export function grantGone(): Refused {

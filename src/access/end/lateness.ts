@@ -8,14 +8,15 @@ import { expireExtension, GRANT_GONE, grantGone, isGone } from './grant-gone.ts'
 export type VoteOutcome = { readonly kind: 'counted' } | { readonly kind: 'late'; readonly because: Lateness['code'] }
 
 /** Undecided in time, or nothing is left to extend. */
-export function isLate({ request, extended, directory }: RequestCase, now: number): boolean {
-  return now >= request.pending_until || (request.kind === 'extension' && isGone(extended, directory, now))
+export function isLate(loaded: RequestCase, now: number): boolean {
+  const { request } = loaded
+  return now >= request.pending_until || (request.kind === 'extension' && isGone(loaded, now))
 }
 
 /** Stores the end of a request that came to it undecided. */
 export async function lateDeed(tx: Tx, loaded: RequestCase, now: number): Promise<Deed<VoteOutcome>> {
-  const { request, requesterName, extended, directory } = loaded
-  const gone = request.kind === 'extension' && isGone(extended, directory, now)
+  const { request, requesterName } = loaded
+  const gone = request.kind === 'extension' && isGone(loaded, now)
   const { event, message } = gone
     ? await expireExtension(tx, request, requesterName, now)
     : await expireRequest(tx, request, requesterName)

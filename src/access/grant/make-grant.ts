@@ -3,13 +3,16 @@ import { canonicalJson } from '../../formats/canonical-json.ts'
 import { newId } from '../../foundation/ids.ts'
 import type { Actor } from '../../contract/audit.ts'
 import type { GrantsTable } from '../../foundation/database/tables.ts'
+import { bounded } from '../bounded.ts'
 import { LIMITS } from '../limits.ts'
 import type { RequestCase } from '../request-case.ts'
-import type { PinnedRole } from '../../grants/stored-grant.ts'
+import { askedAs, storedNarrowing, type PinnedRole } from '../../grants/stored-grant.ts'
+import { asPinned } from '../route/route-resources.ts'
 
 /**
- * The grant of an approved request. Its clock starts now, at an instant or at its first use; it pins the revisions that stood in the facts which every counted
- * approval named, so nobody gets contents that the reviewers were not shown.
+ * The grant of an approved request. Its clock starts now, at an instant or at its first use; it pins the revisions that
+ * stood in the facts which every counted approval named, so nobody gets contents that the reviewers were not shown.
+ * Resources it pins as they stood there, too: labelled anew they must not let a role in that did not give them.
  */
 export function grantOf(
   { request, facts, tally }: Pick<RequestCase, 'request' | 'facts' | 'tally'>,
@@ -26,7 +29,7 @@ export function grantOf(
     event_id: '',
     request_id: request.id,
     user_id: request.user_id,
-    kind: 'role',
+    kind: askedAs(request),
     roles_json: canonicalJson(pinned),
     ...clockOf(request, tally, now),
     ended_at: null,
@@ -35,8 +38,8 @@ export function grantOf(
     end_comment: null,
     suspended: null,
     login_id: request.login_id,
-    resources_json: null,
-    narrowing_json: null,
+    resources_json: request.resources.length === 0 ? null : canonicalJson(asPinned(facts.resources)),
+    narrowing_json: request.narrowing && canonicalJson(request.narrowing),
     approved_at: now,
   }
 }
@@ -68,6 +71,8 @@ export async function storeGrant(tx: Tx, grant: GrantsTable, actor: Actor, login
     details: {
       user: grant.user_id,
       roles: JSON.parse(grant.roles_json) as PinnedRole[],
+      resources: grant.resources_json === null ? [] : bounded(JSON.parse(grant.resources_json)),
+      narrowing: storedNarrowing(grant.narrowing_json),
       startsAt: grant.starts_at,
       endsAt: grant.ends_at,
       useBy: grant.use_by,

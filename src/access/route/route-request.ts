@@ -5,8 +5,12 @@ import {
   thresholdSetsOf,
   type Person,
   type RoleContent,
+  type Asking,
   type ThresholdSet,
 } from '../../identity/role-rules.ts'
+import { askedAs } from '../../grants/stored-grant.ts'
+import type { ResourceFacts } from '../../resources/resource.ts'
+import { routeResources, type RoutedResource, type Wanted } from './route-resources.ts'
 
 /** A requested role with everything that decides about it now. */
 export interface RoutedRole {
@@ -27,25 +31,43 @@ export interface RoutedRole {
 /** The facts document: what the rules see. Review rules and policies will stand beside the roles. */
 export interface RequestFacts {
   readonly roles: readonly RoutedRole[]
+  /** Sorted by id */
+  readonly resources: readonly RoutedResource[]
   readonly rules: readonly { readonly id: string; readonly contentHash: string }[]
   readonly policies: readonly { readonly file: string; readonly contentHash: string }[]
 }
 
-/** Works out, for each requested role, which thresholds the requester's own roles bring along. Undefined: person or role gone. */
+export interface RoutedContent extends Wanted {
+  readonly roles: readonly { readonly id: string; readonly name: string }[]
+}
+
+/**
+ * Works out, for each requested role, which thresholds the requester's own roles bring along, and by which roles each
+ * requested resource would be given. Undefined: person or role gone. `current`: requested resources that still exist, by id.
+ */
 export function routeRequest(
   requester: Person | undefined,
-  requested: readonly { readonly id: string; readonly name: string }[],
+  requested: RoutedContent,
   roles: ReadonlyMap<string, RoleContent>,
+  current: ReadonlyMap<string, ResourceFacts>,
 ): RequestFacts {
-  return { roles: requested.map((role) => routeRole(requester, role, roles.get(role.id))), rules: [], policies: [] }
+  const asking = askedAs(requested)
+  const contents = requested.roles.flatMap(({ id }) => roles.get(id) ?? [])
+  return {
+    roles: requested.roles.map((role) => routeRole(requester, role, roles.get(role.id), asking)),
+    resources: routeResources(requester, contents, requested, current),
+    rules: [],
+    policies: [],
+  }
 }
 
 function routeRole(
   requester: Person | undefined,
   { id, name }: { readonly id: string; readonly name: string },
   current: RoleContent | undefined,
+  asking: Asking,
 ): RoutedRole {
-  const answer = requester && current ? mayRequest(requester, current) : null
+  const answer = requester && current ? mayRequest(requester, current, asking) : null
   const now = {
     id,
     name: current?.name ?? name,
@@ -57,7 +79,7 @@ function routeRole(
   return { ...now, requestable: true, capMs: cap.ms, cappedBy: cap.setBy, sets: thresholdSetsOf(answer.blocks) }
 }
 
-/** Changes with thresholds, caps and role contents; not with who may vote, which is looked up anew at each count. */
+/** Changes with thresholds, caps, role contents, and what the resources are and by which roles they are given; not with who may vote, which is looked up anew at each count. */
 export function digestOfFacts(facts: RequestFacts): string {
   const roles = facts.roles.map(({ id, contentHash, requestable, capMs, sets }) => ({
     id,
@@ -66,7 +88,13 @@ export function digestOfFacts(facts: RequestFacts): string {
     capMs,
     sets,
   }))
-  return factsDigest({ roles, rules: facts.rules, policies: facts.policies })
+  const resources = facts.resources.map(({ kind, id, now, roleIds }) => ({ kind, id, now, roleIds }))
+  return factsDigest({
+    roles,
+    ...(resources.length === 0 ? {} : { resources }),
+    rules: facts.rules,
+    policies: facts.policies,
+  })
 }
 
 export interface LongestDuration {

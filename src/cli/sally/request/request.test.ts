@@ -9,6 +9,8 @@ import { Refused } from '../../../foundation/errors.ts'
 import { sally } from '../program.ts'
 
 const preview = {
+  resources: [],
+  narrowing: null,
   roles: ['dba'],
   duration: 3_600_000,
   longest: 14_400_000,

@@ -1,0 +1,190 @@
+import type { NamedResource, Narrowing } from '../../contract/request.ts'
+import { Refused } from '../../foundation/errors.ts'
+import type { WorkingRole } from '../../identity/node-access.ts'
+import { accountsGiven } from '../../identity/resource-access.ts'
+import { asIfGranted, deniesOf, mayRequest, type RoleContent } from '../../identity/role-rules.ts'
+import { absentResource, resourceKey, type ResourceFacts } from '../../resources/resource.ts'
+import type { Directory, Member } from '../directory.ts'
+import { LIMITS } from '../limits.ts'
+import { routeResources } from '../route/route-resources.ts'
+
+export interface ResourcesAsked {
+  readonly resources: readonly NamedResource[]
+  readonly narrowing: Narrowing | null
+  /** Roles that were named; empty = they are worked out */
+  readonly roles: readonly RoleContent[]
+}
+
+export interface ResourcePlan {
+  readonly roles: readonly RoleContent[]
+  /** Each once, sorted by id */
+  readonly resources: readonly ResourceFacts[]
+}
+
+/** A role that could be asked for and would give a resource. */
+interface Giver {
+  readonly role: RoleContent
+  readonly asRole: boolean
+  readonly asResource: boolean
+  /** Logins of a node */
+  readonly accounts: readonly string[]
+}
+
+type GiversOf = (resource: ResourceFacts) => Giver[]
+
+/**
+ * Which resources are meant, and which roles would give them. Roles that were named must be searchable and each must be
+ * needed; else every searchable role that gives one of the resources is taken, and with a login for each resource the one
+ * that gives it with the fewest others.
+ * Errors: Refused with over_limit, resource_unknown, resource_not_requestable, login_not_allowed, locked.
+ */
+export function planResources(
+  requester: Member,
+  asked: ResourcesAsked,
+  directory: Directory,
+  found: ReadonlyMap<string, ResourceFacts>,
+): ResourcePlan {
+  const wanted = new Map(asked.resources.map((resource) => [resourceKey(resource), resource]))
+  refuseTooMany([...wanted.keys()])
+  const giversOf = giversFor(requester, directory)
+  const known = [...wanted.values()].map((named) => knownResource(requester, named, directory, found, giversOf))
+  const roles = asked.roles.length > 0 ? asked.roles : workedOut(known, asked.narrowing, directory)
+  const resources = known.map(({ resource }) => resource).sort((a, b) => (a.id < b.id ? -1 : 1))
+  refuseNotGiven(requester, roles, { resources, narrowing: asked.narrowing })
+  return { roles, resources }
+}
+
+function refuseTooMany(keys: readonly string[]): void {
+  const overflow = keys.slice(LIMITS.resources)
+  if (overflow.length === 0) return
+  const some = overflow.slice(0, 10).join(', ')
+  throw new Refused(
+    'over_limit',
+    `a request names at most ${LIMITS.resources} resources; too many are: ${some}${overflow.length > 10 ? ' and more' : ''}`,
+    'ask for fewer at once, or for a role',
+  )
+}
+
+/** Roles that may not be asked for at all are sorted out once, not for each resource. */
+function giversFor(requester: Member, directory: Directory): GiversOf {
+  const held = new Set(requester.roles.map((own) => own.id))
+  const askable = [...directory.roles.values()].flatMap((role): Omit<Giver, 'accounts'>[] => {
+    const asRole = mayRequest(requester, role, 'role').ok
+    const asResource = mayRequest(requester, role, 'resource').ok
+    return held.has(role.id) || !(asRole || asResource) ? [] : [{ role, asRole, asResource }]
+  })
+  const own = deniesOf(requester)
+  return (resource) =>
+    askable.flatMap((each): Giver[] => {
+      const asked = asIfGranted(each.role)
+      const accounts = accountsGiven([...own, asked], resource).get(asked)
+      return accounts ? [{ ...each, accounts }] : []
+    })
+}
+
+interface Known {
+  readonly resource: ResourceFacts
+  readonly givers: readonly Giver[]
+}
+
+/**
+ * An absent resource and one that this user must not know of get the same answer by the same path. Whatever a grant gives
+ * that works, its role still gives and may still be asked for: such a resource is known without a look at the grants.
+ */
+function knownResource(
+  requester: Member,
+  named: NamedResource,
+  directory: Directory,
+  found: ReadonlyMap<string, ResourceFacts>,
+  giversOf: GiversOf,
+): Known {
+  const there = found.get(resourceKey(named))
+  const resource = there ?? absentResource(named.kind, named.name)
+  const givers = giversOf(resource)
+  const isKnown = givers.length > 0 || accountsGiven(ownRoles(requester), resource).size > 0
+  if (!there || !isKnown)
+    throw new Refused(
+      'resource_unknown',
+      `there is no ${resourceKey(named)} that you may use or ask for`,
+      'sally request search shows what you may ask for',
+      { resource: resourceKey(named) },
+    )
+  const lock = there.kind === 'node' ? directory.lockOn('node', there.id) : undefined
+  if (lock !== undefined) throw new Refused('locked', `${resourceKey(there)} is locked${lock ? `: ${lock}` : ''}`)
+  return { resource: there, givers }
+}
+
+function ownRoles(requester: Member): WorkingRole[] {
+  return requester.roles.map(({ id, name, spec }) => {
+    return { id, name, origin: { kind: 'own' }, specs: [spec], confinedTo: null }
+  })
+}
+
+function workedOut(known: readonly Known[], narrowing: Narrowing | null, directory: Directory): RoleContent[] {
+  const roles = new Map<string, RoleContent>()
+  for (const { resource, givers } of known) {
+    const searchable = givers.filter(({ asResource }) => asResource)
+    if (searchable.length === 0) throw notRequestable(resource, givers)
+    const usable = searchable.filter(({ role }) => directory.lockOn('role', role.id) === undefined)
+    if (usable.length === 0)
+      throw new Refused('locked', `what gives ${resourceKey(resource)} is locked: ${namesOf(searchable)}`)
+    const login = narrowing?.login
+    for (const { role } of login === undefined ? usable : [narrowest(resource, usable, login)]) roles.set(role.id, role)
+  }
+  return [...roles.values()]
+}
+
+function narrowest(resource: ResourceFacts, givers: readonly Giver[], login: string): Giver {
+  const [first] = givers
+    .filter(({ accounts }) => accounts.includes(login))
+    .sort((a, b) => a.accounts.length - b.accounts.length || (a.role.name < b.role.name ? -1 : 1))
+  if (first) return first
+  const logins = [...new Set(givers.flatMap(({ accounts }) => accounts))].sort()
+  throw new Refused(
+    'login_not_allowed',
+    `nothing that you may ask for gives the login "${login}" on ${resourceKey(resource)}; logins: ${logins.join(', ')}`,
+    `ask with --login=${logins[0]}, or without`,
+  )
+}
+
+function notRequestable(resource: ResourceFacts, givers: readonly Giver[]): Refused {
+  const whole = givers.filter(({ asRole }) => asRole)
+  const key = resourceKey(resource)
+  if (whole[0] === undefined)
+    return new Refused('resource_not_requestable', `your own roles give ${key}; there is nothing to ask for`)
+  return new Refused(
+    'resource_not_requestable',
+    `${key} cannot be asked for by itself, only with a role that gives it: ${namesOf(whole)}`,
+    `sally request create --roles=${whole[0].role.name}`,
+  )
+}
+
+const namesOf = (givers: readonly Giver[]): string => givers.map(({ role }) => role.name).join(', ')
+
+/** Roles that were named are not pruned: one that gives nothing of it is an error. */
+function refuseNotGiven(
+  requester: Member,
+  roles: readonly RoleContent[],
+  wanted: { readonly resources: readonly ResourceFacts[]; readonly narrowing: Narrowing | null },
+): void {
+  const current = new Map(wanted.resources.map((resource) => [resource.id, resource]))
+  const routed = routeResources(requester, roles, wanted, current)
+  const login = wanted.narrowing?.login
+  const within = login === undefined ? '' : ` with the login "${login}"`
+  const idle = roles.find((role) => !routed.some(({ roleIds }) => roleIds.includes(role.id)))
+  if (idle)
+    throw new Refused(
+      'resource_not_requestable',
+      `the role "${idle.name}" gives none of these resources${within}`,
+      'leave --roles out: the roles are worked out',
+      { role: idle.name },
+    )
+  const missing = routed.find(({ roleIds }) => roleIds.length === 0)
+  if (missing)
+    throw new Refused(
+      'resource_not_requestable',
+      `none of these roles gives ${resourceKey(missing)}${within}`,
+      'leave --roles out: the roles are worked out',
+      { resource: resourceKey(missing) },
+    )
+}

@@ -1,0 +1,11 @@
+import { hash } from 'node:crypto'
+import { canonicalJson } from '../formats/canonical-json.ts'
+
+/** Three of them must fit into one event. */
+const LONGEST_DETAIL = 18_000
+
+/** An event has a size limit, and a deed must not fail for its length: what is too long is named by its hash. */
+export function bounded(value: unknown): unknown {
+  const json = canonicalJson(value)
+  return json.length <= LONGEST_DETAIL ? value : { tooLong: json.length, sha256: hash('sha256', json) }
+}
