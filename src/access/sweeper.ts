@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Committed, DeedLog } from '../audit/deed.ts'
 import type { Clock, Timer } from '../foundation/clock.ts'
+import { Refused } from '../foundation/errors.ts'
 import type { PowerTable, Tables } from '../foundation/database/tables.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Consequence } from './end/consequences.ts'
@@ -64,7 +65,12 @@ export class Sweeper {
     const due = only === 'overdue' ? await overdueRequests(reads, clock.now()) : await dueRequests(reads, clock.now())
     for (const id of due) {
       if (this.#stopped) return
-      await orNothing<Consequence>(deeds.commitDeed((tx, now) => consequenceDeed(tx, now, id)))
+      try {
+        await orNothing<Consequence>(deeds.commitDeed((tx, now) => consequenceDeed(tx, now, id)))
+      } catch (error) {
+        // One request that somebody altered in the file must not keep the others from ending.
+        if (!(error instanceof Refused && error.code === 'row_altered')) throw error
+      }
     }
   }
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { leafHash, rowHash } from '../formats/audit-chain.ts'
 import type { Database } from '../foundation/database/open-database.ts'
-import type { RowRef } from './deed.ts'
+import type { RowRef, Tx } from './deed.ts'
 import { parseRows } from './verify/chain.ts'
 
 /**
@@ -10,11 +10,50 @@ import { parseRows } from './verify/chain.ts'
  */
 export async function rowTrouble(database: Database, ref: RowRef): Promise<string | null> {
   const { reads } = database
-  const where = `${ref.table}/${ref.id}`
   const found = await sql<Record<string, unknown>>`select * from ${sql.table(ref.table)} where id = ${ref.id}`.execute(
     reads,
   )
-  const event = await reads
+  const row = found.rows[0] ?? null
+  const last = await lastWord(reads, ref)
+  const trouble = contentTrouble(ref, last, row)
+  if (trouble !== null || !row || !last) return trouble
+  return row['event_id'] === last.eventId ? null : `${nameOf(ref)} does not name ${last.event}`
+}
+
+/**
+ * Why the row, as it was before `tx` touched it, was not what its last event says; null when it was. Without it a deed would
+ * bind whatever somebody has written into the file beside us.
+ */
+export async function troubleBefore(
+  tx: Tx,
+  ref: RowRef,
+  before: Readonly<Record<string, unknown>> | null,
+): Promise<string | null> {
+  return contentTrouble(ref, await lastWord(tx, ref), before)
+}
+
+interface LastWord {
+  /** For sentences */
+  readonly event: string
+  readonly eventId: string
+  readonly isWhole: boolean
+  /** Of the row's content; null: removed */
+  readonly hash: string | null
+}
+
+function contentTrouble(
+  ref: RowRef,
+  last: LastWord | null,
+  row: Readonly<Record<string, unknown>> | null,
+): string | null {
+  if (!last) return row ? `no event tells of ${nameOf(ref)}` : null
+  if (!last.isWhole) return `${last.event} was edited`
+  if (last.hash === (row ? hashOf(ref.table, row) : null)) return null
+  return `${nameOf(ref)} is not what ${last.event} says`
+}
+
+async function lastWord(reader: Tx | Database['reads'], ref: RowRef): Promise<LastWord | null> {
+  const event = await reader
     .selectFrom('audit_events')
     .selectAll()
     .where('seq', '=', (e) =>
@@ -25,11 +64,23 @@ export async function rowTrouble(database: Database, ref: RowRef): Promise<strin
         .where('row_id', '=', ref.id),
     )
     .executeTakeFirst()
-  const row = found.rows[0]
-  if (!event) return row ? `no event tells of ${where}` : null
-  const last = `event ${String(event.seq)}, the last that tells of ${where},`
-  if (leafHash(event) !== event.leaf) return `${last} was edited`
+  if (!event) return null
   const bound = parseRows(event.rows_json).find((each) => each.table === ref.table && each.id === ref.id)
-  if ((bound?.hash ?? null) !== (row ? rowHash(ref.table, row) : null)) return `${where} is not what ${last} says`
-  return row && row['event_id'] !== event.id ? `${where} does not name ${last}` : null
+  return {
+    event: `event ${String(event.seq)}, the last that tells of ${nameOf(ref)},`,
+    eventId: event.id,
+    isWhole: leafHash(event) === event.leaf,
+    hash: bound?.hash ?? null,
+  }
 }
+
+/** Content that we would never have stored, such as bytes, has the hash of nothing. */
+function hashOf(table: string, row: Readonly<Record<string, unknown>>): string {
+  try {
+    return rowHash(table, row)
+  } catch {
+    return ''
+  }
+}
+
+const nameOf = (ref: RowRef): string => `${ref.table}/${ref.id}`

@@ -5,7 +5,8 @@ import { Refused } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Committed, Deed, DeedLog, SpilledOrder, Tx } from './deed.ts'
 import { Telling } from './telling.ts'
-import { type ChainHead, queueOutbox, readHead, storeEvents } from './store-events.ts'
+import { alteredEvent, type ChainHead, queueOutbox, readHead, storeEvents } from './store-events.ts'
+import { RowAltered } from './bind-rows.ts'
 import type { KeptOrder, SpillFile } from './spill-file.ts'
 
 /** A clock further behind the last event than this is not believed. */
@@ -37,6 +38,8 @@ export class StoredDeedLog implements DeedLog {
   /** The last deed's end: the next one waits for it, so listeners hear of deeds in the order of their commits. */
   #turn: Promise<unknown> = Promise.resolve()
   #head: ChainHead | null = null
+  /** Altered rows of which an event tells */
+  readonly #told = new Set<string>()
   #readOnly: string | null = null
   #trouble: string | null = null
   #retry: Timer | null = null
@@ -188,6 +191,7 @@ export class StoredDeedLog implements DeedLog {
       return { result, told: this.#telling.own(before.seq, committed) }
     } catch (error) {
       measured?.(clock.monotonic() - started, 'refused')
+      if (error instanceof RowAltered) this.#tellAltered(error)
       throw this.#explain(error)
     }
   }
@@ -207,7 +211,11 @@ export class StoredDeedLog implements DeedLog {
       )
     }
     // Never before the event in front, so that time and seq give the same order.
-    const stored = await storeEvents(this.#parts.database, tx, before, Math.max(now, before.time), deed.events)
+    const takes = kind !== 'gives' || deed.evenIfAltered === true
+    const stored = await storeEvents(this.#parts.database, tx, before, Math.max(now, before.time), {
+      events: deed.events,
+      takes,
+    })
     await queueOutbox(tx, deed.outbox ?? [], now)
     return { result: deed.result, before, ...stored }
   }
@@ -219,6 +227,19 @@ export class StoredDeedLog implements DeedLog {
     // Others have written since: then what we stored last must be among what came before.
     if (found.seq > known.seq && (await isStored(tx, known))) return
     this.becomeReadOnly(`the store went back: event ${String(known.seq)} was its head, now it is ${String(found.seq)}`)
+  }
+
+  /** Once for each row: an event of its own, behind the deed that was refused. */
+  #tellAltered({ where, message }: RowAltered): void {
+    const { log } = this.#parts
+    log.error({ where }, message)
+    if (this.#told.has(where)) return
+    this.#told.add(where)
+    const events = [alteredEvent([{ where, message }])] as const
+    this.#commit(() => Promise.resolve({ result: null, events }), 'gives').catch((error: unknown) => {
+      this.#told.delete(where)
+      log.error({ err: String(error), where }, 'that a row was altered could not be stored')
+    })
   }
 
   #explain(error: unknown): unknown {

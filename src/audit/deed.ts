@@ -40,6 +40,8 @@ export interface Deed<T> {
   readonly result: T
   readonly events: readonly [NewEvent, ...NewEvent[]]
   readonly outbox?: readonly OutboxMessage[]
+  /** For deeds that end what they touch: done also on rows that somebody altered beside us, which then stay unbound. */
+  readonly evenIfAltered?: true
 }
 
 export interface Committed {
@@ -54,7 +56,7 @@ export interface Committed {
  * change log and queues the outbox, all in that transaction. Nothing is kept when anything fails. No await but queries on
  * `tx` inside `work`. Listeners run after the commit, before the promise resolves.
  * Errors: whatever `work` throws; Refused('store_unavailable') when the store cannot write; Refused('read_only') after a
- * rollback was found; Refused('clock_set_back') for deeds that write rows when the clock is more than 60 s before the last event.
+ * rollback was found; Refused('row_altered') when a row that it names was edited beside us; Refused('clock_set_back') for deeds that write rows when the clock is more than 60 s before the last event.
  */
 export interface DeedLog {
   commitDeed<T>(work: (tx: Tx, now: number) => Promise<Deed<T>>): Promise<T>

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Database } from '../foundation/database/open-database.ts'
-import { Bug, Refused } from '../foundation/errors.ts'
+import { Refused } from '../foundation/errors.ts'
 import type { AuditEventsTable, PowerTable } from '../foundation/database/tables.ts'
 import { newId } from '../foundation/ids.ts'
-import { type BoundRow, detailsHash, GENESIS, leafHash, nextHead, rowHash } from '../formats/audit-chain.ts'
+import { type BoundRow, detailsHash, GENESIS, leafHash, nextHead } from '../formats/audit-chain.ts'
 import { canonicalJson } from '../formats/canonical-json.ts'
+import { bindRows, rowKey } from './bind-rows.ts'
 import type { Committed, NewEvent, OutboxMessage, RowRef, Tx } from './deed.ts'
 
 /** Of an event's details, as JSON, in UTF-16 units. */
@@ -27,17 +28,19 @@ export async function readHead(tx: Tx): Promise<ChainHead> {
 }
 
 /**
- * Stores the deed's events behind `head` at the instant `time`, binds the rows they name and writes the change log.
- * Errors: Bug when a power row was written that no event names, or a named row never was there.
+ * Stores the deed's events behind `head` at the instant `time`, binds the rows they name and writes the change log. With
+ * `takes` rows that were altered beside us stay unbound, and an event more says so.
+ * Errors: Bug when a power row was written that no event names, or a named row never was there; RowAltered.
  */
 export async function storeEvents(
   database: Database,
   tx: Tx,
   head: ChainHead,
   time: number,
-  events: readonly NewEvent[],
+  deed: { readonly events: readonly NewEvent[]; readonly takes: boolean },
 ): Promise<{ head: ChainHead; committed: Committed }> {
-  const bound = await bindRows(database, tx, events)
+  const { rows: bound, altered } = await bindRows(database, tx, deed.events, deed.takes)
+  const events = altered.length > 0 ? [...deed.events, alteredEvent(altered)] : deed.events
   let { seq, hash } = head
   const stored: AuditEventsTable[] = []
   for (const event of events) {
@@ -80,24 +83,15 @@ export async function queueOutbox(tx: Tx, messages: readonly OutboxMessage[], no
   await tx.insertInto('outbox').values(rows).execute()
 }
 
-/** Digests of the named rows as they are at the deed's end; all that was touched must be named. */
-async function bindRows(database: Database, tx: Tx, events: readonly NewEvent[]): Promise<Map<string, BoundRow>> {
-  const touched = await database.touched(tx)
-  const unnamed = new Set(touched.map(rowKey))
-  const bound = new Map<string, BoundRow>()
-  for (const ref of events.flatMap((event) => event.rows ?? [])) {
-    if (bound.has(rowKey(ref))) continue
-    const found = await sql<
-      Record<string, unknown>
-    >`select * from ${sql.table(ref.table)} where id = ${ref.id}`.execute(tx)
-    const row = found.rows[0]
-    const wasTouched = unnamed.delete(rowKey(ref))
-    if (!row && !wasTouched) throw new Bug(`the event names ${rowKey(ref)}, which is not there`)
-    bound.set(rowKey(ref), { table: ref.table, id: ref.id, hash: row ? rowHash(ref.table, row) : null })
+/** What the daemon stores when it has met rows that somebody changed beside it. */
+export function alteredEvent(found: readonly { readonly where: string; readonly message: string }[]): NewEvent {
+  const [first] = found
+  return {
+    type: 'audit.verify_failed',
+    actor: { kind: 'system', id: null, name: 'sallyport' },
+    outcome: 'failure',
+    details: { problems: found.length, first: { kind: 'row_altered', ...first } },
   }
-  if (unnamed.size > 0) throw new Bug(`written without an event that names them: ${[...unnamed].join(', ')}`)
-  if (touched.length > 0) await database.forgetTouched(tx)
-  return bound
 }
 
 async function nameEvent(tx: Tx, ref: RowRef, eventId: string, seq: number, position: number): Promise<void> {
@@ -137,8 +131,4 @@ function eventRow(
   }
   const leaf = leafHash(envelope)
   return { ...envelope, salt, details_json: details, leaf, hash: nextHead(before, leaf) }
-}
-
-function rowKey(ref: { readonly table: string; readonly id: string }): string {
-  return `${ref.table}/${ref.id}`
 }

@@ -32,7 +32,10 @@ export interface Envelope {
   readonly details_hash: string
 }
 
-/** A row that an event binds: `hash` is null when the event's deed removed it. */
+/** Stands for the digest of a row that was not what its last event said when power was taken from it: no content has it. */
+export const ALTERED = 'altered'
+
+/** A row that an event binds: `hash` is null when the event's deed removed it, ALTERED when its content is nobody's. */
 export interface BoundRow {
   readonly table: string
   readonly id: string

@@ -119,7 +119,7 @@ export async function removeRole(parts: StoreParts, doer: Doer, name: string): P
       details: { role: role.id, name, revision: role.revision },
       rows: [{ table: 'roles', id: role.id }],
     }
-    return { result: null, events: [event] }
+    return { result: null, events: [event], evenIfAltered: true }
   })
 }
 

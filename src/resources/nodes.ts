@@ -65,7 +65,7 @@ export async function removeNode(parts: Parts, doer: Doer, name: string): Promis
       .executeTakeFirst()
     if (!node) throw new Refused('not_found', `there is no node "${name}"`, 'run: sallyctl get node')
     await tx.updateTable('nodes').set({ deleted_at: now }).where('id', '=', node.id).execute()
-    return { result: null, events: [nodeEvent('resource.delete', doer, node, {})] }
+    return { result: null, events: [nodeEvent('resource.delete', doer, node, {})], evenIfAltered: true }
   })
 }
 

@@ -19,6 +19,7 @@ export async function cancelDeed(tx: Tx, now: number, caller: Caller, id: string
   if (isLate(loaded, now)) return lateDeed(tx, loaded, now)
   return {
     result: { kind: 'counted' },
+    evenIfAltered: true,
     ...(await cancelled(tx, loaded, now, caller.actor, caller.loginId, `cancelled by ${requesterName}`)),
   }
 }

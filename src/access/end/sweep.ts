@@ -61,22 +61,22 @@ async function carryOut(
   now: number,
   loaded: RequestCase,
   due: Exclude<Consequence, { kind: 'none' }>,
-): Promise<Pick<Deed<unknown>, 'events' | 'outbox'>> {
+): Promise<Omit<Deed<unknown>, 'result'>> {
   const { request, requesterName, grant } = loaded
   switch (due.kind) {
     case 'expire_request': {
       const { event, message } = await expireRequest(tx, request, requesterName)
-      return { events: [event], outbox: [message] }
+      return { events: [event], outbox: [message], evenIfAltered: true }
     }
     case 'cancel_request':
-      return cancelled(tx, loaded, now, SYSTEM, null, due.because)
+      return { ...(await cancelled(tx, loaded, now, SYSTEM, null, due.because)), evenIfAltered: true }
     case 'end_grant': {
       if (!grant) throw new NothingToDo<Consequence>({ kind: 'none' })
       // What the clock ended was over at its end, however late we came to say so.
       const clock = clockEnd(grant)
       const at = due.reason === clock.reason ? clock.at : now
       const end = { reason: due.reason, actor: SYSTEM, login: null, comment: null, at }
-      return endGrant(tx, grant, request, requesterName, end)
+      return { ...(await endGrant(tx, grant, request, requesterName, end)), evenIfAltered: true }
     }
     case 'start_grant': {
       if (!grant) throw new NothingToDo<Consequence>({ kind: 'none' })

@@ -3,13 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { Kysely, sql, type Transaction } from 'kysely'
+import { Kysely, type Transaction } from 'kysely'
 import { type Clock, type Instant, systemClock } from '../clock.ts'
 import { Bug, Refused } from '../errors.ts'
 import { migrate } from './migrations/migrations.ts'
 import { nodeSqliteDialect } from './node-sqlite-dialect.ts'
 import { ensurePrivateFile } from './private-files.ts'
-import { watchPowerRows } from './row-watch.ts'
+import { forgetTouchedRows, touchedRows, watchPowerRows } from './row-watch.ts'
 import { takeStoreLock } from './store-lock.ts'
 import type { Tables } from './tables.ts'
 
@@ -58,6 +58,8 @@ export interface HeadWatch {
 export interface TouchedRow {
   readonly table: string
   readonly id: string
+  /** Its content before, as a query gives it, without event_id; null: it was not there. Left out by a store that cannot tell. */
+  readonly before?: Readonly<Record<string, unknown>> | null
 }
 
 /** Asks whether a transaction whose commit was not answered was stored after all. */
@@ -225,15 +227,12 @@ class SqliteStore implements Database {
     return clock
   }
 
-  async touched(tx: Transaction<Tables>): Promise<readonly TouchedRow[]> {
-    const { rows } = await sql<TouchedRow>`select table_name as "table", row_id as id from temp.touched_rows`.execute(
-      tx,
-    )
-    return rows
+  touched(tx: Transaction<Tables>): Promise<readonly TouchedRow[]> {
+    return touchedRows(tx)
   }
 
-  async forgetTouched(tx: Transaction<Tables>): Promise<void> {
-    await sql`delete from temp.touched_rows`.execute(tx)
+  forgetTouched(tx: Transaction<Tables>): Promise<void> {
+    return forgetTouchedRows(tx)
   }
 
   reopen(): void {

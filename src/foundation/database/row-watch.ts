@@ -1,32 +1,54 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { POWER_TABLES } from './tables.ts'
+import { sql, type Transaction } from 'kysely'
+import type { TouchedRow } from './open-database.ts'
+import { POWER_TABLES, type Tables } from './tables.ts'
 
 /**
  * Notes on this connection every power row that a statement writes or removes, so that a commit can be refused when no event
- * names it. Temporary triggers: nobody who edits the file can drop them. Writing `event_id` alone is not noted. Not
- * `insert or ignore`: the ON CONFLICT of the outer statement would override it.
+ * names it, or when it was not what its last event says. Temporary triggers: nobody who edits the file can drop them. Writing
+ * `event_id` alone is not noted. Not `insert or ignore`: the ON CONFLICT of the outer statement would override it.
  */
 export function watchPowerRows(database: DatabaseSync): void {
   database.exec(
-    'create temp table touched_rows (table_name text not null, row_id text not null, primary key (table_name, row_id))',
+    'create temp table touched_rows (table_name text not null, row_id text not null, before_json text, primary key (table_name, row_id))',
   )
   for (const table of POWER_TABLES) {
     const columns = database
       .prepare(`select name from pragma_table_info('${table}') where name <> 'event_id'`)
       .all()
       .map((row) => String(row['name']))
-    for (const [name, when, row] of [
-      ['insert', 'insert', 'new'],
-      ['update', `update of ${columns.join(', ')}`, 'new'],
-      ['rename', 'update of id', 'old'],
-      ['delete', 'delete', 'old'],
+    const old = `json_object(${columns.map((name) => `'${name}', old.${name}`).join(', ')})`
+    for (const [name, when, row, before] of [
+      ['insert', 'insert', 'new', 'null'],
+      ['update', `update of ${columns.join(', ')}`, 'new', `case when old.id = new.id then ${old} end`],
+      ['rename', 'update of id', 'old', old],
+      ['delete', 'delete', 'old', old],
     ] as const) {
       database.exec(`
         create temp trigger touched_${table}_${name} after ${when} on main.${table} begin
-          insert into touched_rows select '${table}', ${row}.id where not exists (
+          insert into touched_rows select '${table}', ${row}.id, ${before} where not exists (
             select 1 from touched_rows where table_name = '${table}' and row_id = ${row}.id
           );
         end`)
     }
   }
+}
+
+/** What `tx` has touched and no event names yet, each as it was before its first touch. */
+export async function touchedRows(tx: Transaction<Tables>): Promise<readonly TouchedRow[]> {
+  const found = await sql<{
+    table_name: string
+    row_id: string
+    before_json: string | null
+  }>`select * from temp.touched_rows`.execute(tx)
+  return found.rows.map(({ table_name: table, row_id: id, before_json: before }) => ({
+    table,
+    id,
+    before: before === null ? null : (JSON.parse(before) as Readonly<Record<string, unknown>>),
+  }))
+}
+
+/** All of them are named now. */
+export async function forgetTouchedRows(tx: Transaction<Tables>): Promise<void> {
+  await sql`delete from temp.touched_rows`.execute(tx)
 }
