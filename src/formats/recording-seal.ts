@@ -1,5 +1,6 @@
 // Making and opening chunks with the session's key; layout and key derivation: recording-chunk.ts.
 import {
+  type CipherGCM,
   createCipheriv,
   createDecipheriv,
   createSecretKey,
@@ -23,6 +24,7 @@ import {
 } from './recording-chunk.ts'
 
 const CIPHER = 'aes-256-gcm'
+const NO_BYTES = Buffer.alloc(0)
 
 interface FileKeys {
   readonly content: KeyObject
@@ -55,7 +57,10 @@ export class ChunkSealer {
   readonly #keyMark: Buffer
   readonly #keys: FileKeys
   #index = 0
-  #previous: Buffer
+  /** Digest of what stands before the next chunk; null: not computed yet, of `#last` */
+  #previous: Buffer | null
+  #last: Buffer
+  #next: CipherGCM | null = null
   #closed = false
 
   /** `salt`: 32 random bytes, never used before. `time`: ms since 1970. */
@@ -70,12 +75,30 @@ export class ChunkSealer {
     this.#keyMark = keyMark(file.keyId)
     this.#keys = deriveKeys(file.key, file.salt, this.#session)
     this.fileHeader = encodeFileHeader({ ...file, keyCheck: this.#keys.check })
-    this.#previous = sha256(this.fileHeader)
+    this.#previous = null
+    this.#last = this.fileHeader
   }
 
   /** Digest of the chunk sealed last; of the file header before the first. */
   get digest(): Buffer {
-    return this.#previous
+    return (this.#previous ??= sha256(this.#last))
+  }
+
+  /** Makes what the next chunk needs while there is time: a keystroke waits for its chunk. */
+  prepare(): void {
+    if (this.#closed) return
+    this.#previous ??= sha256(this.#last)
+    this.#last = NO_BYTES
+    this.#next ??= this.#cipher()
+  }
+
+  /** Drops it again: an idle session should not hold it. */
+  rest(): void {
+    this.#next = null
+  }
+
+  #cipher(): CipherGCM {
+    return createCipheriv(CIPHER, this.#keys.content, nonceOf(this.#keys, this.#index))
   }
 
   /** The whole chunk, in a buffer of its own. `body`: 1 byte to LONGEST_BODY. */
@@ -94,18 +117,20 @@ export class ChunkSealer {
       index: this.#index,
       session: this.#session,
       keyMark: this.#keyMark,
-      previous: this.#previous,
+      previous: this.digest,
       time,
       counters,
     })
-    const cipher = createCipheriv(CIPHER, this.#keys.content, nonceOf(this.#keys, this.#index))
+    const cipher = this.#next ?? this.#cipher()
+    this.#next = null
     cipher.setAAD(chunk.subarray(0, CHUNK_HEADER_SIZE))
     cipher.update(body).copy(chunk, CHUNK_HEADER_SIZE)
     cipher.final()
     cipher.getAuthTag().copy(chunk, CHUNK_HEADER_SIZE + body.length)
     this.#index += 1
     this.#closed = flags.last
-    this.#previous = sha256(chunk)
+    this.#previous = null
+    this.#last = chunk
     return chunk
   }
 }

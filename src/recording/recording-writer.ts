@@ -52,6 +52,7 @@ export class RecordingFailed extends Error {
 }
 
 const SYNC_EVERY_MS = 1000
+const PREPARE_AFTER_MS = 3
 const FLUSH_AFTER_MS = 100
 const FLUSH_AT_BYTES = 64 * 1024
 const LONGEST_PIECE = 256 * 1024
@@ -79,6 +80,7 @@ export class RecordingWriter {
   #lost = { bytes: 0, records: 0, reason: '' }
   #gap = false
   #dirty = false
+  #preparing = false
   #syncTimer: Timer | null = null
   #flushTimer: Timer | null = null
   #failure: RecordingFailed | null = null
@@ -217,6 +219,16 @@ export class RecordingWriter {
     const counters: Counters = this.#counters
     this.#file.append(body.view(), counters, this.#clock.now(), { last, gap: this.#gap })
     body.truncate(0)
+    this.#prepareSoon()
+  }
+
+  #prepareSoon(): void {
+    if (this.#preparing) return
+    this.#preparing = true
+    this.#clock.after(PREPARE_AFTER_MS, () => {
+      this.#preparing = false
+      this.#file.prepare()
+    })
   }
 
   #fail(error: unknown): RecordingFailed {
@@ -242,6 +254,7 @@ export class RecordingWriter {
     }
     this.#syncTimer = null
     if (this.#dirty && this.#closing === null && this.#failure === null) this.#syncSoon()
+    else this.#file.rest()
   }
 
   #syncFailed(error: unknown): void {

@@ -15,6 +15,8 @@ const TICK = 5_000
 /** Milliseconds an ended connection has to take our last words. */
 const LAST_WORDS = 2_000
 const HANDSHAKE = 30_000
+/** Milliseconds: an echo is back sooner, and must not wait for preparations. */
+const PREPARE_AFTER = 3
 
 const HOST_KEY_ALGORITHMS: readonly string[] = [
   ...['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521'].map(
@@ -104,6 +106,28 @@ interface Handshake {
 
 type Why = { readonly error?: Error; readonly peerText?: string }
 
+/** Legs that were written to while a chunk is worked on; null: none is. */
+let written: LegOverSocket[] | null = null
+/** Legs whose ciphers were used since they were last prepared. */
+let used: LegOverSocket[] = []
+
+/** Everything that is written while one chunk is worked on leaves at its end, in one system call for each leg. */
+function workOn(chunk: () => void): void {
+  const legs: LegOverSocket[] = (written = [])
+  try {
+    chunk()
+  } finally {
+    written = null
+    for (const leg of legs) leg.flush()
+  }
+}
+
+function prepareUsed(): void {
+  const legs = used
+  used = []
+  for (const leg of legs) leg.prepare()
+}
+
 class LegOverSocket implements SshLeg {
   readonly peerAddress: string
   readonly localAddress: string | null
@@ -119,7 +143,11 @@ class LegOverSocket implements SshLeg {
   #ended: Why | null = null
   #isToldEnd = false
   #isFull = false
-  #isCorked = false
+  #outgoing: Buffer[] = []
+  #outgoingBytes = 0
+  #isUsed = false
+  /** Nothing has come or gone since the last tick. */
+  #isQuiet = true
   #isReading = true
   #tick: Timer | null = null
 
@@ -222,27 +250,50 @@ class LegOverSocket implements SshLeg {
   }
 
   #onData(chunk: Buffer): void {
-    this.#transport.receive(chunk)
+    this.#prepareSoon()
+    workOn(() => this.#transport.receive(chunk))
     if (this.#duplex.writableLength > FLOOD) this.#updateReading()
   }
 
-  /** Everything that is written while one chunk is worked on leaves in one system call. */
   #write(bytes: Buffer): void {
+    if (!this.#duplex.writable) return
+    if (this.#outgoing.length === 0) {
+      if (written) written.push(this)
+      else process.nextTick(() => this.flush())
+    }
+    this.#outgoing.push(bytes)
+    this.#outgoingBytes += bytes.length
+    this.#prepareSoon()
+  }
+
+  flush(): void {
+    const frames = this.#outgoing
+    this.#outgoing = []
+    this.#outgoingBytes = 0
     const duplex = this.#duplex
     if (!duplex.writable) return
-    if (!this.#isCorked) {
-      this.#isCorked = true
-      duplex.cork()
-      process.nextTick(() => {
-        this.#isCorked = false
-        duplex.uncork()
-      })
-    }
-    duplex.write(bytes)
+    const isOne = frames.length === 1
+    if (!isOne) duplex.cork()
+    for (const frame of frames) duplex.write(frame)
+    if (!isOne) duplex.uncork()
+  }
+
+  /** Once per turn of the event loop and leg, after everything that is ready was relayed. */
+  #prepareSoon(): void {
+    this.#isQuiet = false
+    if (this.#isUsed) return
+    this.#isUsed = true
+    if (used.push(this) === 1) this.#task.clock.after(PREPARE_AFTER, prepareUsed)
+  }
+
+  prepare(): void {
+    this.#isUsed = false
+    this.#transport.prepare()
   }
 
   #hasRoom(isQueueShort: boolean): boolean {
-    const hasRoom = isQueueShort && this.#duplex.writableLength < this.#highWater
+    const waiting = this.#outgoingBytes + this.#duplex.writableLength
+    const hasRoom = isQueueShort && waiting < this.#highWater
     if (!hasRoom) this.#isFull = true
     return hasRoom
   }
@@ -274,6 +325,8 @@ class LegOverSocket implements SshLeg {
     const { clock } = this.#task
     this.#tick = clock.after(TICK, () => {
       this.#transport.tick(clock.monotonic())
+      if (this.#isQuiet) this.#transport.rest()
+      this.#isQuiet = true
       if (!this.#ended) this.#armTick()
     })
   }
@@ -283,6 +336,7 @@ class LegOverSocket implements SshLeg {
     this.#onEnd(why)
     const duplex = this.#duplex
     if (duplex.destroyed) return
+    this.flush()
     // What still comes is read and dropped: unread, it would make the kernel reset the connection and lose our last words.
     duplex.resume()
     duplex.end()

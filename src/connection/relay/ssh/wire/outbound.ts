@@ -71,6 +71,15 @@ export class Outbound {
     this.#isHoldingBack = false
   }
 
+  /** Makes what the next frame needs. */
+  prepare(): void {
+    this.#sealer.prepare()
+  }
+
+  rest(): void {
+    this.#sealer.rest()
+  }
+
   /** Sends what was held back. True when there was something and the queue is short again. */
   flush(): boolean {
     const queue = this.#queue

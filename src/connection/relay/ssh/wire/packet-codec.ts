@@ -1,22 +1,29 @@
 // u32 length | body | tag[16]      body: u8 padding length | payload | padding (RFC 4253 section 6, RFC 5647 section 7)
 // length counts the body. With AES-GCM it is sent in clear and authenticated; before the first NEWKEYS there is no tag.
 import { createCipheriv, createDecipheriv, createSecretKey, randomFillSync } from 'node:crypto'
-import type { CipherGCMTypes, KeyObject } from 'node:crypto'
+import type { CipherGCM, CipherGCMTypes, DecipherGCM, KeyObject } from 'node:crypto'
 import { DISCONNECT_REASON } from './messages.ts'
 import { ProtocolError } from './protocol-error.ts'
 
 export const TAG = 16
 const MIN_PADDING = 4
 
+/** Makes what the next packet needs while there is time: an AES-GCM object serves one packet and is slow to make. */
+interface Preparing {
+  prepare(): void
+  /** Drops it again: an idle connection should not hold it. */
+  rest(): void
+}
+
 /** Turns bodies into frames of one direction, under one set of keys. */
-export interface Sealer {
+export interface Sealer extends Preparing {
   /** The body's length is a multiple of this when the length field is not counted (GCM) or with the length field (clear). */
   readonly isEncrypting: boolean
   seal(body: Buffer): Buffer
 }
 
 /** Turns frames back into bodies. */
-export interface Opener {
+export interface Opener extends Preparing {
   readonly tagLength: 0 | 16
   /** `frame` is complete; its length field was already checked. The body has memory of its own when it was encrypted. */
   open(frame: Buffer): Buffer
@@ -29,7 +36,10 @@ export interface CipherKeys {
   readonly iv: Buffer
 }
 
+const nothingToPrepare: Preparing = { prepare() {}, rest() {} }
+
 export const clearSealer: Sealer = {
+  ...nothingToPrepare,
   isEncrypting: false,
   seal(body) {
     const frame = Buffer.allocUnsafe(4 + body.length)
@@ -39,7 +49,7 @@ export const clearSealer: Sealer = {
   },
 }
 
-export const clearOpener: Opener = { tagLength: 0, open: (frame) => frame.subarray(4) }
+export const clearOpener: Opener = { ...nothingToPrepare, tagLength: 0, open: (frame) => frame.subarray(4) }
 
 /** A key object: with raw bytes createCipheriv makes one each time, which costs five times as much as the rest of it. */
 function secretKey(keys: CipherKeys): KeyObject {
@@ -51,6 +61,7 @@ export class GcmSealer implements Sealer {
   readonly #cipher: CipherGCMTypes
   readonly #key: KeyObject
   readonly #iv: Buffer
+  #next: CipherGCM | null = null
 
   constructor(keys: CipherKeys) {
     this.#cipher = keys.cipher
@@ -58,11 +69,20 @@ export class GcmSealer implements Sealer {
     this.#iv = Buffer.from(keys.iv)
   }
 
+  prepare(): void {
+    this.#next ??= createCipheriv(this.#cipher, this.#key, this.#iv)
+  }
+
+  rest(): void {
+    this.#next = null
+  }
+
   seal(body: Buffer): Buffer {
     const length = body.length
     const frame = Buffer.allocUnsafeSlow(4 + length + TAG)
     frame.writeUInt32BE(length, 0)
-    const cipher = createCipheriv(this.#cipher, this.#key, this.#iv)
+    const cipher = this.#next ?? createCipheriv(this.#cipher, this.#key, this.#iv)
+    this.#next = null
     cipher.setAAD(frame.subarray(0, 4))
     frame.set(cipher.update(body), 4)
     cipher.final()
@@ -77,6 +97,7 @@ export class GcmOpener implements Opener {
   readonly #cipher: CipherGCMTypes
   readonly #key: KeyObject
   readonly #iv: Buffer
+  #next: DecipherGCM | null = null
 
   constructor(keys: CipherKeys) {
     this.#cipher = keys.cipher
@@ -84,9 +105,18 @@ export class GcmOpener implements Opener {
     this.#iv = Buffer.from(keys.iv)
   }
 
+  prepare(): void {
+    this.#next ??= createDecipheriv(this.#cipher, this.#key, this.#iv)
+  }
+
+  rest(): void {
+    this.#next = null
+  }
+
   open(frame: Buffer): Buffer {
     const tagAt = frame.length - TAG
-    const decipher = createDecipheriv(this.#cipher, this.#key, this.#iv)
+    const decipher = this.#next ?? createDecipheriv(this.#cipher, this.#key, this.#iv)
+    this.#next = null
     decipher.setAAD(frame.subarray(0, 4))
     decipher.setAuthTag(frame.subarray(tagAt))
     const body = decipher.update(frame.subarray(4, tagAt))

@@ -363,6 +363,19 @@ export class SshTransport {
     if (!this.#isEnded && this.#outbound.flush()) this.#events.onQueueEmpty()
   }
 
+  /** For a moment in which nothing waits: makes what the next packet of either direction needs. */
+  prepare(): void {
+    if (this.#isEnded) return
+    this.#opener.prepare()
+    this.#outbound.prepare()
+  }
+
+  /** The connection is idle: holds nothing that can be made anew. */
+  rest(): void {
+    this.#opener.rest()
+    this.#outbound.rest()
+  }
+
   /** To be called every few seconds with a monotonic clock's milliseconds. */
   tick(now: number): void {
     if (this.#isEnded || !this.#isReady) return
