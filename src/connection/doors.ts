@@ -146,7 +146,7 @@ export class Doors {
     if (!decision.asksInside || !way) return { kind: 'refused', code: decision.code, lines: decision.lines }
     const pending = await this.#options.requests.pending(door.person, decision.ways)
     if (pending !== null) return this.#wait(door, pending, [`sallyport: you have asked already (${pending})`])
-    return reason === null ? promptFor(decision, way, door.input) : this.#askFor(door, way, reason)
+    return reason === null ? promptFor(decision, way) : this.#askFor(door, way, reason)
   }
 
   async #askFor(door: Door, way: AskWay, typed: string): Promise<AskAnswer> {
@@ -250,11 +250,11 @@ const nameOf = (way: AskWay): string =>
     ? way.roles.join(', ')
     : way.resources.map(({ kind, name }) => `${kind}/${name}`).join(', ')
 
-function promptFor({ ways }: Denied, way: AskWay, { node }: AuthorizeInput): AskAnswer {
+function promptFor({ ways }: Denied, way: AskWay): AskAnswer {
   const others = ways.slice(1, 5).map(nameOf)
   const more = others.length === 0 ? [] : [`  Others that would help: ${others.join('; ')} (see sally request create)`]
   const lines = [
-    `sallyport: you may ask here for ${nameOf(way)}, ${formatDuration(usualDuration(way))}, to use ${node}`,
+    `sallyport: to ask for ${nameOf(way)} for ${formatDuration(usualDuration(way))} right here, give the reason (Ctrl-C: do not ask)`,
     ...more,
   ]
   return { kind: 'prompt', lines, prompt: promptOf(way) }
