@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { tempFolder } from '../../test/support/temp-folder.ts'
+import { freePort } from '../../test/support/free-port.ts'
+import { start } from '../../test/support/run.ts'
 import type { BenchOptions } from '../bench.ts'
 import type { Row } from '../support/ratio-table.ts'
 import { connect } from './connect.ts'
@@ -17,7 +19,20 @@ export async function benchSsh({ quick, progress }: BenchOptions): Promise<reado
   await using jump = await startTarget(folder, 'jump')
   progress('starting Sallyport ...')
   await using ours = await startOurs(folder, target)
-  const hosts = { ...plainHosts(folder, target, jump), sallyport: ours.host }
+  const plain = plainHosts(folder, target, jump)
+  const port = await freePort()
+  await using forwarder = start(process.execPath, [
+    `${import.meta.dirname}/bare-forwarder.ts`,
+    String(port),
+    String(target.port),
+  ])
+  await forwarder.prints(/READY/)
+  const forwarded = {
+    ...plain.direct,
+    name: 'bare forwarder',
+    options: [...plain.direct.options, '-o', `Port=${port}`],
+  }
+  const hosts = { ...plain, forwarded, sallyport: ours.host }
 
   const mib = quick ? 32 : 256
   const file = folder.file('payload')

@@ -4,30 +4,28 @@ import { start, type RunningProgram } from '../../test/support/run.ts'
 import { compare, median, type Row } from '../support/ratio-table.ts'
 import { ssh, type Hosts, type SshHost } from './ssh-host.ts'
 
-/** Added to a direct connection's p50 by us, against what ProxyJump adds; one ratio per run of `keys` keystrokes. */
+/** Added to a direct connection's p50 by us, against what others add; one ratio per run of `keys` keystrokes. */
 export async function keystrokeEcho(hosts: Hosts, keys: number, runs: number): Promise<Row[]> {
-  const all = [hosts.direct, hosts.jump, hosts.sallyport]
+  const all = [hosts.direct, hosts.jump, hosts.forwarded, hosts.sallyport]
   const terminals = await Promise.all(all.map(openEcho))
-  const added = { jump: [] as number[], ours: [] as number[] }
+  const added = { jump: [] as number[], forwarded: [] as number[], ours: [] as number[] }
   try {
     for (let round = 0; round < runs; round++) {
-      const [direct = Number.NaN, jump = Number.NaN, ours = Number.NaN] = await medians(terminals, keys)
+      const [direct = Number.NaN, jump = Number.NaN, forwarded = Number.NaN, ours = Number.NaN] = await medians(
+        terminals,
+        keys,
+      )
       added.jump.push(jump - direct)
+      added.forwarded.push(forwarded - direct)
       added.ours.push(ours - direct)
     }
   } finally {
     await Promise.all(terminals.map((terminal) => terminal.stop()))
   }
+  const row = { case: `added keystroke echo p50, ${keys} keys`, ours: added.ours, better: 'lower', unit: 'ms' } as const
   return [
-    compare({
-      case: `added keystroke echo p50, ${keys} keys`,
-      peer: 'ProxyJump',
-      ours: added.ours,
-      theirs: added.jump,
-      goal: 1,
-      better: 'lower',
-      unit: 'ms',
-    }),
+    compare({ ...row, peer: 'ProxyJump', theirs: added.jump, goal: 1 }),
+    compare({ ...row, peer: 'bare forwarder', theirs: added.forwarded, goal: 0 }),
   ]
 }
 

@@ -14,6 +14,8 @@ export const ssh = (host: SshHost, ...command: readonly string[]): string[] => [
 ]
 
 export interface Hosts {
+  /** Direct, by way of the bare forwarder */
+  readonly forwarded: SshHost
   readonly direct: SshHost
   readonly jump: SshHost
   readonly sallyport: SshHost
