@@ -142,6 +142,110 @@ describe('a deed', () => {
   })
 })
 
+describe('deeds that wait together', () => {
+  const tellNothing: NewEvent = { type: 'auth.fail', actor, outcome: 'refused' }
+  const locksSeen = async (tx: Tx): Promise<Deed<number>> => {
+    const rows = await tx.selectFrom('locks').select('id').execute()
+    return { result: rows.length, events: [tellNothing] }
+  }
+  const failing = async (tx: Tx, now: number): Promise<Deed<string>> => {
+    await addLock('lck_bad')(tx, now)
+    throw new Refused('not_allowed', 'no')
+  }
+  /** Fails at the commit alone: a foreign key is checked there. */
+  const dangling = async (tx: Tx): Promise<Deed<string>> => {
+    const row = { id: 'inv_1', event_id: '', user_id: 'usr_none', code_hash: 'x', expires_at: 1, used_at: null }
+    await tx.insertInto('invitations').values(row).execute()
+    return { result: 'never', events: [lockEvent('inv_1', { rows: [{ table: 'invitations', id: 'inv_1' }] })] }
+  }
+
+  it('share a transaction; one that fails takes back its own alone, and each sees those before it', async () => {
+    const heard: number[] = []
+    deeds.onCommitted((committed) => void heard.push(committed.position))
+    const results = await Promise.allSettled([
+      deeds.commitDeed(addLock('lck_1')),
+      deeds.commitDeed(failing),
+      deeds.commitDeed(locksSeen),
+      deeds.commitDeed(addLock('lck_2', [{ ...lockEvent('lck_2'), rows: [] }])),
+      deeds.commitDeed(addLock('lck_3')),
+      deeds.commitDeed(locksSeen),
+    ])
+    expect(results.map((result) => (result.status === 'fulfilled' ? result.value : 'failed'))).toEqual([
+      'lck_1',
+      'failed',
+      1,
+      'failed',
+      'lck_3',
+      2,
+    ])
+    expect((await allEvents()).map((event) => event.seq)).toEqual([1, 2, 3, 4])
+    expect((await database.reads.selectFrom('locks').select('id').execute()).map((row) => row.id)).toEqual([
+      'lck_1',
+      'lck_3',
+    ])
+    expect(heard).toEqual([4])
+  })
+
+  it('are stored one by one when the commit refuses what one of them wrote, and nobody keeps what it saw of it', async () => {
+    const invitations = async (tx: Tx): Promise<Deed<number>> => {
+      const rows = await tx.selectFrom('invitations').select('id').execute()
+      return { result: rows.length, events: [tellNothing] }
+    }
+    const results = await Promise.allSettled([
+      deeds.commitDeed(addLock('lck_1')),
+      deeds.commitDeed(dangling),
+      deeds.commitDeed(invitations),
+    ])
+    expect(results).toMatchObject([{ value: 'lck_1' }, { status: 'rejected' }, { value: 0 }])
+    expect((await allEvents()).map((event) => event.seq)).toEqual([1, 2])
+  })
+
+  it('on a disk that is full for one of them alone, the others are stored', async () => {
+    await deeds.commitDeed(addLock('lck_1'))
+    const big: NewEvent = lockEvent('lck_2', { details: { text: 'x'.repeat(60_000) } })
+    const pages = await sql<{ page_count: number }>`pragma page_count`.execute(database.reads)
+    const most = (pages.rows[0]?.page_count ?? 0) + 3
+    await database.transact((tx) => sql.raw(`pragma max_page_count = ${String(most)}`).execute(tx))
+    const results = await Promise.allSettled([
+      deeds.commitDeed(addLock('lck_a')),
+      deeds.commitDeed(addLock('lck_2', [big])),
+      deeds.commitDeed(addLock('lck_b')),
+    ])
+    expect(results).toMatchObject([{ value: 'lck_a' }, { reason: { code: 'store_unavailable' } }, { value: 'lck_b' }])
+    expect((await allEvents()).map((event) => event.seq)).toEqual([1, 2, 3])
+    expect(deeds.health()).toEqual({ ok: true })
+  })
+
+  it('one that must be first finds a head that is committed', async () => {
+    const heads: (readonly [number, number])[] = []
+    const look = async (tx: Tx): Promise<Deed<null>> => {
+      const inside = await tx.selectFrom('chain_head').select('seq').executeTakeFirst()
+      const committed = await database.reads.selectFrom('chain_head').select('seq').executeTakeFirst()
+      heads.push([inside?.seq ?? 0, committed?.seq ?? 0])
+      return { result: null, events: [tellNothing] }
+    }
+    await Promise.all([
+      deeds.commitDeed(addLock('lck_1')),
+      deeds.commitDeed(look),
+      deeds.commitDeed(look, { first: true }),
+      deeds.commitDeed(look),
+    ])
+    expect(heads).toEqual([
+      [1, 0],
+      [2, 2],
+      [3, 2],
+    ])
+  })
+
+  it('are refused together once the log is closed', async () => {
+    const stored = deeds.commitDeed(addLock('lck_1'))
+    await stored
+    await deeds.close()
+    const late = await Promise.allSettled([deeds.commitDeed(addLock('lck_2')), deeds.commitDeed(addLock('lck_3'))])
+    expect(late).toMatchObject([{ reason: { code: 'shutting_down' } }, { reason: { code: 'shutting_down' } }])
+  })
+})
+
 describe('listeners', () => {
   it('hear of each deed after its commit, in order, before its promise resolves', async () => {
     const heard: string[] = []
@@ -156,7 +260,8 @@ describe('listeners', () => {
     expect(heard).toEqual(['1 of 1'])
     stop()
     await Promise.all([deeds.commitDeed(addLock('lck_b')), deeds.commitDeed(addLock('lck_c'))])
-    expect(heard.map((line) => line[0])).toEqual(['1', '2', '3'])
+    await deeds.commitDeed(addLock('lck_d'))
+    expect(heard).toEqual(['1 of 1', '3 of 3', '4 of 4'])
   })
 
   it('may store deeds of their own, and cannot fail the deed that they hear of', async () => {

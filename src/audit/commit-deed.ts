@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Clock, Timer } from '../foundation/clock.ts'
 import type { Database } from '../foundation/database/open-database.ts'
 import { storeTrouble } from '../foundation/database/store-errors.ts'
@@ -8,10 +9,13 @@ import { Telling } from './telling.ts'
 import { alteredEvent, type ChainHead, queueOutbox, readHead, storeEvents } from './store-events.ts'
 import { RowAltered } from './bind-rows.ts'
 import type { KeptOrder, SpillFile } from './spill-file.ts'
+import { Turns, type Waiting } from './turns.ts'
 
 /** A clock further behind the last event than this is not believed. */
 export const CLOCK_TOLERANCE_MS = 60_000
 const RETRY_MS = 1000
+/** Deeds that are stored with one sync at most. They hold up the event loop together. */
+const TOGETHER = 32
 
 type Work<T> = (tx: Tx, now: number) => Promise<Deed<T>>
 /** Makes the work of an order that was spilled, perhaps by an earlier process. Run at least once: it must bear repetition. */
@@ -26,6 +30,28 @@ export interface StoredDeedLogParts {
   readonly measured?: (ms: number, outcome: 'stored' | 'refused') => void
 }
 
+type Kind = 'gives' | 'takes' | 'accepts'
+
+interface WaitingDeed extends Waiting {
+  readonly work: Work<unknown>
+  readonly kind: Kind
+  resolve(result: unknown): void
+  reject(error: unknown): void
+}
+
+type Attempt =
+  | {
+      readonly ok: true
+      readonly result: unknown
+      readonly committed: Committed
+      readonly before: ChainHead
+      readonly head: ChainHead
+    }
+  | { readonly ok: false; readonly error: unknown }
+
+/** The transaction of several deeds cannot go on: each is tried in one of its own. */
+class OneByOne extends Error {}
+
 export type StoreHealth = { readonly ok: true } | { readonly ok: false; readonly why: string }
 
 /** The DeedLog on a store of either kind. */
@@ -35,8 +61,8 @@ export class StoredDeedLog implements DeedLog {
   readonly #spillListeners = new Set<(order: SpilledOrder) => void>()
   readonly #replays = new Map<string, Replay>()
   readonly #telling: Telling
-  /** The last deed's end: the next one waits for it, so listeners hear of deeds in the order of their commits. */
-  #turn: Promise<unknown> = Promise.resolve()
+  /** One transaction at a time, so listeners hear of deeds in the order of their commits. */
+  readonly #turns: Turns<WaitingDeed>
   #head: ChainHead | null = null
   /** Altered rows of which an event tells */
   readonly #told = new Set<string>()
@@ -49,10 +75,11 @@ export class StoredDeedLog implements DeedLog {
   constructor(parts: StoredDeedLogParts) {
     this.#parts = parts
     this.#telling = new Telling(parts.database, parts.log, this.#listeners)
+    this.#turns = new Turns(TOGETHER, (deeds) => this.#commitTurn(deeds))
   }
 
-  commitDeed<T>(work: Work<T>): Promise<T> {
-    return this.#commit(work, 'gives')
+  commitDeed<T>(work: Work<T>, { first = false }: { readonly first?: boolean } = {}): Promise<T> {
+    return this.#commit(work, 'gives', first)
   }
 
   async commitTakingAway<T>(order: SpilledOrder, work: Work<T>): Promise<T | 'spilled'> {
@@ -121,7 +148,7 @@ export class StoredDeedLog implements DeedLog {
     const before = this.#head
     this.#head = null
     try {
-      const result = await this.#commit(work, 'accepts')
+      const result = await this.#commit(work, 'accepts', true)
       this.#readOnly = null
       return result
     } catch (error) {
@@ -155,50 +182,122 @@ export class StoredDeedLog implements DeedLog {
     this.#closed = true
     this.#retry?.cancel()
     await this.#retrying
-    await this.#turn.catch(() => {})
+    await this.#turns.idle()
     await this.#telling.stop()
   }
 
-  #commit<T>(work: Work<T>, kind: 'gives' | 'takes' | 'accepts'): Promise<T> {
-    const mine = this.#turn.then(() => this.#commitNow(work, kind))
-    this.#turn = mine.catch(() => {})
-    return mine.then(async ({ result, told }) => {
-      await told
-      return result
+  #commit<T>(work: Work<T>, kind: Kind, first = false): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#turns.add({ work, kind, first, reject, resolve: (result) => resolve(result as T) })
     })
   }
 
-  async #commitNow<T>(
-    work: Work<T>,
-    kind: 'gives' | 'takes' | 'accepts',
-  ): Promise<{ result: T; told: Promise<unknown> }> {
-    if (this.#closed) throw new Refused('shutting_down', 'the daemon is stopping')
-    const { clock, measured } = this.#parts
-    const started = clock.monotonic()
+  async #commitTurn(deeds: readonly WaitingDeed[]): Promise<void> {
+    if (this.#closed) {
+      for (const deed of deeds) deed.reject(new Refused('shutting_down', 'the daemon is stopping'))
+      return
+    }
+    const together = deeds.length > 1 && (await this.#storeTogether(deeds))
+    if (!together) for (const deed of deeds) await this.#storeAlone(deed)
+  }
+
+  async #storeAlone(deed: WaitingDeed): Promise<void> {
+    const started = this.#parts.clock.monotonic()
     try {
-      let landing: ChainHead | null = null
-      const { result, committed, head, before } = await this.#parts.database.transact(
-        async (tx) => {
-          const stored = await this.#deed(tx, work, kind)
-          landing = stored.head
-          return stored
-        },
-        (tx) => isStored(tx, landing),
-      )
-      this.#head = head
-      this.#trouble = null
-      measured?.(clock.monotonic() - started, 'stored')
-      return { result, told: this.#telling.own(before.seq, committed) }
+      const stored = await this.#transact((tx) => this.#deed(tx, deed.work, deed.kind, null))
+      this.#settle([deed], [{ ok: true, ...stored }], started)
     } catch (error) {
-      measured?.(clock.monotonic() - started, 'refused')
-      if (error instanceof RowAltered) this.#tellAltered(error)
-      throw this.#explain(error)
+      this.#settle([deed], [{ ok: false, error: this.#explain(error) }], started)
     }
   }
 
-  async #deed<T>(tx: Tx, work: Work<T>, kind: 'gives' | 'takes' | 'accepts') {
-    const before = await readHead(tx)
-    await this.#requireGoingForward(tx, before)
+  /** One transaction, one sync, and a savepoint for each: one that fails takes back its own alone. False: it cannot be done so. */
+  async #storeTogether(deeds: readonly WaitingDeed[]): Promise<boolean> {
+    const started = this.#parts.clock.monotonic()
+    try {
+      const stored = await this.#transact(async (tx) => {
+        const attempts: Attempt[] = []
+        let head: ChainHead | null = null
+        for (const deed of deeds) {
+          const attempt = await this.#attempt(tx, deed, head)
+          attempts.push(attempt)
+          if (attempt.ok) head = attempt.head
+        }
+        return { attempts, head }
+      })
+      this.#settle(deeds, stored.attempts, started)
+    } catch (error) {
+      // Also when the commit was refused for what one of them wrote (a foreign key is checked at the end).
+      if (error instanceof OneByOne || (storeTrouble(error) === null && !(error instanceof Refused))) return false
+      // Nobody has been told anything yet: not even those whose own work had failed, for what they saw is not so.
+      const failed = { ok: false, error: this.#explain(error) } as const
+      this.#settle(
+        deeds,
+        deeds.map(() => failed),
+        started,
+      )
+    }
+    return true
+  }
+
+  #transact<T extends { readonly head: ChainHead | null }>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    let landing: ChainHead | null = null
+    return this.#parts.database.transact(
+      async (tx) => {
+        const stored = await work(tx)
+        landing = stored.head
+        return stored
+      },
+      (tx) => isStored(tx, landing),
+    )
+  }
+
+  async #attempt(tx: Tx, { work, kind }: WaitingDeed, head: ChainHead | null): Promise<Attempt> {
+    await sql`savepoint deed`.execute(tx)
+    try {
+      const stored = await this.#deed(tx, work, kind, head)
+      await sql`release savepoint deed`.execute(tx)
+      return { ok: true, ...stored }
+    } catch (error) {
+      // A full disk rolls all of it back, and whatever else the store cannot do is not the fault of this deed.
+      if (storeTrouble(error) !== null) throw new OneByOne()
+      try {
+        await sql`rollback to savepoint deed`.execute(tx)
+        await this.#parts.database.forgetTouched(tx)
+        await sql`release savepoint deed`.execute(tx)
+      } catch {
+        throw new OneByOne()
+      }
+      return { ok: false, error }
+    }
+  }
+
+  /** After the commit, or after it is clear that there is none: listeners first, then whoever asked. */
+  #settle(deeds: readonly WaitingDeed[], attempts: readonly Attempt[], started: number): void {
+    const { clock, measured } = this.#parts
+    const ms = clock.monotonic() - started
+    const stored = attempts.filter((attempt) => attempt.ok)
+    const [first] = stored
+    const last = stored.at(-1)
+    if (last) {
+      this.#head = last.head
+      this.#trouble = null
+    }
+    const told = first
+      ? this.#telling.own(first.before.seq, joined(stored.map(({ committed }) => committed)))
+      : Promise.resolve()
+    for (const [index, deed] of deeds.entries()) {
+      const attempt = attempts[index]
+      measured?.(ms, attempt?.ok ? 'stored' : 'refused')
+      if (attempt?.ok === false && attempt.error instanceof RowAltered) this.#tellAltered(attempt.error)
+      void told.then(() => (attempt?.ok ? deed.resolve(attempt.result) : deed.reject(attempt?.error)))
+    }
+  }
+
+  /** `head`: what an earlier deed of this transaction left; null for its first one. */
+  async #deed<T>(tx: Tx, work: Work<T>, kind: Kind, head: ChainHead | null) {
+    const before = head ?? (await readHead(tx))
+    if (!head) await this.#requireGoingForward(tx, before)
     if (this.#readOnly !== null && kind !== 'accepts') throw new Refused('read_only', this.#readOnly, READ_ONLY_HINT)
     const now = await this.#parts.database.storeNow(tx, this.#parts.clock)
     const deed = await work(tx, now)
@@ -294,6 +393,18 @@ async function isStored(tx: Tx, head: ChainHead | null): Promise<boolean> {
   if (head === null || head.seq === 0) return head !== null
   const event = await tx.selectFrom('audit_events').select('hash').where('seq', '=', head.seq).executeTakeFirst()
   return event?.hash === head.hash
+}
+
+/** What several deeds of one transaction changed, as one change. */
+function joined(all: readonly Committed[]): Committed {
+  const [only] = all
+  if (only && all.length === 1) return only
+  const rows = new Map(all.flatMap((each) => each.rows.map((row) => [`${row.table}/${row.id}`, row])))
+  return {
+    position: all.at(-1)?.position ?? 0,
+    rows: [...rows.values()],
+    events: all.flatMap((each) => each.events),
+  }
 }
 
 const READ_ONLY_HINT = 'look into it, then run: sallyctl audit accept-rollback'

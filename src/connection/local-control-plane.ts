@@ -229,12 +229,15 @@ export class LocalControlPlane implements ControlPlane {
     if (altered !== null) return this.#refuseAltered(input, altered)
     for (let attempt = 1; ; attempt++) {
       try {
-        const outcome = await deeds.commitDeed<Outcome>(async (tx, now) => {
-          const head = await tx.selectFrom('chain_head').select('seq').executeTakeFirst()
-          if ((head?.seq ?? 0) !== snapshot.position) throw new StaleSnapshot(head?.seq ?? 0)
-          const decision = this.#decideNew(input, now)
-          return decision.ok ? this.#sessionStart(tx, input, decision, now) : this.#sessionReject(input, decision)
-        })
+        const outcome = await deeds.commitDeed<Outcome>(
+          async (tx, now) => {
+            const head = await tx.selectFrom('chain_head').select('seq').executeTakeFirst()
+            if ((head?.seq ?? 0) !== snapshot.position) throw new StaleSnapshot(head?.seq ?? 0)
+            const decision = this.#decideNew(input, now)
+            return decision.ok ? this.#sessionStart(tx, input, decision, now) : this.#sessionReject(input, decision)
+          },
+          { first: true },
+        )
         if (outcome.ok) this.#register(input, outcome.facts, outcome.recheckAt)
         return outcome.ok ? { ok: true, facts: outcome.facts } : this.#withDoor(input, outcome)
       } catch (error) {

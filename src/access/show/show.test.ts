@@ -40,12 +40,12 @@ describe('who sees what', () => {
     const eve = callerNamed('eve')
     const never = new AbortController().signal
     for (const deed of [
-      world.requests.cancel(eve, id),
-      world.requests.return(eve, id),
-      world.requests.revoke(eve, id, ''),
-      world.requests.waitForChange(eve, id, 1, never),
+      () => world.requests.cancel(eve, id),
+      () => world.requests.return(eve, id),
+      () => world.requests.revoke(eve, id, ''),
+      () => world.requests.waitForChange(eve, id, 1, never),
     ])
-      await expect(deed).rejects.toMatchObject({ code: 'not_found' })
+      await expect(deed()).rejects.toMatchObject({ code: 'not_found' })
   })
   test('what the viewer may do now is said with it', async () => {
     const { id } = await world.ask('alice', ['dba'])
