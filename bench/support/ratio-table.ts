@@ -9,6 +9,7 @@ export interface Row {
   readonly min: number
   readonly max: number
   readonly runs: number
+  /** 0: shown for comparison */
   readonly goal: number
   readonly better: 'higher' | 'lower'
   readonly holds: boolean
@@ -49,7 +50,7 @@ export function compare({ ours, theirs, goal, better, unit, ...names }: Comparis
     runs: ours.length,
     goal,
     better,
-    holds: better === 'higher' ? ratio >= goal : ratio <= goal,
+    holds: goal === 0 || (better === 'higher' ? ratio >= goal : ratio <= goal),
     ours: show(median(ours)),
     theirs: show(median(against)),
   }
