@@ -1,3 +1,4 @@
+import type { Kysely } from 'kysely'
 import type { KeyObject } from 'node:crypto'
 import {
   checkpointDigest,
@@ -9,8 +10,10 @@ import {
 import { GENESIS } from '../formats/audit-chain.ts'
 import type { Clock, Timer } from '../foundation/clock.ts'
 import type { Database } from '../foundation/database/open-database.ts'
+import type { CheckpointsTable, Tables } from '../foundation/database/tables.ts'
 import { Refused } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
+import type { Tx } from './deed.ts'
 import type { OutsideFile } from './outside-file.ts'
 
 const EVERY_MS = 60_000
@@ -90,22 +93,32 @@ export class Checkpoints {
   async #write(): Promise<void> {
     const readOnly = this.#parts.readOnly()
     if (readOnly !== null) throw new Refused('read_only', readOnly)
-    const { database, clock, installationId } = this.#parts
-    const head = await database.reads.selectFrom('chain_head').select(['seq', 'hash']).executeTakeFirst()
-    const last = await lastCheckpoint(database)
+    const { database } = this.#parts
+    // Read inside: other daemons on the store make theirs, and each continues the one before it.
+    const { ordinal, note } = await database.transact(async (tx) => {
+      const row = await this.#next(tx)
+      await tx.insertInto('checkpoints').values(row).execute()
+      return row
+    })
+    await this.#writeOutside(ordinal, note)
+  }
+
+  async #next(tx: Tx): Promise<CheckpointsTable> {
+    const { database, clock, installationId, openSessions } = this.#parts
+    const head = await tx.selectFrom('chain_head').select(['seq', 'hash']).executeTakeFirst()
+    const last = await lastCheckpoint(tx)
+    const now = await database.storeNow(tx, clock)
     const text = checkpointText({
       origin: originOf(installationId),
       size: head?.seq ?? 0,
       head: head?.hash ?? GENESIS,
-      time: clock.now(),
+      time: now,
       previous: last ? checkpointDigest(parseNote(last.note).text) : null,
-      sessions: this.#parts.openSessions(),
+      sessions: openSessions(),
     })
     const signer = this.#parts.signer()
     const note = signedNote(text, originOf(installationId), signer.publicKey, await signer.sign(text))
-    const row = { ordinal: (last?.ordinal ?? 0) + 1, size: head?.seq ?? 0, note, created_at: clock.now() }
-    await database.transact((tx) => tx.insertInto('checkpoints').values(row).execute())
-    await this.#writeOutside(row.ordinal, note)
+    return { ordinal: (last?.ordinal ?? 0) + 1, size: head?.seq ?? 0, note, created_at: now }
   }
 
   /** Table first: a checkpoint that is only outside would look like a rollback after a crash between the two. */
@@ -144,8 +157,8 @@ export class Checkpoints {
   }
 }
 
-export async function lastCheckpoint(database: Database): Promise<{ ordinal: number; note: string } | null> {
-  const row = await database.reads
+export async function lastCheckpoint(reads: Kysely<Tables>): Promise<{ ordinal: number; note: string } | null> {
+  const row = await reads
     .selectFrom('checkpoints')
     .select(['ordinal', 'note'])
     .orderBy('ordinal', 'desc')

@@ -4,6 +4,8 @@ import type { AuthorizeInput, EndNotice } from './control-plane.ts'
 import type { AccessDecision } from './decide-access.ts'
 
 const SWEEP_MS = 10_000
+/** What `offline_grace: 0` comes to: a single late answer is no loss. */
+const SHORTEST_GRACE_MS = 3000
 
 /** What a session has really used: losing anything of it ends the session, losing the rest does not. */
 export interface Used {
@@ -93,6 +95,14 @@ export class LiveSessions {
       onNotice({ sessionId, kind: 'end', text: 'this session is not known any more', endsAt: null, budgetMs: null })
     else if (session.endText !== null) onNotice(this.#notice(session, 'end'))
     return { stop: () => this.#watchers.delete(sessionId) }
+  }
+
+  /** The store has not answered for so long: who may not outlive it that long is ended. */
+  endUnproven(silentMs: number): void {
+    for (const session of this.all()) {
+      if (silentMs > Math.max(session.facts.offlineGraceMs, SHORTEST_GRACE_MS))
+        this.end(session, 'store_unavailable', 'the proxy has lost its store')
+    }
   }
 
   recheckAll(): void {

@@ -33,6 +33,8 @@ beforeEach(async () => {
 
 const controlOver = (snapshot: Snapshot): LocalControlPlane =>
   new LocalControlPlane({
+    instanceId: null,
+    catchUp: async () => {},
     deeds: store.deeds,
     snapshot,
     sealer: createSealer({ id: '0123456789abcdef', key: createSecretKey(randomBytes(32)) }),

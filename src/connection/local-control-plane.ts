@@ -30,7 +30,6 @@ import { RowProof, rowsBehind } from './row-proof.ts'
 import { LiveSessions, type LiveSession, type Recheck } from './live-sessions.ts'
 
 const AUTHORIZATION_LIFE_MS = 30_000
-const STALE_TRIES = 5
 
 export interface OnwardOrder {
   readonly publicKey: Uint8Array
@@ -48,6 +47,10 @@ export interface LocalControlPlaneOptions {
   readonly mintOnward: (order: OnwardOrder) => Promise<Uint8Array>
   readonly reportAuthFailure: (failure: { address: string; code: string }) => void
   readonly recordingsDir: string
+  /** This daemon among those on one store */
+  readonly instanceId: string | null
+  /** Resolves when everything that is stored is known here (DeedLog.catchUp) */
+  readonly catchUp: () => Promise<void>
   readonly offlineGraceMs: number
   /** Why a client is not who a worker says (sign-in-proof.ts); null when it is proven. `again`: it was, and waited. */
   readonly checkSignIn: (input: AuthorizeInput, again: boolean) => string | null
@@ -68,16 +71,6 @@ interface Mintable {
 type Outcome =
   | { readonly ok: true; readonly facts: AuthorizationFacts; readonly recheckAt: number | null }
   | Extract<AuthorizeAnswer, { ok: false }>
-
-/** The snapshot was behind the store when the deciding transaction began. */
-class StaleSnapshot extends Error {
-  readonly head: number
-
-  constructor(head: number) {
-    super('the snapshot is behind the store')
-    this.head = head
-  }
-}
 
 /** The side that holds keys and the store. Everything it decides, it stores first; everything it ends, it ends first. */
 export class LocalControlPlane implements ControlPlane {
@@ -167,11 +160,13 @@ export class LocalControlPlane implements ControlPlane {
     return { certificate }
   }
 
-  startUse(sessionId: string): Promise<{ ok: true } | { ok: false; text: string }> {
+  /** What other daemons have taken away meanwhile is seen here, before the first byte. */
+  async startUse(sessionId: string): Promise<{ ok: true } | { ok: false; text: string }> {
     const session = this.live.get(sessionId)
-    if (!session) return Promise.resolve({ ok: false, text: 'this session is not known any more' })
-    if (this.live.recheck(session)) return Promise.resolve({ ok: true })
-    return Promise.resolve({ ok: false, text: session.endText ?? 'access ended' })
+    if (!session) return { ok: false, text: 'this session is not known any more' }
+    await this.#options.catchUp()
+    if (this.live.recheck(session)) return { ok: true }
+    return { ok: false, text: session.endText ?? 'access ended' }
   }
 
   watchEnd(sessionId: string, onNotice: (notice: EndNotice) => void): { stop(): void } {
@@ -224,27 +219,24 @@ export class LocalControlPlane implements ControlPlane {
   }
 
   async #authorizeFresh(input: AuthorizeInput): Promise<AuthorizeAnswer> {
-    const { deeds, snapshot } = this.#options
+    const { deeds, snapshot, catchUp } = this.#options
+    await catchUp()
     const altered = await this.#alteredRow(input)
     if (altered !== null) return this.#refuseAltered(input, altered)
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const outcome = await deeds.commitDeed<Outcome>(
-          async (tx, now) => {
-            const head = await tx.selectFrom('chain_head').select('seq').executeTakeFirst()
-            if ((head?.seq ?? 0) !== snapshot.position) throw new StaleSnapshot(head?.seq ?? 0)
-            const decision = this.#decideNew(input, now)
-            return decision.ok ? this.#sessionStart(tx, input, decision, now) : this.#sessionReject(input, decision)
-          },
-          { first: true },
-        )
-        if (outcome.ok) this.#register(input, outcome.facts, outcome.recheckAt)
-        return outcome.ok ? { ok: true, facts: outcome.facts } : this.#withDoor(input, outcome)
-      } catch (error) {
-        if (!(error instanceof StaleSnapshot) || attempt === STALE_TRIES) throw error
-        await snapshot.apply({ position: error.head, rows: [] })
-      }
-    }
+    const outcome = await deeds.commitDeed<Outcome>(
+      async (tx, now) => {
+        const head = await tx.selectFrom('chain_head').select('seq').executeTakeFirst()
+        const position = head?.seq ?? 0
+        // Other daemons have written: nobody does now, so what is read beside this transaction is what it would read itself.
+        if (position !== snapshot.position) await snapshot.apply({ position, rows: [] })
+        if (position !== snapshot.position) throw new Refused('store_unavailable', 'the store went back behind us')
+        const decision = this.#decideNew(input, now)
+        return decision.ok ? this.#sessionStart(tx, input, decision, now) : this.#sessionReject(input, decision)
+      },
+      { first: true },
+    )
+    if (outcome.ok) this.#register(input, outcome.facts, outcome.recheckAt)
+    return outcome.ok ? { ok: true, facts: outcome.facts } : this.#withDoor(input, outcome)
   }
 
   /** Whoever waited once is not asked a second time. */
@@ -323,6 +315,7 @@ export class LocalControlPlane implements ControlPlane {
         recording_head: null,
         recording_chunks: 0,
         contents_json: '[]',
+        instance_id: this.#options.instanceId,
       })
       .execute()
     const event: NewEvent = {

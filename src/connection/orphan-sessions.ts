@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { DeedLog } from '../audit/deed.ts'
 import type { SessionsTable, Tables } from '../foundation/database/tables.ts'
+import { Refused } from '../foundation/errors.ts'
 import { recordingPath } from '../recording/recordings-folder.ts'
 import { repairRecording } from '../recording/repair.ts'
 import { endSessionDeed, type EndSessionInput } from './end-session.ts'
@@ -12,10 +13,15 @@ export interface OrphanParts {
 }
 
 /** Sessions that nobody will end any more: their process is gone. Their files end at the last whole chunk, and the row says so. */
-export async function closeOrphanSessions(parts: OrphanParts, reason: string): Promise<number> {
+export async function closeOrphanSessions(
+  parts: OrphanParts,
+  reason: string,
+  isOrphan: (session: SessionsTable) => boolean = () => true,
+): Promise<number> {
   const open = await parts.reads.selectFrom('sessions').selectAll().where('ended_at', 'is', null).execute()
-  for (const session of open) await closeOrphan(parts, session, reason)
-  return open.length
+  const orphans = open.filter(isOrphan)
+  for (const session of orphans) await closeOrphan(parts, session, reason)
+  return orphans.length
 }
 
 export async function closeOrphanSession(parts: OrphanParts, sessionId: string, reason: string): Promise<void> {
@@ -47,7 +53,12 @@ async function closeOrphan(parts: OrphanParts, session: SessionsTable, reason: s
       resource: { kind: 'node', id: session.node_id, name: session.node_name },
     },
   }
-  await parts.deeds.commitTakingAway({ name: 'end_session', input: { ...input } }, (tx, now) =>
-    endSessionDeed(tx, now, input),
-  )
+  try {
+    await parts.deeds.commitTakingAway({ name: 'end_session', input: { ...input } }, (tx, now) =>
+      endSessionDeed(tx, now, input),
+    )
+  } catch (error) {
+    // Another daemon was first.
+    if (!(error instanceof Refused && error.code === 'changed_meanwhile')) throw error
+  }
 }

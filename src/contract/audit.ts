@@ -54,6 +54,7 @@ export const EVENT_TYPES = [
   'grant.resume',
   'session.start',
   'session.end',
+  'session.terminate',
   'session.reject',
   'session.reauthorized',
   'session.recording.access',

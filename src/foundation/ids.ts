@@ -21,6 +21,7 @@ export const ID_PREFIX = {
   authorization: 'azn',
   door: 'dor',
   session: 'ses',
+  instance: 'ist',
   event: 'evt',
   delivery: 'dlv',
 } as const

@@ -33,7 +33,7 @@ beforeEach(async () => {
     mayOperate: (user, resource, verb) =>
       Promise.resolve(user === 'usr_auditor' && resource === 'recording' && verb === 'read'),
     liveBytes: () => 77,
-    terminate: (id, { message, by }) => ended.push({ id, message, by: by.name }) > 0,
+    terminate: ({ id }, { message, by }) => ended.push({ id, message, by: by.name }) > 0,
   })
   for (const name of ['ada', 'bob', 'carol', 'auditor']) await store.user(name, [])
   await store.grant('1', 'ada', 'dba', 3_600_000)
@@ -136,6 +136,7 @@ async function session(changes: Partial<Tables['sessions']> = {}): Promise<{ id:
     recording_bytes: head.bytes,
     recording_head: head.digest,
     recording_chunks: head.chunks,
+    instance_id: null,
     contents_json: '["shell"]',
     ...changes,
   })

@@ -29,8 +29,11 @@ export interface SessionServices {
   readonly mayOperate: MayOperate
   /** Length of the file of a session that is open now */
   readonly liveBytes: (sessionId: string) => number | undefined
-  /** Closes a live session now; false when it is not live. */
-  readonly terminate: (sessionId: string, order: { readonly by: Actor; readonly message: string }) => boolean
+  /** Closes a live session now, wherever it lives; false when it is not live. */
+  readonly terminate: (
+    session: Pick<SessionRow, 'id' | 'instance_id'>,
+    order: { readonly by: Actor; readonly message: string },
+  ) => boolean | Promise<boolean>
 }
 
 const PAGE = 50
@@ -85,7 +88,8 @@ export function sessionHandlers(services: SessionServices): Handlers {
     terminateSession: async (context, { params, body }) => {
       const row = await find(services.db, params['id'])
       if (row === undefined) throw unknown()
-      if (row.ended_at === null && services.terminate(row.id, { by: context.actor, message: body.message })) return {}
+      const order = { by: context.actor, message: body.message }
+      if (row.ended_at === null && (await services.terminate(row, order))) return {}
       throw new Refused('changed_meanwhile', 'the session has ended already', 'see: sallyctl sessions ls')
     },
   }

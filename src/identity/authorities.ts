@@ -9,6 +9,7 @@ import type { Database } from '../foundation/database/open-database.ts'
 import type { AuthoritiesTable, AuthorityKind } from '../foundation/database/tables.ts'
 import { Bug } from '../foundation/errors.ts'
 import { newId } from '../foundation/ids.ts'
+import { MadeElsewhere } from './installation.ts'
 import { rotationMove } from './authority-rotation.ts'
 import type { RotationStep } from './authority-rotation.ts'
 import type { Sealer } from './sealing.ts'
@@ -59,7 +60,13 @@ export class Authorities {
     const authorities = new Authorities(parts)
     await authorities.#load()
     const missing = AUTHORITY_KINDS.filter((kind) => !authorities.#find(kind))
-    if (missing.length > 0) await authorities.#create(missing)
+    if (missing.length === 0) return authorities
+    try {
+      await authorities.#create(missing)
+    } catch (error) {
+      if (!(error instanceof MadeElsewhere)) throw error
+      await authorities.#load()
+    }
     return authorities
   }
 
@@ -142,7 +149,14 @@ export class Authorities {
       }
       return { result: null, events: [event] }
     })
+    await this.refresh()
+  }
+
+  /** Loads them anew, for a rotation by whichever daemon; who listens is told when something has changed. */
+  async refresh(): Promise<void> {
+    const before = this.#all.map(({ id, state }) => `${id} ${state}`).join()
     await this.#load()
+    if (this.#all.map(({ id, state }) => `${id} ${state}`).join() === before) return
     for (const listener of this.#listeners) listener()
   }
 
@@ -191,6 +205,12 @@ export class Authorities {
     const now = this.#parts.clock.now()
     const rows = await Promise.all(kinds.map((kind) => this.#make(kind, 'active', now)))
     await this.#parts.deeds.commitDeed(async (tx: Tx) => {
+      const there = await tx
+        .selectFrom('authorities')
+        .select('id')
+        .where('kind', 'in', [...kinds])
+        .executeTakeFirst()
+      if (there) throw new MadeElsewhere()
       await tx.insertInto('authorities').values(rows).execute()
       const [first, ...others] = rows.map((row) => created(row))
       if (!first) throw new Bug('no authority to make')

@@ -7,6 +7,7 @@ import { SYSTEM } from './doer.ts'
 import type { StoreParts } from './doer.ts'
 import { FIRST_ADMIN_INVITATION_MS, invite } from './invitations.ts'
 import type { NewInvitation } from './invitations.ts'
+import { MadeElsewhere } from './installation.ts'
 import { createPrivateFile } from './private-file.ts'
 import { writeRole } from './roles.ts'
 
@@ -44,17 +45,29 @@ export async function inviteFirstAdmin(
     rmSync(options.file, { force: true })
     return null
   }
-  const invitation = await parts.deeds.commitDeed(async (tx, now) => {
+  const invitation = await makeInvitation(parts, users.length, only).catch(noneIfMadeElsewhere)
+  if (!invitation) return null
+  const command = inviteCommand(options.publicAddress, options.pin, invitation.code)
+  rmSync(options.file, { force: true })
+  createPrivateFile(options.file, Buffer.from(`${command}\n`))
+  return { command, file: options.file, expiresAt: invitation.expiresAt }
+}
+
+function makeInvitation(parts: StoreParts, known: number, only: UsersTable | undefined): Promise<NewInvitation> {
+  return parts.deeds.commitDeed(async (tx, now) => {
+    const there = await tx.selectFrom('users').select('id').execute()
+    if (there.length !== known) throw new MadeElsewhere()
     if (only) {
       const made = await invite(tx, SYSTEM, only, FIRST_ADMIN_INVITATION_MS, now)
       return { result: made, events: [made.event] }
     }
     return await createAdmin(tx, now)
   })
-  const command = inviteCommand(options.publicAddress, options.pin, invitation.code)
-  rmSync(options.file, { force: true })
-  createPrivateFile(options.file, Buffer.from(`${command}\n`))
-  return { command, file: options.file, expiresAt: invitation.expiresAt }
+}
+
+function noneIfMadeElsewhere(error: unknown): null {
+  if (error instanceof MadeElsewhere) return null
+  throw error
 }
 
 async function createAdmin(

@@ -2,6 +2,10 @@ import { sign } from 'node:crypto'
 import { acceptRollback } from '../audit/accept-rollback.ts'
 import { createOutbox } from '../audit/outbox.ts'
 import type { OutsideFile } from '../audit/outside-file.ts'
+import type { Actor } from '../contract/audit.ts'
+import type { NewEvent } from '../audit/deed.ts'
+import { liveInstances } from '../connection/instances.ts'
+import type { Clock } from '../foundation/clock.ts'
 import type { LocalControlPlane } from '../connection/local-control-plane.ts'
 import type { Config } from '../foundation/config.ts'
 import type { Metrics } from '../foundation/metrics.ts'
@@ -82,7 +86,7 @@ export function openApi(parts: ApiParts): Api {
         sealer,
         mayOperate: checks.mayOperate,
         liveBytes: (id) => control.openHeads().get(id)?.bytes,
-        terminate: (id, order) => terminate(control, id, order),
+        terminate: (session, order) => terminateAnywhere(store, clock, control, session, order),
       }),
     },
     ...checks,
@@ -119,14 +123,37 @@ function identityServices(parts: ApiParts): IdentityServices {
   }
 }
 
+/** A session that another daemon on this store holds is ended by telling of it. */
+async function terminateAnywhere(
+  { database, deeds, instanceId }: Store,
+  clock: Clock,
+  control: LocalControlPlane,
+  { id, instance_id: holder }: { readonly id: string; readonly instance_id: string | null },
+  order: { readonly by: Actor; readonly message: string },
+): Promise<boolean> {
+  if (holder === null || holder === instanceId) return terminate(control, id, order)
+  if (!(await liveInstances(database.reads, clock.now())).has(holder)) return false
+  const event: NewEvent = {
+    type: 'session.terminate',
+    actor: order.by,
+    outcome: 'success',
+    session: id,
+    details: { text: textOfEnd(order) },
+  }
+  await deeds.commitDeed(() => Promise.resolve({ result: null, events: [event] }))
+  return true
+}
+
+const textOfEnd = ({ by, message }: { readonly by: { readonly name: string }; readonly message: string }): string =>
+  `this session was ended by ${by.name}${message === '' ? '' : `: ${message}`}`
+
 function terminate(
   control: LocalControlPlane,
   sessionId: string,
-  { by, message }: { readonly by: { readonly name: string }; readonly message: string },
+  order: { readonly by: { readonly name: string }; readonly message: string },
 ): boolean {
   const session = control.live.get(sessionId)
   if (!session) return false
-  const comment = message === '' ? '' : `: ${message}`
-  control.live.end(session, 'terminated', `this session was ended by ${by.name}${comment}`)
+  control.live.end(session, 'terminated', textOfEnd(order))
   return true
 }

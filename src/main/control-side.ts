@@ -7,7 +7,7 @@ import { SignInProofs } from '../connection/sign-in-proof.ts'
 import { closeOrphanSession, closeOrphanSessions } from '../connection/orphan-sessions.ts'
 import type { Clock, Timer } from '../foundation/clock.ts'
 import type { Config } from '../foundation/config.ts'
-import type { InstallationTable } from '../foundation/database/tables.ts'
+import type { InstallationTable, SessionsTable } from '../foundation/database/tables.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { Snapshot, type TakenAway } from '../grants/snapshot.ts'
 import { Authorities } from '../identity/authorities.ts'
@@ -16,6 +16,7 @@ import { prepareRecordingsFolder } from '../recording/recordings-folder.ts'
 import { askAtDoor } from './ask-at-door.ts'
 import type { DaemonSurroundings } from './daemon.ts'
 import type { Store } from './open-store.ts'
+import { OtherDaemons } from './other-daemons.ts'
 import { takeWaitingAway } from './take-waiting-away.ts'
 
 const FORGET_EVERY_MS = 600_000
@@ -43,7 +44,7 @@ export async function openControlSide(
   metrics: Metrics,
   { clock, log }: DaemonSurroundings,
 ): Promise<ControlSide> {
-  const { database, deeds, sealer } = store
+  const { database, deeds, sealer, instanceId } = store
   const { recordingsDir } = config
   const installation = await openInstallation(database, deeds, clock, config.proxyName)
   const authorities = await Authorities.open({ database, deeds, sealer, clock, installation: installation.id })
@@ -62,6 +63,8 @@ export async function openControlSide(
     mintOnward: (order) => Promise.resolve(authorities.onwardCertificate(order).blob),
     reportAuthFailure: (failure) => failures.report(failure),
     recordingsDir,
+    instanceId,
+    catchUp: () => deeds.catchUp(),
     offlineGraceMs: config.offlineGraceMs,
     checkSignIn: (input, again) => signIns.trouble(input, again),
     asking: { requests: askAtDoor({ requests: () => requests, clock, log }), limits: config.waiting },
@@ -73,6 +76,7 @@ export async function openControlSide(
     await snapshot.apply(committed)
     if (committed.rows.length > 0) control.live.recheckAll()
     control.doors?.recheck(committed.rows)
+    if (instanceId !== null) await others?.heard(committed)
     for (const event of committed.events) metrics.event(event.type)
     metrics.sessionsOpen(control.live.size)
   })
@@ -83,8 +87,28 @@ export async function openControlSide(
   const requests = new AccessRequests({ reads: database.reads, deeds, clock, log, takeAway })
   const sweeper = new Sweeper({ reads: database.reads, deeds, clock, log })
   const orphanParts = { reads: database.reads, deeds, recordingsDir }
+  const others =
+    instanceId === null
+      ? null
+      : new OtherDaemons({
+          database,
+          deeds,
+          clock,
+          log,
+          id: instanceId,
+          control,
+          authorities,
+          orphanParts,
+          offlineGraceMs: config.offlineGraceMs,
+        })
+  await others?.start()
+  // After what the snapshot was read at, and once all who listen are there.
+  deeds.follow(snapshot.position)
   control.live.start()
   const forgetting = keepForgetting(snapshot, clock)
+
+  const orphans = async (): Promise<(session: SessionsTable) => boolean> =>
+    others === null ? () => true : others.orphansAtStart()
 
   return {
     installation,
@@ -95,7 +119,7 @@ export async function openControlSide(
     requests,
     takeAway,
     async catchUp() {
-      const closed = await closeOrphanSessions(orphanParts, 'the daemon was stopped without notice')
+      const closed = await closeOrphanSessions(orphanParts, 'the daemon was stopped without notice', await orphans())
       if (closed > 0) log.warn({ sessions: closed }, 'sessions of an earlier run were closed')
       await sweeper.start()
     },
@@ -104,6 +128,7 @@ export async function openControlSide(
       await closeOrphanSession(orphanParts, sessionId, 'its relay worker died')
     },
     async stop() {
+      await others?.stop()
       forgetting.cancel()
       control.live.stop()
       control.doors?.close()

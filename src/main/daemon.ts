@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { liveInstances } from '../connection/instances.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Config } from '../foundation/config.ts'
 import type { Log } from '../foundation/log.ts'
@@ -30,11 +31,12 @@ export interface Daemon {
 }
 
 /** Starts everything in the order in which each part may rely on the ones before it. */
-export async function startDaemon(config: Config, surroundings: DaemonSurroundings): Promise<Daemon> {
-  const { log, version } = surroundings
+export async function startDaemon(config: Config, given: DaemonSurroundings): Promise<Daemon> {
+  const { log, version } = given
   const metrics = createMetrics()
-  const store = await openStore(config, { ...surroundings, metrics })
+  const store = await openStore(config, { ...given, metrics })
   const { database, deeds } = store
+  const surroundings = { ...given, clock: store.clock }
   const outside = await openOutside(config, store)
   const side = await openControlSide(config, store, metrics, surroundings)
   const { checkpoints, verifier } = openProof(config, store, side, outside, surroundings)
@@ -119,13 +121,16 @@ async function openFront(
 
 async function welcomeFirstAdmin(
   config: Config,
-  { database, deeds }: Store,
+  { database, deeds, instanceId }: Store,
   { authorities, takeAway }: ControlSide,
   publicAddress: string,
   { clock, log, showOnTerminal }: DaemonSurroundings,
 ): Promise<void> {
   const file = join(config.dataDir, 'first-admin')
   const pin = authorities.pin()
+  // The link that another daemon shows stays good.
+  const others = await liveInstances(database.reads, clock.now())
+  if ([...others].some((id) => id !== instanceId)) return
   const invited = await inviteFirstAdmin({ database, deeds, clock, takeAway }, { file, publicAddress, pin })
   if (!invited) return
   // The command itself never goes to the log: it is the key to everything, once.

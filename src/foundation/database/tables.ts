@@ -323,6 +323,19 @@ export interface SessionsTable extends PowerRow {
   recording_head: string | null
   recording_chunks: number
   contents_json: string
+  /** The daemon that holds it open; null on a store with one daemon */
+  instance_id: string | null
+}
+
+/** Daemons that have this store open, or had it when they died. Not bound: it gives nothing. */
+export interface InstancesTable {
+  id: string
+  /** For people: host and process */
+  name: string
+  started_at: number
+  seen_at: number
+  /** Not seen for this long, it is over, and so are its sessions: they outlive the store by offline_grace at most. */
+  dead_after_ms: number
 }
 
 export interface AuditEventsTable {
@@ -385,6 +398,8 @@ export interface OutboxTable {
   body_json: string
   created_at: number
   delivered_at: number | null
+  /** Until then it is with whoever asked for it first; null = with nobody */
+  claimed_until: number | null
 }
 
 export interface InstallationTable {
@@ -417,6 +432,7 @@ export interface Tables {
   escalations: EscalationsTable
   grant_notices: GrantNoticesTable
   sessions: SessionsTable
+  instances: InstancesTable
   audit_events: AuditEventsTable
   chain_head: ChainHeadTable
   change_log: ChangeLogTable

@@ -48,5 +48,10 @@ export const requestEngine: Migration = {
       loaded_at ${int} not null, removed_at ${int}) ${strict}`,
     `create unique index policies_file on policies (file) where removed_at is null`,
     `alter table access_requests add column automation_json text`,
+    `alter table sessions add column instance_id text`,
+    `create table instances (
+      id text primary key, name text not null, started_at ${int} not null, seen_at ${int} not null,
+      dead_after_ms ${int} not null) ${strict}`,
+    `alter table outbox add column claimed_until ${int}`,
   ],
 }

@@ -31,6 +31,7 @@ export interface PostgresOptions {
   readonly clock?: Clock
   /** For tests: what the store takes the server's time for */
   readonly storeTime?: (serverTime: Instant) => Instant
+  readonly onClosed?: () => void
   /** For tests that open many stores on one server: it was looked at before */
   readonly knownServer?: boolean
 }
@@ -69,10 +70,12 @@ class PostgresStore implements Database {
   readonly #settings: PostgresSettings
   readonly #clock: Clock
   readonly #storeClock: StoreClock
+  readonly #onClosed: () => void
   #watch: PostgresHeadWatch | null = null
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(settings: PostgresSettings, { storeTime = (time) => time, clock = systemClock }: PostgresOptions) {
+  constructor(settings: PostgresSettings, { storeTime = (time) => time, clock = systemClock, onClosed = () => {} }: PostgresOptions) {
+    this.#onClosed = onClosed
     this.path = describePostgres(settings)
     this.#settings = settings
     this.#clock = clock
@@ -208,6 +211,7 @@ class PostgresStore implements Database {
     await this.#turn
     await this.#writes.destroy()
     await this.reads.destroy()
+    this.#onClosed()
   }
 }
 
