@@ -5,7 +5,7 @@ import type { NodeFacts, RoleFacts, Snapshot, UserFacts } from '../grants/snapsh
 import { placeTrouble } from '../grants/place-trouble.ts'
 import type { StoredGrant } from '../grants/stored-grant.ts'
 import { personOf, rolesAtWork, type RolesAtWork } from '../grants/working-roles.ts'
-import { capOf, rolesThatWouldHelp, type AllowingBlock } from '../identity/role-rules.ts'
+import { askableRoles, capOf, rolesThatWouldHelp, type AllowingBlock } from '../identity/role-rules.ts'
 import {
   mergeOptions,
   nodeAccess,
@@ -129,11 +129,12 @@ const lockText = (text: string, message: string): string => (message === '' ? te
 
 function waysToAsk(view: Snapshot, user: UserFacts, node: NodeFacts, login: string | null, now: number): AskWay[] {
   const person = personOf(view, user, now)
-  return rolesThatWouldHelp(person, [...view.roles()], node, login).map(({ role, blocks, logins, asRole }) => ({
+  const askable = askableRoles(person, view.roles())
+  return rolesThatWouldHelp(person, askable, node, login).map(({ role, blocks, accounts, asRole }) => ({
     roles: [role.name],
     // A role that may be asked for as such opens everything it gives; any other one can be asked for this node alone.
     resources: asRole ? [] : [{ kind: node.kind, name: node.name }],
-    logins: [...logins],
+    logins: [...accounts],
     longest: capOf(blocks).ms,
     reason: reasonFor(blocks),
   }))

@@ -8,6 +8,7 @@ import { AcceptInvitationBody, LoginSession, Ping, SignedIn, SignInBody } from '
 import { NodeDocument, VisibleNode } from './node.ts'
 import { ReviewRuleDocument } from './review-rule.ts'
 import { AccessRequest, AskBody, AskPreview, ExtendBody, Grant, RequestListQuery, ReviewBody } from './request.ts'
+import { RequestableQuery, RequestableResource } from './requestable.ts'
 import { RoleDocument } from './role.ts'
 import { Session, SessionListQuery } from './session.ts'
 import { Invitation, User, UserDocument } from './user.ts'
@@ -138,6 +139,15 @@ export const routes = {
     access: signedIn,
     query: z.object({ login: Login.optional() }),
     answer: AccessCheck,
+  }),
+
+  /** Resources that the caller may use or ask for; nothing else is known to exist. */
+  searchRequestable: route({
+    method: 'GET',
+    path: '/v1/requestable',
+    access: signedIn,
+    query: RequestableQuery,
+    answer: page(RequestableResource),
   }),
 
   ask: route({

@@ -120,6 +120,10 @@ export class Snapshot {
   resource({ kind, id }: Pick<ResourceFacts, 'kind' | 'id'>): ResourceFacts | undefined {
     return kind === 'node' ? this.#nodes.get(id) : undefined
   }
+  /** Of every kind. */
+  resources(): Iterable<ResourceFacts> {
+    return this.#nodes.values()
+  }
   nodes(): Iterable<NodeFacts> {
     return this.#nodes.values()
   }

@@ -3,8 +3,9 @@ import type { AllowReviewBlock, RequestBlock, ReviewBlock, RoleSpec, Threshold }
 import type { TimeWindow } from '../contract/time-window.ts'
 import type { ResourceFacts } from '../resources/resource.ts'
 import { evaluateCondition, type ConditionFacts } from './conditions.ts'
-import { nodeAccess, type WorkingRole } from './node-access.ts'
+import type { WorkingRole } from './node-access.ts'
 import { captureGroups, matchesAny } from './patterns.ts'
+import { accountsGiven } from './resource-access.ts'
 
 // What a person's own roles permit. Pure, and the only place where these rules stand; rights from a grant never enter here.
 
@@ -105,41 +106,50 @@ export function requestableRoles(person: Person, all: readonly RoleContent[]): R
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** A role that could be asked for and would let the person in. */
-export interface HelpfulRole {
+/** A role that may be asked for as a whole, as part of a resource request, or both. */
+export interface AskableRole {
   readonly role: RoleContent
-  /** As a whole, and as part of a resource request: at least one of them */
   readonly asRole: boolean
   readonly asResource: boolean
   readonly blocks: readonly AllowingBlock[]
-  /** What it would give on the node, after the denies of own roles; sorted */
-  readonly logins: readonly string[]
+}
+
+/** Those that the person does not hold. */
+export function askableRoles(person: Person, all: Iterable<RoleContent>): AskableRole[] {
+  const held = new Set(person.roles.map((own) => own.id))
+  return [...all].flatMap((role): AskableRole[] => {
+    if (held.has(role.id)) return []
+    const asRole = mayRequest(person, role, 'role')
+    const asResource = mayRequest(person, role, 'resource')
+    const blocks = asRole.ok ? asRole.blocks : asResource.ok ? asResource.blocks : null
+    return blocks ? [{ role, asRole: asRole.ok, asResource: asResource.ok, blocks }] : []
+  })
+}
+
+export interface HelpfulRole extends AskableRole {
+  /** What it would give (logins of a node) after the denies of own roles; sorted */
+  readonly accounts: readonly string[]
 }
 
 /**
- * Roles this person could ask for that would open the node (with this login, if one is named). Those that give the fewest
- * logins come first: the smallest help is named first.
+ * Which of the askable roles would open the resource (with this account, if one is named). Those that give the fewest
+ * accounts come first: the smallest help is named first.
  */
 export function rolesThatWouldHelp(
   person: Person,
-  all: readonly RoleContent[],
-  node: ResourceFacts,
-  login: string | null,
+  askable: readonly AskableRole[],
+  resource: ResourceFacts,
+  account: string | null,
 ): HelpfulRole[] {
-  const held = new Set(person.roles.map((own) => own.id))
   const own = deniesOf(person)
-  return all
-    .flatMap((role): HelpfulRole[] => {
-      if (held.has(role.id)) return []
-      const asRole = mayRequest(person, role, 'role')
-      const asResource = mayRequest(person, role, 'resource')
-      const blocks = asRole.ok ? asRole.blocks : asResource.ok ? asResource.blocks : null
-      if (!blocks) return []
-      const logins = [...nodeAccess([...own, asIfGranted(role)], node).logins.keys()]
-      const helps = login === null ? logins.length > 0 : logins.includes(login)
-      return helps ? [{ role, asRole: asRole.ok, asResource: asResource.ok, blocks, logins }] : []
+  return askable
+    .flatMap((each): HelpfulRole[] => {
+      const asked = asIfGranted(each.role)
+      const accounts = accountsGiven([...own, asked], resource).get(asked) ?? []
+      const helps = account === null ? accounts.length > 0 : accounts.includes(account)
+      return helps ? [{ ...each, accounts }] : []
     })
-    .sort((a, b) => a.logins.length - b.logins.length || (a.role.name < b.role.name ? -1 : 1))
+    .sort((a, b) => a.accounts.length - b.accounts.length || (a.role.name < b.role.name ? -1 : 1))
 }
 
 /** What own roles say about whatever is asked for: their denies. */

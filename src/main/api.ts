@@ -14,6 +14,7 @@ import { checkAccessHandlers } from '../http-api/check-access.ts'
 import { deliveryHandlers } from '../http-api/deliveries.ts'
 import { identityChecks, identityHandlers } from '../http-api/identity-handlers.ts'
 import type { IdentityServices } from '../http-api/identity-services.ts'
+import { requestableHandlers } from '../http-api/requestable.ts'
 import { requestHandlers } from '../http-api/requests.ts'
 import { createApi, type Api } from '../http-api/server.ts'
 import { sessionHandlers } from '../http-api/sessions.ts'
@@ -56,6 +57,7 @@ export function openApi(parts: ApiParts): Api {
       ...requestHandlers(side.requests, clock),
       ...checkAccessHandlers({ snapshot: side.snapshot, requests: side.requests, clock }),
       ...visibleNodeHandlers({ snapshot: side.snapshot, clock }),
+      ...requestableHandlers({ snapshot: side.snapshot, clock }),
       ...statusHandlers({
         database,
         clock,

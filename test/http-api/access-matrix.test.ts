@@ -48,6 +48,7 @@ const NOT_FOR_LOCAL: RouteName[] = [
   ...(['listLogins', 'me', 'addTotp', 'confirmTotp', 'listFactors', 'removeFactor', 'stepUp'] as const),
   ...([
     'listNodes',
+    'searchRequestable',
     'checkAccess',
     'ask',
     'review',

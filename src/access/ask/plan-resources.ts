@@ -2,7 +2,7 @@ import type { NamedResource, Narrowing } from '../../contract/request.ts'
 import { Refused } from '../../foundation/errors.ts'
 import type { WorkingRole } from '../../identity/node-access.ts'
 import { accountsGiven } from '../../identity/resource-access.ts'
-import { asIfGranted, deniesOf, mayRequest, type RoleContent } from '../../identity/role-rules.ts'
+import { askableRoles, rolesThatWouldHelp, type HelpfulRole, type RoleContent } from '../../identity/role-rules.ts'
 import { absentResource, resourceKey, type ResourceFacts } from '../../resources/resource.ts'
 import type { Directory, Member } from '../directory.ts'
 import { LIMITS } from '../limits.ts'
@@ -21,16 +21,7 @@ export interface ResourcePlan {
   readonly resources: readonly ResourceFacts[]
 }
 
-/** A role that could be asked for and would give a resource. */
-interface Giver {
-  readonly role: RoleContent
-  readonly asRole: boolean
-  readonly asResource: boolean
-  /** Logins of a node */
-  readonly accounts: readonly string[]
-}
-
-type GiversOf = (resource: ResourceFacts) => Giver[]
+type GiversOf = (resource: ResourceFacts) => HelpfulRole[]
 
 /**
  * Which resources are meant, and which roles would give them. Roles that were named must be searchable and each must be
@@ -46,7 +37,8 @@ export function planResources(
 ): ResourcePlan {
   const wanted = new Map(asked.resources.map((resource) => [resourceKey(resource), resource]))
   refuseTooMany([...wanted.keys()])
-  const giversOf = giversFor(requester, directory)
+  const askable = askableRoles(requester, directory.roles.values())
+  const giversOf: GiversOf = (resource) => rolesThatWouldHelp(requester, askable, resource, null)
   const known = [...wanted.values()].map((named) => knownResource(requester, named, directory, found, giversOf))
   const roles = asked.roles.length > 0 ? asked.roles : workedOut(known, asked.narrowing, directory)
   const resources = known.map(({ resource }) => resource).sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -65,26 +57,9 @@ function refuseTooMany(keys: readonly string[]): void {
   )
 }
 
-/** Roles that may not be asked for at all are sorted out once, not for each resource. */
-function giversFor(requester: Member, directory: Directory): GiversOf {
-  const held = new Set(requester.roles.map((own) => own.id))
-  const askable = [...directory.roles.values()].flatMap((role): Omit<Giver, 'accounts'>[] => {
-    const asRole = mayRequest(requester, role, 'role').ok
-    const asResource = mayRequest(requester, role, 'resource').ok
-    return held.has(role.id) || !(asRole || asResource) ? [] : [{ role, asRole, asResource }]
-  })
-  const own = deniesOf(requester)
-  return (resource) =>
-    askable.flatMap((each): Giver[] => {
-      const asked = asIfGranted(each.role)
-      const accounts = accountsGiven([...own, asked], resource).get(asked)
-      return accounts ? [{ ...each, accounts }] : []
-    })
-}
-
 interface Known {
   readonly resource: ResourceFacts
-  readonly givers: readonly Giver[]
+  readonly givers: readonly HelpfulRole[]
 }
 
 /**
@@ -134,10 +109,9 @@ function workedOut(known: readonly Known[], narrowing: Narrowing | null, directo
   return [...roles.values()]
 }
 
-function narrowest(resource: ResourceFacts, givers: readonly Giver[], login: string): Giver {
-  const [first] = givers
-    .filter(({ accounts }) => accounts.includes(login))
-    .sort((a, b) => a.accounts.length - b.accounts.length || (a.role.name < b.role.name ? -1 : 1))
+/** The givers come with the smallest first. */
+function narrowest(resource: ResourceFacts, givers: readonly HelpfulRole[], login: string): HelpfulRole {
+  const first = givers.find(({ accounts }) => accounts.includes(login))
   if (first) return first
   const logins = [...new Set(givers.flatMap(({ accounts }) => accounts))].sort()
   throw new Refused(
@@ -147,7 +121,7 @@ function narrowest(resource: ResourceFacts, givers: readonly Giver[], login: str
   )
 }
 
-function notRequestable(resource: ResourceFacts, givers: readonly Giver[]): Refused {
+function notRequestable(resource: ResourceFacts, givers: readonly HelpfulRole[]): Refused {
   const whole = givers.filter(({ asRole }) => asRole)
   const key = resourceKey(resource)
   if (whole[0] === undefined)
@@ -159,7 +133,7 @@ function notRequestable(resource: ResourceFacts, givers: readonly Giver[]): Refu
   )
 }
 
-const namesOf = (givers: readonly Giver[]): string => givers.map(({ role }) => role.name).join(', ')
+const namesOf = (givers: readonly HelpfulRole[]): string => givers.map(({ role }) => role.name).join(', ')
 
 /** Roles that were named are not pruned: one that gives nothing of it is an error. */
 function refuseNotGiven(

@@ -18,6 +18,7 @@ export function describeRequest(request: AccessRequest): string {
     ['Request', request.id],
     ['Requestor', request.user],
     ...(request.extends === null ? [] : [['Extends', `the grant ${request.extends}`] as [string, string]]),
+    ...resourceFields(request),
     ['Roles', request.roles.join(', ')],
     ['Reason', quoted(request.reason)],
     ['Duration', durationOf(request)],
@@ -43,6 +44,7 @@ export function describeRequest(request: AccessRequest): string {
 export function describePreview(preview: AskPreview): string {
   const needed = preview.approvalsNeeded.map((each) => `${each.approve} for ${each.role}${named(each.name)}`)
   return renderFields([
+    ...resourceFields(preview),
     ['Roles', preview.roles.join(', ')],
     ['Duration', `${formatDuration(preview.duration)} (longest: ${formatDuration(preview.longest)})`],
     ['Approvals', needed],
@@ -93,8 +95,27 @@ function metadataOf(request: AccessRequest): string {
   const from =
     start.at === 'instant' ? ` start=${utcTime(start.instant)}` : start.at === 'first-use' ? ' start=first-use' : ''
   const extended = request.extends === null ? '' : ` extends=${request.extends}`
-  return `roles=${request.roles.join(',')} duration=${formatDuration(request.duration)}${from}${extended}${reason}`
+  const resources = request.resources.length === 0 ? '' : `resources=${request.resources.map(resourceName).join(',')} `
+  const login = request.narrowing?.login === undefined ? '' : ` login=${request.narrowing.login}`
+  return `${resources}roles=${request.roles.join(',')}${login} duration=${formatDuration(request.duration)}${from}${extended}${reason}`
 }
+
+const LISTED_AT_MOST = 20
+
+/** What it is for, when that is less than all that its roles give. */
+function resourceFields({ resources, narrowing }: Pick<AccessRequest, 'resources' | 'narrowing'>): Field[] {
+  const more = resources.length - LISTED_AT_MOST
+  const listed = resources.slice(0, LISTED_AT_MOST).map(resourceName)
+  const shown = more > 0 ? [...listed, `and ${more} more`] : listed
+  return [
+    ...(shown.length === 0 ? [] : [['Resources', shown] as Field]),
+    ...(narrowing?.login === undefined ? [] : [['Login', `${narrowing.login} only`] as Field]),
+  ]
+}
+
+type Field = [string, string | string[]]
+
+const resourceName = ({ kind, name }: AccessRequest['resources'][number]): string => `${kind}/${name}`
 
 /** Each line behind a mark, so that a reason cannot pretend to be a field of the form. */
 function quoted(reason: string): string[] {

@@ -12,7 +12,7 @@ const COLUMNS: readonly Column<VisibleNode>[] = [
   { head: 'Until', cell: untilOf },
   {
     head: 'Ask for',
-    cell: (each) => (each.logins.length > 0 ? '' : each.requestableRoles.join(' or ')),
+    cell: (each) => (each.logins.length > 0 ? '' : askFor(each)),
     shrinks: true,
   },
 ]
@@ -26,6 +26,12 @@ export async function listNodes(context: CommandContext, labels: readonly string
   await context.show(nodes, () =>
     nodes.length === 0 ? 'No nodes.' : renderTable(COLUMNS, nodes, context.terminal.stdout.columns),
   )
+}
+
+/** A node that no role as a whole opens may still be asked for by itself. */
+function askFor({ name, requestableRoles, searchRoles }: VisibleNode): string {
+  if (requestableRoles.length > 0) return requestableRoles.join(' or ')
+  return searchRoles.length > 0 ? `node/${name}` : ''
 }
 
 function labelsOf(node: VisibleNode): string {

@@ -5,7 +5,7 @@ const id = { summary: 'id of the request' } as const
 const create = defineCommand({
   name: 'create',
   aliases: ['new'],
-  summary: 'Ask for roles and wait for the answer',
+  summary: 'Ask for roles or resources and wait for the answer',
   examples: [
     [
       'sally request create --roles=dba --reason="ticket #1234" --duration=1h',
@@ -13,13 +13,23 @@ const create = defineCommand({
     ],
     ['sally request create --roles=dba --reason="ticket #1234" --nowait', 'asks and returns at once'],
     [
+      'sally request create --resource=node/db-box --login=root --reason="disk full"',
+      'asks for one node and one login there; the role that gives it is worked out',
+    ],
+    [
       'sally request create --roles=dba --reason="release" --start=first-use',
       'its clock starts with the first connection, within a day of the approval',
     ],
     ["sally request create --roles='*' --dry-run", 'tells what could be asked for and who would decide'],
   ],
   options: {
-    roles: { kind: 'list', value: 'a,b', summary: "roles to ask for; '*' = all that you may ask for", required: true },
+    roles: { kind: 'list', value: 'a,b', summary: "roles to ask for; '*' = all that you may ask for" },
+    resource: {
+      kind: 'list',
+      value: 'kind/name',
+      summary: 'resources to ask for instead of all that a role gives; several are one request',
+    },
+    login: { kind: 'text', value: 'login', summary: 'of the resources only this login' },
     reason: { kind: 'text', value: 'text', summary: 'why; reviewers see it' },
     duration: { kind: 'text', value: 'length', summary: 'for how long, such as 30m or 1h; counted from the start' },
     start: {
@@ -33,6 +43,25 @@ const create = defineCommand({
     dryRun: { kind: 'switch', summary: 'only tell what would be asked; nothing is stored' },
   },
   run: async (context, input) => (await import('./create-request.ts')).createRequest(context, input.options),
+})
+
+const search = defineCommand({
+  name: 'search',
+  summary: 'Find resources that you may ask for',
+  examples: [
+    ['sally request search --kind=node env=prod', 'nodes with this label, and the command that asks for them'],
+    ['sally request search db box', 'whatever has both words in its name or labels'],
+  ],
+  arguments: { terms: { summary: 'label=value, or words', optional: true, many: true } },
+  options: {
+    kind: {
+      kind: 'choice',
+      choices: ['node', 'database', 'kube_cluster', 'app'],
+      summary: 'only resources of this kind',
+    },
+  },
+  run: async (context, input) =>
+    (await import('./search-requestable.ts')).searchRequestable(context, input.arguments.terms, input.options.kind),
 })
 
 const ls = defineCommand({
@@ -120,5 +149,5 @@ const giveBack = defineCommand({
 export const requestCommands = defineGroup({
   name: 'request',
   summary: 'Ask for access, and review what others ask for',
-  commands: [create, ls, show, review, cancel, extend, giveBack],
+  commands: [create, search, ls, show, review, cancel, extend, giveBack],
 })

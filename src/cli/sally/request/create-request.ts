@@ -2,6 +2,7 @@ import type { Client } from '../../../contract/client.ts'
 import { ApiError } from '../../../contract/api-error.ts'
 import type { AskBody } from '../../../contract/request.ts'
 import type { CommandContext } from '../../shared/command-context.ts'
+import { CommandFailed } from '../../shared/command-failed.ts'
 import { describePreview, describeRequest, warningText } from '../../shared/describe-request.ts'
 import { readDuration, readStart } from '../../shared/read-options.ts'
 import { refreshSshConfig } from '../config/refresh-ssh-config.ts'
@@ -9,6 +10,8 @@ import { waitForDecision } from './wait-for-decision.ts'
 
 export interface CreateOptions {
   readonly roles: readonly string[]
+  readonly resource: readonly string[]
+  readonly login: string | undefined
   readonly reason: string | undefined
   readonly duration: string | undefined
   readonly start: string | undefined
@@ -37,14 +40,18 @@ export async function createRequest(context: CommandContext, options: CreateOpti
 }
 
 function askBody(options: CreateOptions, now: number): AskBody {
+  if (options.roles.length + options.resource.length === 0)
+    throw new CommandFailed('usage', 'say what to ask for', 'Give --roles or --resource; to look: sally request search')
   const start = readStart(options.start, now)
   const duration = readDuration(options.duration)
   const pendingFor = readDuration(options.pendingFor)
   return {
     roles: [...options.roles],
+    ...(options.resource.length === 0 ? {} : { resources: [...options.resource] }),
     reviewers: [...options.reviewers],
     dryRun: options.dryRun,
     reason: options.reason ?? '',
+    ...(options.login === undefined ? {} : { narrowing: { login: options.login } }),
     ...(duration === undefined ? {} : { duration }),
     ...(start === undefined ? {} : { start }),
     ...(pendingFor === undefined ? {} : { pendingFor }),
