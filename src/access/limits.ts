@@ -20,4 +20,7 @@ export const LIMITS = {
   /** For how long reviewers are told of an earlier denial */
   denialRememberedMs: 7 * DAY,
   reviewersShown: 50,
+  delegationMs: 90 * DAY,
+  /** Of one absent person at a time */
+  delegations: 20,
 } as const

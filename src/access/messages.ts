@@ -49,3 +49,17 @@ export function grantEnded(
 ): OutboxMessage {
   return { topic: 'grant.ended', body: { ...aboutRequest(told), grant: grant.id, ...end, to: [told.requesterName] } }
 }
+
+export function delegationMade(
+  id: string,
+  told: { absent: string; delegate: string; until: number; reason: string },
+): OutboxMessage {
+  return { topic: 'delegation.created', body: { delegation: id, ...told, to: [told.delegate] } }
+}
+
+export function delegationRemoved(
+  id: string,
+  told: { absent: string; delegate: string; by: string; why: string | null },
+): OutboxMessage {
+  return { topic: 'delegation.removed', body: { delegation: id, ...told, to: [told.absent, told.delegate] } }
+}

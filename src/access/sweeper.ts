@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../foundation/clock.ts'
 import { Refused } from '../foundation/errors.ts'
 import type { PowerTable, Tables } from '../foundation/database/tables.ts'
 import type { Log } from '../foundation/log.ts'
+import { brokenDelegations, endBrokenDelegation } from './delegation/remove-delegation.ts'
 import type { Consequence } from './end/consequences.ts'
 import { consequenceDeed, dueRequests, overdueRequests } from './end/sweep.ts'
 import { orNothing } from './nothing-to-do.ts'
@@ -71,6 +72,15 @@ export class Sweeper {
         // One request that somebody altered in the file must not keep the others from ending.
         if (!(error instanceof Refused && error.code === 'row_altered')) throw error
       }
+    }
+    if (only === 'everything') await this.#sweepDelegations()
+  }
+
+  async #sweepDelegations(): Promise<void> {
+    const { reads, clock, deeds } = this.#parts
+    for (const id of await brokenDelegations(reads, clock.now())) {
+      if (this.#stopped) return
+      await orNothing<'removed'>(deeds.commitDeed((tx, now) => endBrokenDelegation(tx, now, id)))
     }
   }
 

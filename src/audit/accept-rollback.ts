@@ -18,7 +18,7 @@ export interface Acceptance {
 
 /**
  * Takes deeds again after a rollback was found. What the lost events may have ended could be alive in this history, so every
- * login session, grant, pending request and open invitation ends in the same deed.
+ * login session, grant, pending request, open invitation and delegation ends in the same deed.
  * Errors: Refused('changed_meanwhile') when the store is not read-only.
  */
 export async function acceptRollback(deeds: StoredDeedLog, acceptance: Acceptance): Promise<void> {
@@ -33,6 +33,7 @@ async function acceptanceDeed(tx: Tx, now: number, acceptance: Acceptance, why: 
     ...named('grants', await endGrants(tx, now, acceptance.actor.name)),
     ...named('access_requests', await cancelRequests(tx, now)),
     ...named('invitations', await endInvitations(tx, now)),
+    ...named('delegations', await endDelegations(tx, now, acceptance.actor.name)),
   ]
   const kept = await tx.selectFrom('chain_head').select(['seq', 'hash']).executeTakeFirst()
   const lost = acceptance.lost ? lostCheckpoint(acceptance.lost) : null
@@ -102,6 +103,16 @@ function endInvitations(tx: Tx, now: number) {
     .set({ expires_at: now })
     .where('used_at', 'is', null)
     .where('expires_at', '>', now)
+    .returning('id')
+    .execute()
+}
+
+function endDelegations(tx: Tx, now: number, by: string) {
+  return tx
+    .updateTable('delegations')
+    .set({ removed_at: now, removed_by: by, removed_why: 'a rollback was accepted' })
+    .where('removed_at', 'is', null)
+    .where('ends_at', '>', now)
     .returning('id')
     .execute()
 }

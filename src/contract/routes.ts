@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { Login, Name } from './common.ts'
 import { AccessCheck } from './access-check.ts'
 import { AuditEvent, AuditQuery, Verification } from './audit.ts'
+import { AddDelegationBody, Delegation, DelegationListQuery } from './delegation.ts'
 import { Delivery } from './delivery.ts'
 import { AddLockBody, Lock } from './lock.ts'
 import { AcceptInvitationBody, LoginSession, Ping, SignedIn, SignInBody } from './login.ts'
@@ -197,6 +198,30 @@ export const routes = {
     access: signedInOrLocal,
     body: z.strictObject({ reason: z.string().max(4096).default('') }),
     answer: AccessRequest,
+  }),
+
+  listDelegations: route({
+    method: 'GET',
+    path: '/v1/delegations',
+    access: signedIn,
+    query: DelegationListQuery,
+    answer: z.object({ items: z.array(Delegation) }),
+  }),
+  /** By the absent one. Fresh: it hands on the right to decide. */
+  addDelegation: route({
+    method: 'POST',
+    path: '/v1/delegations',
+    access: signedIn,
+    fresh: true,
+    body: AddDelegationBody,
+    answer: Delegation,
+  }),
+  /** By either of the two, or an operator with request/delete. */
+  removeDelegation: route({
+    method: 'DELETE',
+    path: '/v1/delegations/:id',
+    access: signedInOrLocal,
+    answer: Delegation,
   }),
 
   listSessions: route({

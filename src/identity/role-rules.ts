@@ -269,6 +269,11 @@ export function mayReview(
   }
 }
 
+/** Whether own roles speak of reviewing requests for the role at all, whatever their conditions and hours. */
+export function reviewsRole(person: Person, role: string): boolean {
+  return person.roles.some((own) => matchesAny(own.spec.allow.review_requests?.roles ?? [], role))
+}
+
 export function reviewerFacts(person: Person): ConditionFacts['reviewer'] {
   return { name: person.name, roles: person.roles.map((own) => own.name), traits: person.traits }
 }

@@ -11,6 +11,7 @@ import type { Config } from '../foundation/config.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { auditHandlers } from '../http-api/audit.ts'
 import { checkAccessHandlers } from '../http-api/check-access.ts'
+import { delegationHandlers } from '../http-api/delegations.ts'
 import { deliveryHandlers } from '../http-api/deliveries.ts'
 import { identityChecks, identityHandlers } from '../http-api/identity-handlers.ts'
 import type { IdentityServices } from '../http-api/identity-services.ts'
@@ -55,6 +56,7 @@ export function openApi(parts: ApiParts): Api {
     handlers: {
       ...identityHandlers(identity),
       ...requestHandlers(side.requests, clock),
+      ...delegationHandlers(side.delegations),
       ...checkAccessHandlers({ snapshot: side.snapshot, requests: side.requests, clock }),
       ...visibleNodeHandlers({ snapshot: side.snapshot, clock }),
       ...requestableHandlers({ snapshot: side.snapshot, clock }),

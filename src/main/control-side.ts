@@ -1,4 +1,5 @@
 import { AccessRequests } from '../access/access-requests.ts'
+import { Delegations } from '../access/delegation/delegations.ts'
 import { Sweeper } from '../access/sweeper.ts'
 import { AuthFailures } from '../audit/auth-failures.ts'
 import { rowTrouble } from '../audit/check-row.ts'
@@ -30,6 +31,7 @@ export interface ControlSide {
   readonly failures: AuthFailures
   readonly control: LocalControlPlane
   readonly requests: AccessRequests
+  readonly delegations: Delegations
   /** Takes power away in memory: the snapshot forgets it and every live session is decided anew. */
   readonly takeAway: (taken: TakenAway, now: number) => void
   /** What an earlier run left undone. Needs a store that takes deeds: at start, and after an accepted rollback. */
@@ -117,6 +119,7 @@ export async function openControlSide(
     failures,
     control,
     requests,
+    delegations: new Delegations({ reads: database.reads, deeds, clock }),
     takeAway,
     async catchUp() {
       const closed = await closeOrphanSessions(orphanParts, 'the daemon was stopped without notice', await orphans())

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { REMOVE_DELEGATION, replayRemoveDelegation } from '../access/delegation/remove-delegation.ts'
 import { takingAwayReplays } from '../access/end/take-back.ts'
 import { StoredDeedLog } from '../audit/commit-deed.ts'
 import { openSpillFile } from '../audit/spill-file.ts'
@@ -61,6 +62,7 @@ export async function openStore(config: Config, surroundings: StoreSurroundings)
       ...takingAwayReplays,
       ...IDENTITY_REPLAYS,
       end_session: endSessionReplay,
+      [REMOVE_DELEGATION]: replayRemoveDelegation,
     })) {
       deeds.registerReplay(name, replay)
     }

@@ -57,6 +57,7 @@ const NOT_FOR_LOCAL: RouteName[] = [
     'returnGrant',
     'playSession',
   ] as const),
+  ...(['listDelegations', 'addDelegation'] as const),
 ]
 
 let world: IdentityWorld
@@ -165,7 +166,15 @@ test('routes that need a fresh factor are refused without a step-up, and with a 
   const fresh = NAMES.filter((name) => (routes[name] as Route).fresh)
   expect(fresh.sort()).toEqual(
     [
-      ...(['addUser', 'createDocument', 'removeFactor', 'removeLock', 'removeNode', 'removeRole'] as const),
+      ...([
+        'addDelegation',
+        'addUser',
+        'createDocument',
+        'removeFactor',
+        'removeLock',
+        'removeNode',
+        'removeRole',
+      ] as const),
       ...(['removeReviewRule', 'removeUser', 'resetUser', 'rotateAuthority'] as const),
     ].sort(),
   )
@@ -205,6 +214,7 @@ describe('bodies that are wrong in one field', () => {
           path: samplePath(name, route.path),
           body,
           token: local ? undefined : tokens.get('plain'),
+          headers: local ? {} : { 'sallyport-step-up': 'fresh' },
           peer: local ? null : 'PEER 192.0.2.1 1\n',
         })
         const isTaken = route.body?.safeParse(body).success === true

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Delegations } from '../../src/access/delegation/delegations.ts'
 import { AccessRequests } from '../../src/access/access-requests.ts'
 import type { EventType } from '../../src/contract/audit.ts'
 import { routes } from '../../src/contract/routes.ts'
@@ -10,6 +11,7 @@ import { systemClock } from '../../src/foundation/clock.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import { actionOf } from '../../src/http-api/freshness.ts'
 import { identityChecks, identityHandlers } from '../../src/http-api/identity-handlers.ts'
+import { delegationHandlers } from '../../src/http-api/delegations.ts'
 import { requestHandlers } from '../../src/http-api/requests.ts'
 import { createApi } from '../../src/http-api/server.ts'
 import type { Api } from '../../src/http-api/server.ts'
@@ -44,8 +46,13 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'mutating-'))
   const { database, deeds, clock } = world
   const requests = new AccessRequests({ reads: database.reads, deeds, clock, log: silentLog, takeAway: () => {} })
+  const delegations = new Delegations({ reads: database.reads, deeds, clock })
   api = createApi({
-    handlers: { ...identityHandlers(world.services), ...requestHandlers(requests, clock) },
+    handlers: {
+      ...identityHandlers(world.services),
+      ...requestHandlers(requests, clock),
+      ...delegationHandlers(delegations),
+    },
     ...identityChecks(world.services),
     origins: [],
     notReady: async () => [],
@@ -117,6 +124,7 @@ async function granted(): Promise<string> {
   await ok({ route: 'review', who: root, params, body })
   return params.id
 }
+const delegationBody = () => ({ to: 'alice', until: world.clock.now() + 86_400_000 })
 const device = () => ({ device: 'd', sshPublicKey: deviceKey() })
 const role = (name: string) => ({ kind: 'role', metadata: { name }, spec: {} })
 async function secondFactor() {
@@ -198,6 +206,17 @@ const SCENES: { readonly [K in RouteName]?: Scene } = {
     }),
     events: ['grant.revoke'],
   },
+  addDelegation: {
+    call: async () => ({ route: 'addDelegation', who: root, body: delegationBody() }),
+    events: ['mfa.step_up', 'delegation.create'],
+  },
+  removeDelegation: {
+    call: async () => {
+      const made = await ok({ route: 'addDelegation', who: root, body: delegationBody() })
+      return { route: 'removeDelegation', who: alice, params: { id: String(made['id']) } }
+    },
+    events: ['delegation.remove'],
+  },
   createDocument: {
     call: async () => ({ route: 'createDocument', who: root, body: { document: role('new'), replace: false } }),
     events: ['mfa.step_up', 'role.create'],
@@ -277,7 +296,16 @@ describe('a mutating call stores its events', () => {
 
 describe('a mutating call that cannot be stored is refused and changes nothing', () => {
   const givesPower = (Object.keys(SCENES) as RouteName[]).filter(
-    (name) => !['endLogin', 'endUserLogins', 'addLock', 'removeUser', 'revokeGrant', 'returnGrant'].includes(name),
+    (name) =>
+      ![
+        'endLogin',
+        'endUserLogins',
+        'addLock',
+        'removeUser',
+        'revokeGrant',
+        'returnGrant',
+        'removeDelegation',
+      ].includes(name),
   )
   test.each(givesPower)('%s', async (name) => {
     const scene = SCENES[name]
@@ -304,7 +332,15 @@ async function contents(): Promise<unknown> {
     'authorities',
     'review_rules',
   ] as const
-  const more = ['access_requests', 'reviews', 'grants', 'audit_events', 'step_ups', 'factor_uses'] as const
+  const more = [
+    'delegations',
+    'access_requests',
+    'reviews',
+    'grants',
+    'audit_events',
+    'step_ups',
+    'factor_uses',
+  ] as const
   const rows: unknown[] = []
   for (const table of [...tables, ...more])
     rows.push(await world.database.reads.selectFrom(table).selectAll().execute())

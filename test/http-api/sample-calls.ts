@@ -22,6 +22,7 @@ export const SAMPLE_BODIES: { readonly [K in RouteName]?: Readonly<Record<string
   review: { decision: 'approve', reason: 'ok', duration: 1, requestDigest: 'x', factsDigest: 'x' },
   extendGrant: { duration: 1, reason: 'why', pendingFor: 1, reviewers: ['bob'] },
   revokeGrant: { reason: 'why' },
+  addDelegation: { to: 'bob', until: 1, roles: ['dba'], reason: 'why' },
   terminateSession: { message: 'why' },
   createDocument: {
     document: { kind: 'role', version: 'v1', metadata: { name: 'dba' }, spec: {} },

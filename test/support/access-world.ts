@@ -178,7 +178,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
     user: string,
     id: string,
     decision: 'approve' | 'deny',
-    more: { reason?: string; duration?: number; startAt?: number; seen?: AccessRequest } = {},
+    more: { reason?: string; duration?: number; startAt?: number; onBehalfOf?: string; seen?: AccessRequest } = {},
   ): Promise<AccessRequest> {
     const seen = more.seen ?? (await this.show(id))
     const { requestDigest, factsDigest, grantedDuration, grantedStart } = seen
@@ -187,6 +187,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
       reason: more.reason ?? '',
       durationMs: more.duration ?? null,
       startAt: more.startAt ?? null,
+      onBehalfOf: more.onBehalfOf ?? null,
       shown: { durationMs: grantedDuration, startAt: grantedStart },
       requestDigest,
       factsDigest,
@@ -197,12 +198,16 @@ export class AccessWorld<C extends Clock = ManualClock> {
   approve(
     user: string,
     id: string,
-    more: { reason?: string; duration?: number; startAt?: number; seen?: AccessRequest } = {},
+    more: { reason?: string; duration?: number; startAt?: number; onBehalfOf?: string; seen?: AccessRequest } = {},
   ): Promise<AccessRequest> {
     return this.vote(user, id, 'approve', more)
   }
 
-  deny(user: string, id: string, more: { reason?: string; seen?: AccessRequest } = {}): Promise<AccessRequest> {
+  deny(
+    user: string,
+    id: string,
+    more: { reason?: string; onBehalfOf?: string; seen?: AccessRequest } = {},
+  ): Promise<AccessRequest> {
     return this.vote(user, id, 'deny', more)
   }
 

@@ -1,5 +1,6 @@
 import { defineCommand, defineGroup } from '../shared/define-command.ts'
 import type { Program } from '../shared/run-program.ts'
+import { delegationCommands } from './delegation/commands.ts'
 import { login, logins, logout, status } from './login/commands.ts'
 import { mfaCommands } from './mfa/commands.ts'
 import { requestCommands } from './request/commands.ts'
@@ -91,7 +92,21 @@ const recordings = defineGroup({
 export const sally: Program = {
   name: 'sally',
   summary: 'Ask for access, review what others ask for, connect with your usual programs.',
-  commands: [login, status, logout, logins, ls, requestCommands, ssh, scp, config, recordings, play, mfaCommands],
+  commands: [
+    login,
+    status,
+    logout,
+    logins,
+    ls,
+    requestCommands,
+    delegationCommands,
+    ssh,
+    scp,
+    config,
+    recordings,
+    play,
+    mfaCommands,
+  ],
   closing: [
     'A command without questions: --format=json, SALLY_PASSWORD, SALLY_CODE, SALLY_NONINTERACTIVE=1.',
     'Exit codes: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 expired or cancelled, 5 not signed in, 6 not allowed,',

@@ -5,6 +5,8 @@ import { localTime, utcTime } from './format-time.ts'
 import { harmless, harmlessLines } from './harmless.ts'
 import { renderFields, renderTable, type Column } from './table.ts'
 
+type Answerers = Pick<AccessRequest, 'reviewers' | 'notNow' | 'delegates'>
+
 /** `approved`, or for a grant what became of it: `active`, `revoked`. */
 export function stateOf(request: AccessRequest): string {
   const { grant, state } = request
@@ -32,7 +34,7 @@ export function describeRequest(request: AccessRequest): string {
   if (request.grant !== null) fields.push(['Access', accessOf(request.grant)])
   if (request.state === 'pending') {
     fields.push(['Open until', localTime(request.pendingUntil)], ['Needed', neededLines(request)])
-    fields.push(['Can approve', request.reviewers.length === 0 ? 'nobody' : request.reviewers.join(', ')])
+    fields.push(['Can approve', reviewersText(request)])
     if (request.suggestedReviewers.length > 0) fields.push(['Suggested', request.suggestedReviewers.join(', ')])
   }
   if (request.reviews.length > 0) fields.push(['Votes', request.reviews.map(voteLine)])
@@ -48,9 +50,20 @@ export function describePreview(preview: AskPreview): string {
     ['Roles', preview.roles.join(', ')],
     ['Duration', `${formatDuration(preview.duration)} (longest: ${formatDuration(preview.longest)})`],
     ['Approvals', needed],
-    ['Can approve', preview.reviewers.length === 0 ? 'nobody' : preview.reviewers.join(', ')],
+    ['Can approve', reviewersText(preview)],
     ...(preview.warnings.length === 0 ? [] : [['Note', preview.warnings.map(warningText)] as const]),
   ])
+}
+
+/** `bob, carol (from Mon 09:00), dan for bob`. */
+export function reviewersText({ reviewers, notNow, delegates }: Answerers): string {
+  const opens = new Map(notNow.map(({ name, opensAt }) => [name, opensAt]))
+  const people = reviewers.map((name) => {
+    const at = opens.get(name)
+    return at === undefined ? name : `${name} (from ${localTime(at)})`
+  })
+  const standIns = delegates.map(({ name, onBehalfOf }) => `${name} for ${onBehalfOf}`)
+  return people.length === 0 ? 'nobody' : [...people, ...standIns].join(', ')
 }
 
 /** `1 of 2 approvals for dba (dba team)`, a line for each threshold. Met ones say so. */
@@ -69,7 +82,8 @@ export function voteLine(review: Review): string {
   const shortened = review.startAt === null ? length : `${length}, from ${localTime(review.startAt)}`
   const reason = review.reason === '' ? '' : `: "${harmless(review.reason)}"`
   const void_ = review.counts ? '' : ` (does not count: ${harmless(review.why ?? 'replaced')})`
-  return `${review.reviewer} ${verb} ${review.roles.join(', ')}${shortened}${reason}${void_}`
+  const voter = review.onBehalfOf === null ? review.reviewer : `${review.reviewer} (for ${review.onBehalfOf})`
+  return `${voter} ${verb} ${review.roles.join(', ')}${shortened}${reason}${void_}`
 }
 
 export function warningText(warning: AccessRequest['warnings'][number]): string {

@@ -40,6 +40,20 @@ export function readComingInstant(text: string, now: number): number {
   return instant
 }
 
+/** A day or an instant to come, `2026-12-27` or `2026-12-27T18:00Z`, or a length from now, `3d`. */
+export function readEnd(text: string, now: number): number {
+  const length = parseDuration(text)
+  if (length.ok) return now + length.ms
+  const instant = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : NaN
+  if (Number.isNaN(instant))
+    throw new CommandFailed(
+      'usage',
+      `"${text.slice(0, 40)}" is no end`,
+      'Write 3d (from now), 2026-12-27 or 2026-12-27T18:00Z.',
+    )
+  return instant
+}
+
 /** `a=b` -> ['a', 'b'] */
 export function readPair(text: string): [string, string] {
   const at = text.indexOf('=')

@@ -12,6 +12,8 @@ export interface Vote {
   readonly reason: string
   readonly duration: string | undefined
   readonly start: string | undefined
+  /** Left out: as self, or for the only absent one there is */
+  readonly onBehalfOf?: string | undefined
 }
 
 /**
@@ -25,7 +27,8 @@ export async function reviewRequest(context: CommandContext, api: Client, vote: 
   if (context.terminal.interactive && context.format === 'text') {
     context.progress(describeRequest(shown))
     const limit = `${duration === undefined ? '' : ` for ${formatDuration(duration)}`}${startAt === undefined ? '' : ` from ${localTime(startAt)}`}`
-    if (!(await context.prompt.confirm(`${vote.decision === 'approve' ? 'Approve' : 'Deny'} this${limit}?`)))
+    const absent = vote.onBehalfOf === undefined ? '' : ` as ${vote.onBehalfOf}`
+    if (!(await context.prompt.confirm(`${vote.decision === 'approve' ? 'Approve' : 'Deny'} this${limit}${absent}?`)))
       throw new CommandFailed('failed', 'no vote was cast')
   }
   const { requestDigest, factsDigest, grantedDuration, grantedStart } = shown
@@ -39,6 +42,7 @@ export async function reviewRequest(context: CommandContext, api: Client, vote: 
       shown: { duration: grantedDuration, startAt: grantedStart },
       ...(startAt === undefined ? {} : { startAt }),
       ...(duration === undefined ? {} : { duration }),
+      ...(vote.onBehalfOf === undefined ? {} : { onBehalfOf: vote.onBehalfOf }),
     },
   })
   await context.show(after, () => describeRequest(after))

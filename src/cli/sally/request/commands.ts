@@ -97,11 +97,13 @@ const review = defineCommand({
   examples: [
     ['sally request review ID --approve --reason="looks right"', 'approves what was shown, and nothing else'],
     ['sally request review ID --approve --duration=30m', 'approves for a shorter time'],
+    ['sally request review ID --deny --on-behalf-of=bob', 'as the delegate of bob, who is away'],
   ],
   arguments: { id },
   options: {
     approve: { kind: 'switch', summary: 'vote for it' },
     deny: { kind: 'switch', summary: 'vote against it' },
+    onBehalfOf: { kind: 'text', value: 'user', summary: 'for whom you vote, when you stand in for several' },
     reason: { kind: 'text', value: 'text', summary: 'why; the requester sees it' },
     duration: { kind: 'text', value: 'length', summary: 'approve for less time than was asked' },
     start: { kind: 'text', value: 'when', summary: 'approve from a later time, such as +2h or 2026-11-23T09:00' },

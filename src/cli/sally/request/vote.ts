@@ -8,12 +8,13 @@ export interface VoteOptions {
   readonly reason: string | undefined
   readonly duration: string | undefined
   readonly start: string | undefined
+  readonly onBehalfOf: string | undefined
 }
 
 export async function vote(context: CommandContext, id: string, options: VoteOptions): Promise<void> {
   if (options.approve === options.deny) throw new CommandFailed('usage', 'give either --approve or --deny')
   const api = await context.dial.signedIn(context)
   const decision = options.approve ? 'approve' : 'deny'
-  const { duration, start, reason = '' } = options
-  await reviewRequest(context, api, { id, decision, reason, duration, start })
+  const { duration, start, onBehalfOf, reason = '' } = options
+  await reviewRequest(context, api, { id, decision, reason, duration, start, onBehalfOf })
 }

@@ -5,7 +5,7 @@ import { formatDuration } from '../../../contract/duration.ts'
 import type { AccessRequest, Grant } from '../../../contract/request.ts'
 import { sleep } from '../../../foundation/clock.ts'
 import type { CommandContext } from '../../shared/command-context.ts'
-import { describeRequest, neededLines, stateOf, voteLine } from '../../shared/describe-request.ts'
+import { describeRequest, neededLines, reviewersText, stateOf, voteLine } from '../../shared/describe-request.ts'
 import { localTime } from '../../shared/format-time.ts'
 import { harmless } from '../../shared/harmless.ts'
 import { painter } from '../../shared/terminal.ts'
@@ -65,8 +65,7 @@ function tellNews(context: CommandContext, before: AccessRequest, after: AccessR
   if (after.state !== 'pending') return
   const needed = neededLines(after).join('; ')
   if (needed === neededLines(before).join('; ')) return
-  const left =
-    after.reviewers.length === 0 ? 'nobody is left who could approve' : `can answer: ${after.reviewers.join(', ')}`
+  const left = after.reviewers.length === 0 ? 'nobody is left who could approve' : `can answer: ${reviewersText(after)}`
   context.progress(harmless(`${needed}; ${left}`))
 }
 
