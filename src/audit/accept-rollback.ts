@@ -7,18 +7,23 @@ import type { StoredDeedLog } from './commit-deed.ts'
 import type { Deed, RowRef, Tx } from './deed.ts'
 import type { OutsideEntry } from './outside-file.ts'
 
+/** In the details; rows_json has all of them */
+const MOST_NAMED = 100
+
 export interface Acceptance {
   readonly actor: Actor
   readonly reason: string
   /** The last checkpoint outside: of the history that is lost. null when there is none */
   readonly lost: OutsideEntry | null
+  /** Rows that are not what their last event says: taken as they are, each named by the event */
+  readonly altered?: readonly RowRef[]
   /** By the checkpoint key (Ed25519): whoever can merely write the store must not accept in an operator's place. */
   readonly sign: (text: string) => Uint8Array
 }
 
 /**
- * Takes deeds again after a rollback was found. What the lost events may have ended could be alive in this history, so every
- * login session, grant, pending request, open invitation and delegation ends in the same deed.
+ * Takes deeds again after a rollback, or edits made while no daemon ran, were found. What the lost events may have ended could
+ * be alive in this history, so every login session, grant, pending request, open invitation and delegation ends in the same deed.
  * Errors: Refused('changed_meanwhile') when the store is not read-only.
  */
 export async function acceptRollback(deeds: StoredDeedLog, acceptance: Acceptance): Promise<void> {
@@ -35,6 +40,7 @@ async function acceptanceDeed(tx: Tx, now: number, acceptance: Acceptance, why: 
     ...named('invitations', await endInvitations(tx, now)),
     ...named('delegations', await endDelegations(tx, now, acceptance.actor.name)),
   ]
+  const altered = acceptance.altered ?? []
   const kept = await tx.selectFrom('chain_head').select(['seq', 'hash']).executeTakeFirst()
   const lost = acceptance.lost ? lostCheckpoint(acceptance.lost) : null
   const seq = kept?.seq ?? 0
@@ -48,8 +54,15 @@ async function acceptanceDeed(tx: Tx, now: number, acceptance: Acceptance, why: 
         ? Buffer.from(acceptance.sign(acceptanceText(lost['digest'], seq))).toString('base64')
         : null,
     ended: rows.length,
+    altered: altered.slice(0, MOST_NAMED).map(({ table, id }) => `${table}/${id}`),
   }
-  const event = { type: 'audit.accept_rollback', actor: acceptance.actor, outcome: 'success', details, rows } as const
+  const event = {
+    type: 'audit.accept_rollback',
+    actor: acceptance.actor,
+    outcome: 'success',
+    details,
+    rows: [...rows, ...altered],
+  } as const
   return { result: null, events: [event] }
 }
 

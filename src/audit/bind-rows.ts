@@ -28,14 +28,15 @@ export interface Bound {
 
 /**
  * Digests of the named rows as they are at the deed's end; all that was touched must be named, and must have been what its
- * last event says. `takes`: the deed takes power away and is done all the same.
+ * last event says. `takes`: the deed takes power away and is done all the same. `accepts`: an operator has looked and takes
+ * the rows as they are.
  * Errors: Bug when a row was touched that no event names, or a named row never was there; RowAltered.
  */
 export async function bindRows(
   database: Database,
   tx: Tx,
   events: readonly NewEvent[],
-  takes: boolean,
+  kind: 'gives' | 'takes' | 'accepts',
 ): Promise<Bound> {
   const touched = new Map((await database.touched(tx)).map((row) => [rowKey(row), row]))
   const unnamed = new Set(touched.keys())
@@ -44,9 +45,9 @@ export async function bindRows(
   for (const ref of events.flatMap((event) => event.rows ?? [])) {
     const key = rowKey(ref)
     if (rows.has(key)) continue
-    const { row, trouble } = await inspect(tx, ref, touched.get(key))
+    const { row, trouble } = await inspect(tx, ref, touched.get(key), kind)
     unnamed.delete(key)
-    if (trouble !== null && !takes) throw new RowAltered(key, trouble)
+    if (trouble !== null && kind === 'gives') throw new RowAltered(key, trouble)
     if (trouble !== null) altered.push({ where: key, message: trouble })
     const hash = row ? (trouble === null ? rowHash(ref.table, row) : ALTERED) : null
     rows.set(key, { table: ref.table, id: ref.id, hash })
@@ -60,11 +61,13 @@ async function inspect(
   tx: Tx,
   ref: RowRef,
   touch: TouchedRow | undefined,
+  kind: 'gives' | 'takes' | 'accepts',
 ): Promise<{ row: Record<string, unknown> | null; trouble: string | null }> {
   const found = await sql<Record<string, unknown>>`select * from ${sql.table(ref.table)} where id = ${ref.id}`.execute(
     tx,
   )
   const row = found.rows[0] ?? null
+  if (kind === 'accepts') return { row, trouble: null }
   if (!row && !touch) throw new Bug(`the event names ${rowKey(ref)}, which is not there`)
   const before = touch ? touch.before : row
   return { row, trouble: before === undefined ? null : await troubleBefore(tx, ref, before) }

@@ -310,10 +310,9 @@ export class StoredDeedLog implements DeedLog {
       )
     }
     // Never before the event in front, so that time and seq give the same order.
-    const takes = kind !== 'gives' || deed.evenIfAltered === true
     const stored = await storeEvents(this.#parts.database, tx, before, Math.max(now, before.time), {
       events: deed.events,
-      takes,
+      kind: kind === 'gives' && deed.evenIfAltered === true ? 'takes' : kind,
     })
     await queueOutbox(tx, deed.outbox ?? [], now)
     return { result: deed.result, before, ...stored }

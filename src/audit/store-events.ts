@@ -29,7 +29,7 @@ export async function readHead(tx: Tx): Promise<ChainHead> {
 
 /**
  * Stores the deed's events behind `head` at the instant `time`, binds the rows they name and writes the change log. With
- * `takes` rows that were altered beside us stay unbound, and an event more says so.
+ * kind `takes` rows that were altered beside us stay unbound, and an event more says so.
  * Errors: Bug when a power row was written that no event names, or a named row never was there; RowAltered.
  */
 export async function storeEvents(
@@ -37,9 +37,9 @@ export async function storeEvents(
   tx: Tx,
   head: ChainHead,
   time: number,
-  deed: { readonly events: readonly NewEvent[]; readonly takes: boolean },
+  deed: { readonly events: readonly NewEvent[]; readonly kind: 'gives' | 'takes' | 'accepts' },
 ): Promise<{ head: ChainHead; committed: Committed }> {
-  const { rows: bound, altered } = await bindRows(database, tx, deed.events, deed.takes)
+  const { rows: bound, altered } = await bindRows(database, tx, deed.events, deed.kind)
   const events = altered.length > 0 ? [...deed.events, alteredEvent(altered)] : deed.events
   let { seq, hash } = head
   const stored: AuditEventsTable[] = []

@@ -1,5 +1,6 @@
 import { sign } from 'node:crypto'
 import { acceptRollback } from '../audit/accept-rollback.ts'
+import { alteredLiveRows } from '../audit/live-rows.ts'
 import { createOutbox } from '../audit/outbox.ts'
 import type { OutsideFile } from '../audit/outside-file.ts'
 import type { Actor } from '../contract/audit.ts'
@@ -79,7 +80,8 @@ export function openApi(parts: ApiParts): Api {
         async acceptRollback(actor, reason) {
           const { privateKey } = side.authorities.checkpointKey()
           const signed = (text: string): Uint8Array => sign(null, Buffer.from(text), privateKey)
-          await acceptRollback(deeds, { actor, reason, lost: parts.outside.last(), sign: signed })
+          const altered = (await alteredLiveRows({ database })).map(({ ref }) => ref)
+          await acceptRollback(deeds, { actor, reason, altered, lost: parts.outside.last(), sign: signed })
           await side.catchUp()
         },
       }),

@@ -37,7 +37,7 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
   const store = await openStore(config, { ...given, metrics })
   const { database, deeds } = store
   const surroundings = { ...given, clock: store.clock }
-  const outside = await openOutside(config, store)
+  const outside = await openOutside(config, store, surroundings)
   const side = await openControlSide(config, store, metrics, surroundings)
   const { checkpoints, verifier } = openProof(config, store, side, outside, surroundings)
   if (deeds.readOnly === null) await side.catchUp()

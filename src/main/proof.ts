@@ -1,5 +1,6 @@
 import { createPublicKey, sign } from 'node:crypto'
 import { Checkpoints } from '../audit/checkpoints.ts'
+import { alteredLiveRows, describeAltered } from '../audit/live-rows.ts'
 import { openOutsideFile, type OutsideFile } from '../audit/outside-file.ts'
 import { checkStart } from '../audit/startup-check.ts'
 import type { Config } from '../foundation/config.ts'
@@ -8,6 +9,8 @@ import type { DaemonSurroundings } from './daemon.ts'
 import type { Store } from './open-store.ts'
 import { StoreVerifier } from './store-verifier.ts'
 
+const MOST_LOGGED = 100
+
 /** What can show later that nothing was changed: checkpoints, the file outside that gets them, and who looks. */
 export interface Proof {
   readonly checkpoints: Checkpoints
@@ -15,8 +18,15 @@ export interface Proof {
   readonly verifier: StoreVerifier
 }
 
-/** Compares the store with the last checkpoint outside, before anything is stored: shorter or different = read-only. */
-export async function openOutside(config: Config, { database, deeds }: Store): Promise<OutsideFile> {
+/**
+ * Compares the store with the last checkpoint outside, and every row that matters now with its last event, before anything is
+ * stored and anybody is let in: shorter, different or edited = read-only.
+ */
+export async function openOutside(
+  config: Config,
+  { database, deeds }: Store,
+  { log }: Pick<DaemonSurroundings, 'log'>,
+): Promise<OutsideFile> {
   const outside = openOutsideFile(config.checkpointFile, database.path)
   const installation = await database.reads.selectFrom('installation').select('id').executeTakeFirst()
   const rows = await database.reads
@@ -32,6 +42,10 @@ export async function openOutside(config: Config, { database, deeds }: Store): P
     keys: rows.map((row) => createPublicKey(row.public_key)),
   })
   if (finding.state === 'went_back') deeds.becomeReadOnly(finding.why)
+  const altered = await alteredLiveRows({ database })
+  for (const { trouble } of altered.slice(0, MOST_LOGGED)) log.error({ trouble }, 'a row was edited in the file')
+  const why = describeAltered(altered)
+  if (why !== null) deeds.becomeReadOnly(why)
   return outside
 }
 

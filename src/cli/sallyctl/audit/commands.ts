@@ -45,7 +45,7 @@ const verify = defineCommand({
 
 const acceptRollback = defineCommand({
   name: 'accept-rollback',
-  summary: 'Go on with a database that is older than its last checkpoint',
+  summary: 'Go on with a database that is older than its last checkpoint, or was edited while no daemon ran',
   examples: [
     ['sallyctl audit accept-rollback --reason="restored the backup of Sunday"', 'ends all logins, grants and requests'],
   ],
