@@ -110,7 +110,14 @@ test('an end notice reaches the session it is for, and no other', async () => {
   const first = stub.watchEnd('ses_1', (notice) => seen.push(notice.text))
   stub.watchEnd('ses_2', () => seen.push('wrong'))
   await settle()
-  watching.get('ses_1')?.({ sessionId: 'ses_1', kind: 'end', text: 'revoked', endsAt: null, budgetMs: null })
+  watching.get('ses_1')?.({
+    sessionId: 'ses_1',
+    kind: 'end',
+    text: 'revoked',
+    endText: 'the end',
+    endsAt: null,
+    budgetMs: null,
+  })
   await settle()
   expect(seen).toEqual(['revoked'])
   first.stop()

@@ -103,9 +103,11 @@ export interface SessionEnd {
 
 export interface EndNotice {
   readonly sessionId: string
-  /** end: close now. move: the end moved (extension, other grant). */
-  readonly kind: 'end' | 'move'
+  /** end: close now. move: the end moved (extension, other grant). tell: show the text, nothing else. */
+  readonly kind: 'end' | 'move' | 'tell'
   readonly text: string
+  /** What is said when `endsAt` comes */
+  readonly endText: string
   readonly endsAt: number | null
   readonly budgetMs: number | null
 }

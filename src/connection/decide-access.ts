@@ -1,10 +1,12 @@
+import { accessEnd, asUsed, type AccessBasis, type AccessEnd } from './access-end.ts'
 import type { AskWay } from '../contract/access-check.ts'
 import type { RefusalCode } from '../contract/errors.ts'
 import { formatDuration } from '../contract/duration.ts'
 import type { NodeFacts, RoleFacts, Snapshot, UserFacts } from '../grants/snapshot.ts'
 import { placeTrouble } from '../grants/place-trouble.ts'
 import type { StoredGrant } from '../grants/stored-grant.ts'
-import { personOf, rolesAtWork, type RolesAtWork } from '../grants/working-roles.ts'
+import { clockEnd } from '../grants/grant-clock.ts'
+import { personOf, rolesAtWork, waitingGrants, type RolesAtWork } from '../grants/working-roles.ts'
 import { askableRoles, capOf, rolesThatWouldHelp, type AllowingBlock } from '../identity/role-rules.ts'
 import {
   mergeOptions,
@@ -25,11 +27,16 @@ export interface AccessQuestion {
   readonly node: string
   readonly login: string | null
   /** Null for a new connection */
-  readonly live: { readonly startedAt: number; readonly grants: readonly string[] } | null
+  readonly live: {
+    readonly startedAt: number
+    readonly grants: readonly string[]
+    /** Bytes pass: from then on it starts no grant that waits for its first use */
+    readonly isUsed: boolean
+  } | null
 }
 
 export type AccessDecision =
-  | {
+  | ({
       readonly ok: true
       readonly user: UserFacts
       readonly node: NodeFacts
@@ -38,11 +45,9 @@ export type AccessDecision =
       readonly roles: readonly RoleFacts[]
       readonly grants: readonly StoredGrant[]
       readonly options: MergedOptions
-      readonly endsAt: number | null
-      readonly endText: string
-      /** When something this depends on ends by itself */
-      readonly recheckAt: number | null
-    }
+      /** Grant whose clock starts with this use, because nothing else permits it */
+      readonly starts: StoredGrant | null
+    } & AccessEnd)
   | {
       readonly ok: false
       readonly code: RefusalCode
@@ -73,9 +78,30 @@ const oneLine = (text: string): string => text.replace(/[\r\n\v\f\u0085\u2028\u2
 export function decideAccess(view: Snapshot, question: AccessQuestion, now: number): AccessDecision {
   const who = identify(view, question, now)
   if ('ok' in who) return who
-  const { user, login } = who
+  const decision = decideFor(view, question, who, null, now)
+  if (decision.ok || question.live?.isUsed === true) return decision
+  // Only when nothing else permits it: what waits for its first use is used up by it.
+  for (const grant of waitingGrants(view, who.user, now)) {
+    const used = decideFor(view, question, who, grant, now)
+    if (used.ok) return used
+  }
+  return decision
+}
+
+interface Known {
+  readonly user: UserFacts
+  readonly login: LoginSessionsTable
+}
+
+function decideFor(
+  view: Snapshot,
+  question: AccessQuestion,
+  { user, login }: Known,
+  starts: StoredGrant | null,
+  now: number,
+): AccessDecision {
   const node = view.nodeNamed(question.node)
-  const atWork = rolesAtWork(view, user, login, now)
+  const atWork = rolesAtWork(view, user, login, now, new Set(starts ? [starts.id] : []))
   const ways = node && !question.live ? waysToAsk(view, user, node, question.login, now) : []
   // An absent node and one the user may not know of: same answer, same path.
   const access = nodeAccess(atWork.roles, node ?? absentResource('node', question.node))
@@ -86,6 +112,7 @@ export function decideAccess(view: Snapshot, question: AccessQuestion, now: numb
   const resolved = resolveLogin(access, question.login, user.name)
   if (!resolved.ok) return refuseLogin(view, question, user, atWork, node, resolved, ways, now)
   const grants = grantsBehind(view, resolved.roles)
+  const clocked = grants.map((grant) => asUsed(grant, starts, now))
   const options = mergeOptions(resolved.roles)
   return {
     ok: true,
@@ -95,15 +122,18 @@ export function decideAccess(view: Snapshot, question: AccessQuestion, now: numb
     roles: [...new Set(resolved.roles.map((role) => role.id))].flatMap((id) => view.role(id) ?? []),
     grants,
     options,
-    ...ending(question, login, resolved.roles, grants, options, now),
+    starts,
+    ...accessEnd({
+      login,
+      startedAt: question.live?.startedAt ?? now,
+      sessionTtlMs: options.sessionTtlMs,
+      grants: clocked,
+      carrier: carrierOf(resolved.roles, clocked),
+    }),
   }
 }
 
-function identify(
-  view: Snapshot,
-  question: AccessQuestion,
-  now: number,
-): Refusal | { readonly user: UserFacts; readonly login: LoginSessionsTable } {
+function identify(view: Snapshot, question: AccessQuestion, now: number): Refusal | Known {
   const login = view.login(question.loginSessionId)
   const user = view.user(question.userId)
   if (!login || !user || login.user_id !== user.id || login.key_fingerprint !== question.keyFingerprint) {
@@ -213,8 +243,9 @@ function refuseLogin(
   }
   const about = [...view.grantsOf(user.id)].filter((grant) => grant.state === 'active' && isFor(grant, node))
   const whys = [...atWork.suspended.map(({ why }) => why), ...placeTroubles(view, about)]
+  const coming = startsLater(view, question, node, user, now)
   const suspended = whys.map((why) => `  A grant is suspended: ${why}`).slice(0, 2)
-  return { ...refusal('access_denied', `${name} may not use ${wanted}`, ...suspended, ...hint), ...help }
+  return { ...refusal('access_denied', `${name} may not use ${wanted}`, ...coming, ...suspended, ...hint), ...help }
 }
 
 function askHint(ways: readonly AskWay[], login: string | null): string[] {
@@ -245,12 +276,33 @@ function whatToAsk({ roles, resources }: AskWay, login: string | null, isChoice:
 /** Milliseconds that are proposed: an hour, or less where less is allowed. */
 export const usualDuration = (way: AskWay): number => Math.min(way.longest, 3_600_000)
 
+/** Grants that will give this access from an instant on. */
+function startsLater(
+  view: Snapshot,
+  question: AccessQuestion,
+  node: NodeFacts,
+  user: UserFacts,
+  now: number,
+): string[] {
+  const login = view.login(question.loginSessionId) ?? null
+  const coming = [...view.grantsOf(user.id)].filter((grant) => grant.state === 'scheduled' && grant.starts_at > now)
+  return coming.slice(0, MOST_COMING).flatMap((grant) => {
+    const then = rolesAtWork(view, user, login, grant.starts_at, new Set([grant.id]))
+    const its = then.roles.filter((role) => role.origin.kind === 'granted' && role.origin.grantId === grant.id)
+    if (!resolveLogin(nodeAccess(its, node), question.login, user.name).ok) return []
+    return [`  Your access (${whatOf(grant)}) starts ${utcMinute(grant.starts_at)}`]
+  })
+}
+
+const MOST_COMING = 2
+const utcMinute = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+
 /** Why the last of these grants ended, in words for the terminal that closes. */
 function lastEnd(view: Snapshot, grantIds: readonly string[], now: number): string | null {
   const ended = grantIds
     .flatMap((id) => view.grant(id) ?? [])
-    .filter((grant) => grant.state === 'ended' || grant.ends_at <= now)
-    .sort((a, b) => (b.ended_at ?? b.ends_at) - (a.ended_at ?? a.ends_at))
+    .filter((grant) => grant.state === 'ended' || clockEnd(grant).at <= now)
+    .sort((a, b) => (b.ended_at ?? clockEnd(b).at) - (a.ended_at ?? clockEnd(a).at))
   const [last] = ended
   if (!last) return null
   const what = whatOf(last)
@@ -271,33 +323,14 @@ function whatOf(grant: { roles: readonly { name: string }[]; resources: StoredGr
   return `${names} on ${some.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
+/** The grant that ends last where nothing else gives the access. */
+function carrierOf(roles: readonly WorkingRole[], grants: readonly StoredGrant[]): AccessBasis['carrier'] {
+  if (roles.some((role) => role.origin.kind !== 'granted')) return null
+  const grant = grants.reduce((a, b) => (b.ends_at > a.ends_at ? b : a))
+  return { grant, name: whatOf({ roles, resources: grant.resources }) }
+}
+
 function grantsBehind(view: Snapshot, roles: readonly WorkingRole[]): StoredGrant[] {
   const ids = new Set(roles.flatMap((role) => (role.origin.kind === 'granted' ? [role.origin.grantId] : [])))
   return [...ids].flatMap((id) => view.grant(id) ?? [])
-}
-
-function ending(
-  question: AccessQuestion,
-  login: LoginSessionsTable,
-  roles: readonly WorkingRole[],
-  grants: readonly StoredGrant[],
-  options: MergedOptions,
-  now: number,
-): { endsAt: number | null; endText: string; recheckAt: number | null } {
-  const ends: { at: number; text: string }[] = [
-    { at: login.expires_at, text: 'your login session has expired; run: sally login' },
-  ]
-  if (options.sessionTtlMs !== null) {
-    ends.push({
-      at: (question.live?.startedAt ?? now) + options.sessionTtlMs,
-      text: 'this session has reached its longest duration',
-    })
-  }
-  if (roles.every((role) => role.origin.kind === 'granted')) {
-    const last = grants.reduce((a, b) => (b.ends_at > a.ends_at ? b : a))
-    ends.push({ at: last.ends_at, text: `your access (${whatOf({ roles, resources: last.resources })}) has expired` })
-  }
-  const first = ends.reduce((a, b) => (b.at < a.at ? b : a))
-  const recheckAt = Math.min(first.at, ...grants.map((grant) => grant.ends_at))
-  return { endsAt: first.at, endText: first.text, recheckAt }
 }

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../foundation/clock.ts'
+import { dueMark, nextMark, NOTICE_MINUTES, timeLeft } from '../grants/end-notice.ts'
 import type { AuthorizationFacts } from './authorization.ts'
 import type { AuthorizeInput, EndNotice } from './control-plane.ts'
 import type { AccessDecision } from './decide-access.ts'
@@ -19,12 +20,26 @@ export interface LiveSession {
   readonly startedAt: number
   readonly used: Used
   endsAt: number | null
+  /** What is said at the end */
+  endMessage: string
+  /** Monotonic instant by which the time until `endsAt` is used up, wherever the clock is set */
+  budgetEnd: number
+  /** When this end became known: marks that had been passed then are not told */
+  endSetAt: number
+  /** Marks that were told: `<end>/<minutes>` */
+  readonly told: Set<string>
+  /** Bytes pass: from then on it starts no grant that waits for its first use */
+  isUsed: boolean
   grants: readonly string[]
   portForwarding: boolean
   agentForwarding: boolean
   /** Set once; the session is being closed */
   endText: string | null
 }
+
+type Allowed = Extract<AccessDecision, { ok: true }>
+
+const GONE = 'this session is not known any more'
 
 /** What a re-check found; stored as an event by the owner. */
 export type Recheck =
@@ -91,8 +106,7 @@ export class LiveSessions {
   watch(sessionId: string, onNotice: (notice: EndNotice) => void): { stop(): void } {
     this.#watchers.set(sessionId, onNotice)
     const session = this.#sessions.get(sessionId)
-    if (!session)
-      onNotice({ sessionId, kind: 'end', text: 'this session is not known any more', endsAt: null, budgetMs: null })
+    if (!session) onNotice({ sessionId, kind: 'end', text: GONE, endText: GONE, endsAt: null, budgetMs: null })
     else if (session.endText !== null) onNotice(this.#notice(session, 'end'))
     return { stop: () => this.#watchers.delete(sessionId) }
   }
@@ -123,8 +137,14 @@ export class LiveSessions {
       this.end(session, 'access_denied', `${lost} is not permitted any more`)
       return false
     }
-    this.#adopt(session, decision)
-    this.#arm(session, decision.recheckAt)
+    this.#adopt(session, decision, now)
+    if (this.#options.clock.monotonic() > session.budgetEnd) {
+      this.end(session, 'expired', session.endMessage)
+      return false
+    }
+    this.#tellEnd(session, decision, now)
+    const mark = nextMark(decision.endsAt, now)
+    this.#arm(session, mark === null ? decision.recheckAt : Math.min(mark, decision.recheckAt))
     return true
   }
 
@@ -136,7 +156,7 @@ export class LiveSessions {
     this.#options.onRecheck({ kind: 'ended', session, code, text })
   }
 
-  #adopt(session: LiveSession, decision: Extract<AccessDecision, { ok: true }>): void {
+  #adopt(session: LiveSession, decision: Allowed, now: number): void {
     const grants = decision.grants.map((grant) => grant.id)
     const moved = decision.endsAt !== session.endsAt
     const rebased = grants.join() !== session.grants.join()
@@ -145,16 +165,35 @@ export class LiveSessions {
     if (!moved && !rebased) return
     session.grants = grants
     session.endsAt = decision.endsAt
-    if (moved) this.#watchers.get(session.facts.sessionId)?.(this.#notice(session, 'move'))
+    session.endMessage = decision.endText
+    if (moved) {
+      session.endSetAt = now
+      session.budgetEnd = this.#options.clock.monotonic() + (decision.endsAt - now)
+      this.#send(session, 'move', movedText(decision, now))
+    }
     this.#options.onRecheck({ kind: 'reauthorized', session })
   }
 
+  /** Once for each mark before each end; what was told stays told when the clock is set back. */
+  #tellEnd(session: LiveSession, { endsAt, endWhat, endHint }: Allowed, now: number): void {
+    const mark = dueMark(endsAt, session.endSetAt, now)
+    if (mark === null || session.told.has(`${endsAt}/${mark}`)) return
+    for (const minutes of NOTICE_MINUTES) if (minutes >= mark) session.told.add(`${endsAt}/${minutes}`)
+    const when = `${endWhat} ends in ${timeLeft(endsAt, now)}, at ${clockTime(endsAt)}.`
+    this.#send(session, 'tell', `sallyport: ${when}${endHint === null ? '' : ` ${endHint}`}`)
+  }
+
+  #send(session: LiveSession, kind: EndNotice['kind'], text: string): void {
+    this.#watchers.get(session.facts.sessionId)?.({ ...this.#notice(session, kind), text })
+  }
+
   #notice(session: LiveSession, kind: EndNotice['kind']): EndNotice {
-    const { endsAt } = session
+    const { endsAt, endMessage } = session
     return {
       sessionId: session.facts.sessionId,
       kind,
       text: session.endText ?? '',
+      endText: endMessage,
       endsAt,
       budgetMs: endsAt === null ? null : Math.max(0, endsAt - this.#options.clock.now()),
     }
@@ -169,12 +208,21 @@ export class LiveSessions {
     // One millisecond late rather than early: at the end itself the access is over.
     this.#timers.set(
       id,
-      clock.after(Math.max(0, recheckAt - clock.now()) + 1, () => this.recheck(session)),
+      clock.after(Math.max(0, Math.min(recheckAt - clock.now(), session.budgetEnd - clock.monotonic())) + 1, () =>
+        this.recheck(session),
+      ),
     )
   }
 }
 
-function lostFeature(used: Used, decision: Extract<AccessDecision, { ok: true }>): string | null {
+/** Said on terminals; while a session is only being opened there are none. */
+const movedText = ({ endsAt, endWhat }: Allowed, now: number): string =>
+  `sallyport: ${endWhat} now ends in ${timeLeft(endsAt, now)}, at ${clockTime(endsAt)}.`
+
+/** `14:05 UTC`: the terminal's own time zone is not known here. */
+const clockTime = (at: number): string => `${new Date(at).toISOString().slice(11, 16)} UTC`
+
+function lostFeature(used: Used, decision: Allowed): string | null {
   if (used.portForwarding && !decision.options.portForwarding) return 'port forwarding'
   if (used.agentForwarding && !decision.options.agentForwarding) return 'agent forwarding'
   return null

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Deed, DeedLog, NewEvent, RowRef, Tx } from '../audit/deed.ts'
 import type { Actor } from '../contract/audit.ts'
-import { Refused } from '../foundation/errors.ts'
+import { Bug, Refused } from '../foundation/errors.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { newId } from '../foundation/ids.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Snapshot } from '../grants/snapshot.ts'
+import type { StoredGrant } from '../grants/stored-grant.ts'
+import { rowsUsed, useGrant } from '../grants/use-grant.ts'
 import type { Sealer } from '../identity/sealing.ts'
 import { recordingFile, recordingPath } from '../recording/recordings-folder.ts'
 import type { AuthorizationFacts, SshPermissions } from './authorization.ts'
@@ -71,6 +73,9 @@ interface Mintable {
 type Outcome =
   | { readonly ok: true; readonly facts: AuthorizationFacts; readonly recheckAt: number | null }
   | Extract<AuthorizeAnswer, { ok: false }>
+
+/** Somebody else has started it, or something else permits the access by now. */
+class NothingToStart extends Error {}
 
 /** The side that holds keys and the store. Everything it decides, it stores first; everything it ends, it ends first. */
 export class LocalControlPlane implements ControlPlane {
@@ -164,9 +169,39 @@ export class LocalControlPlane implements ControlPlane {
   async startUse(sessionId: string): Promise<{ ok: true } | { ok: false; text: string }> {
     const session = this.live.get(sessionId)
     if (!session) return { ok: false, text: 'this session is not known any more' }
-    await this.#options.catchUp()
+    try {
+      await this.#options.catchUp()
+      if (this.live.recheck(session)) await this.#startGrant(session)
+    } catch (error) {
+      this.#options.log.error({ session: sessionId, err: String(error) }, 'the first use of a grant was not stored')
+      return { ok: false, text: 'this access cannot be recorded now, so it is not given' }
+    }
+    session.isUsed = true
     if (this.live.recheck(session)) return { ok: true }
     return { ok: false, text: session.endText ?? 'access ended' }
+  }
+
+  /** Starts the clock of the grant that this session needs, when it waits for its first use and nothing else permits it. */
+  async #startGrant(session: LiveSession): Promise<void> {
+    if (this.#startedBy(session, this.#options.clock.now()) === null) return
+    const started = this.#decideFresh<null>(async (tx, now) => {
+      const grant = this.#startedBy(session, now)
+      if (!grant) throw new NothingToStart()
+      const used = await useGrant(tx, grant, now)
+      if (!used) throw new Bug(`grant ${grant.id} is not as the snapshot has it`)
+      const details = { user: grant.user_id, startsAt: now, endsAt: used.endsAt, by: 'first use' }
+      const about = { ...this.#about(session), request: grant.request_id, grants: [grant.id] }
+      const event: NewEvent = { type: 'grant.start', ...about, outcome: 'success', details, rows: rowsUsed(grant) }
+      return { result: null, events: [event] }
+    })
+    await started.catch((error: unknown) => {
+      if (!(error instanceof NothingToStart)) throw error
+    })
+  }
+
+  #startedBy(session: LiveSession, now: number): StoredGrant | null {
+    const decision = this.#decideLive(session, now)
+    return decision.ok ? decision.starts : null
   }
 
   watchEnd(sessionId: string, onNotice: (notice: EndNotice) => void): { stop(): void } {
@@ -219,24 +254,31 @@ export class LocalControlPlane implements ControlPlane {
   }
 
   async #authorizeFresh(input: AuthorizeInput): Promise<AuthorizeAnswer> {
-    const { deeds, snapshot, catchUp } = this.#options
-    await catchUp()
+    await this.#options.catchUp()
     const altered = await this.#alteredRow(input)
     if (altered !== null) return this.#refuseAltered(input, altered)
-    const outcome = await deeds.commitDeed<Outcome>(
+    const outcome = await this.#decideFresh<Outcome>(async (tx, now) => {
+      const decision = this.#decideNew(input, now)
+      return decision.ok ? this.#sessionStart(tx, input, decision, now) : this.#sessionReject(input, decision)
+    })
+    if (outcome.ok) this.#register(input, outcome.facts, outcome.recheckAt)
+    return outcome.ok ? { ok: true, facts: outcome.facts } : this.#withDoor(input, outcome)
+  }
+
+  /** A deed that decides by the snapshot, which is brought up to the store's head of the deciding transaction. */
+  #decideFresh<T>(work: (tx: Tx, now: number) => Promise<Deed<T>> | Deed<T>): Promise<T> {
+    const { deeds, snapshot } = this.#options
+    return deeds.commitDeed<T>(
       async (tx, now) => {
         const head = await tx.selectFrom('chain_head').select('seq').executeTakeFirst()
         const position = head?.seq ?? 0
         // Other daemons have written: nobody does now, so what is read beside this transaction is what it would read itself.
         if (position !== snapshot.position) await snapshot.apply({ position, rows: [] })
         if (position !== snapshot.position) throw new Refused('store_unavailable', 'the store went back behind us')
-        const decision = this.#decideNew(input, now)
-        return decision.ok ? this.#sessionStart(tx, input, decision, now) : this.#sessionReject(input, decision)
+        return work(tx, now)
       },
       { first: true },
     )
-    if (outcome.ok) this.#register(input, outcome.facts, outcome.recheckAt)
-    return outcome.ok ? { ok: true, facts: outcome.facts } : this.#withDoor(input, outcome)
   }
 
   /** Whoever waited once is not asked a second time. */
@@ -272,7 +314,7 @@ export class LocalControlPlane implements ControlPlane {
       ...input,
       node: this.#options.snapshot.node(facts.node.id)?.name ?? '',
       login: facts.login,
-      live: { startedAt: session.startedAt, grants: session.grants },
+      live: { startedAt: session.startedAt, grants: session.grants, isUsed: session.isUsed },
     }
     return decideAccess(this.#options.snapshot, question, now)
   }
@@ -405,6 +447,11 @@ export class LocalControlPlane implements ControlPlane {
       startedAt: clock.now(),
       used: { portForwarding: false, agentForwarding: false },
       endsAt: facts.endsAt,
+      endMessage: facts.endText,
+      endSetAt: clock.now(),
+      budgetEnd: clock.monotonic() + (facts.budgetMs ?? Infinity),
+      told: new Set(),
+      isUsed: false,
       grants: facts.grants,
       portForwarding: facts.permissions.portForwarding,
       agentForwarding: facts.permissions.agentForwarding,

@@ -3,8 +3,10 @@ import type { WorkingRole } from '../identity/node-access.ts'
 import { accountsGiven } from '../identity/resource-access.ts'
 import { askableRoles, rolesThatWouldHelp, type HelpfulRole } from '../identity/role-rules.ts'
 import type { ResourceFacts } from '../resources/resource.ts'
+import type { StoredGrant } from './stored-grant.ts'
 import type { Snapshot, UserFacts } from './snapshot.ts'
-import { personOf, rolesAtWork } from './working-roles.ts'
+import { lengthOf, waitsForUse } from './grant-clock.ts'
+import { personOf, rolesUsable } from './working-roles.ts'
 
 /** What a user has of a resource and could have by asking. */
 export interface ResourceStanding {
@@ -22,7 +24,7 @@ export function resourceStandings(
   login: LoginSessionsTable | null,
   now: number,
 ): (resource: ResourceFacts) => ResourceStanding | null {
-  const { roles } = rolesAtWork(view, user, login, now)
+  const roles = rolesUsable(view, user, login, now)
   const person = personOf(view, user, now)
   const askable = askableRoles(person, view.roles())
   return (resource) => {
@@ -30,12 +32,17 @@ export function resourceStandings(
     const helpful = rolesThatWouldHelp(person, askable, resource, null)
     if (given.size === 0 && helpful.length === 0) return null
     const accounts = [...new Set([...given.values()].flat())].sort()
-    return { accounts, accessUntil: accessUntil(view, [...given.keys()]), helpful }
+    return { accounts, accessUntil: accessUntil(view, [...given.keys()], now), helpful }
   }
 }
 
-function accessUntil(view: Snapshot, giving: readonly WorkingRole[]): number | null {
-  const ends = giving.map(({ origin }) => (origin.kind === 'granted' ? view.grant(origin.grantId)?.ends_at : undefined))
+function accessUntil(view: Snapshot, giving: readonly WorkingRole[], now: number): number | null {
+  const ends = giving.map(({ origin }) =>
+    origin.kind === 'granted' ? endOf(view.grant(origin.grantId), now) : undefined,
+  )
   const known = ends.filter((end) => end !== undefined)
   return known.length > 0 && known.length === giving.length ? Math.max(...known) : null
 }
+
+const endOf = (grant: StoredGrant | undefined, now: number): number | undefined =>
+  grant && (waitsForUse(grant) ? now + lengthOf(grant) : grant.ends_at)

@@ -17,6 +17,8 @@ export interface UserFacts {
   readonly roleIds: readonly string[]
   readonly traits: Readonly<Record<string, readonly string[]>>
   readonly disabled: boolean
+  /** When it was last disabled, kept when it is enabled again */
+  readonly disabledAt: number | null
 }
 
 export interface RoleFacts {
@@ -247,6 +249,7 @@ export class Snapshot {
       roleIds: JSON.parse(row.role_ids_json) as string[],
       traits: JSON.parse(row.traits_json) as Record<string, string[]>,
       disabled: row.disabled === 1,
+      disabledAt: row.disabled_at,
     })
     this.#userIdByName.set(row.name, id)
   }

@@ -1,6 +1,8 @@
 import type { LoginSessionsTable } from '../foundation/database/tables.ts'
 import { bindsToLogin, type WorkingRole } from '../identity/node-access.ts'
 import { mayRequest, onlyDenies, type Person } from '../identity/role-rules.ts'
+import { approvedAt, clockEnd, hasStarted, mayStartAt } from './grant-clock.ts'
+import { wasDisabledSince } from './grant-standing.ts'
 import type { Snapshot, UserFacts } from './snapshot.ts'
 import { askedAs, confinementOf, type PinnedRole, type StoredGrant } from './stored-grant.ts'
 
@@ -10,18 +12,22 @@ export interface RolesAtWork {
   readonly suspended: readonly { readonly grant: StoredGrant; readonly why: string }[]
 }
 
-/** A user's own roles, and those of grants that are running, not suspended and bound to this login session where they must be. */
+/**
+ * A user's own roles, and those of grants that are running, not suspended and bound to this login session where they must be.
+ * `using`: as if these grants, which wait for their first use, were used now.
+ */
 export function rolesAtWork(
   view: Snapshot,
   user: UserFacts,
   login: LoginSessionsTable | null,
   now: number,
+  using: ReadonlySet<string> = NOTHING,
 ): RolesAtWork {
   const person = personOf(view, user, now)
   const granted: WorkingRole[] = []
   const suspended: { grant: StoredGrant; why: string }[] = []
   for (const grant of view.grantsOf(user.id)) {
-    if (grant.state === 'ended' || grant.starts_at > now || grant.ends_at <= now) continue
+    if (!isRunning(grant, user, using, now)) continue
     const lock = view.lockOn('request', grant.request_id, now)
     if (lock) {
       suspended.push({ grant, why: lock.message === '' ? 'its request is locked' : lock.message })
@@ -36,6 +42,31 @@ export function rolesAtWork(
     }
   }
   return { roles: [...ownRoles(view, user, now), ...granted], suspended }
+}
+
+const NOTHING: ReadonlySet<string> = new Set()
+
+function isRunning(grant: StoredGrant, user: UserFacts, using: ReadonlySet<string>, now: number): boolean {
+  if (grant.state === 'ended' || clockEnd(grant).at <= now || wasDisabledSince(user.disabledAt, grant)) return false
+  return hasStarted(grant, now) || (using.has(grant.id) && mayStartAt(grant, now))
+}
+
+/** Grants that would start now if they were used; the one that lapses first comes first. */
+export function waitingGrants(view: Snapshot, user: UserFacts, now: number): StoredGrant[] {
+  return [...view.grantsOf(user.id)]
+    .filter((grant) => mayStartAt(grant, now))
+    .sort((a, b) => clockEnd(a).at - clockEnd(b).at || (a.id < b.id ? -1 : 1))
+}
+
+/** Those of rolesAtWork and, as a connection would start their clocks, of grants that wait for their first use. */
+export function rolesUsable(
+  view: Snapshot,
+  user: UserFacts,
+  login: LoginSessionsTable | null,
+  now: number,
+): readonly WorkingRole[] {
+  const waiting = waitingGrants(view, user, now)
+  return rolesAtWork(view, user, login, now, new Set(waiting.map(({ id }) => id))).roles
 }
 
 /** The user with own roles in their current revision, for the rules about asking and reviewing. A locked role only takes away. */
@@ -76,5 +107,5 @@ function grantedRole(view: Snapshot, grant: StoredGrant, pinned: PinnedRole, now
 function worksFromLogin(grant: StoredGrant, login: LoginSessionsTable | null): boolean {
   if (!login) return false
   if (grant.login_id === login.id) return true
-  return login.created_at >= grant.starts_at && login.second_factor_at !== null
+  return login.created_at >= approvedAt(grant) && login.second_factor_at !== null
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../foundation/clock.ts'
 import { resourceStandings } from '../grants/resource-standing.ts'
 import type { Snapshot } from '../grants/snapshot.ts'
-import { rolesAtWork } from '../grants/working-roles.ts'
+import { rolesUsable } from '../grants/working-roles.ts'
 import { defaultLogin, nodeAccess } from '../identity/node-access.ts'
 import type { Handlers } from './handler.ts'
 
@@ -14,7 +14,7 @@ export function visibleNodeHandlers(services: { snapshot: Snapshot; clock: Clock
       if (!user) return Promise.resolve({ items: [] })
       const now = clock.now()
       const login = snapshot.login(context.login?.id ?? '') ?? null
-      const { roles } = rolesAtWork(snapshot, user, login, now)
+      const roles = rolesUsable(snapshot, user, login, now)
       const standingOf = resourceStandings(snapshot, user, login, now)
       const items = [...snapshot.nodes()].flatMap((node) => {
         const standing = standingOf(node)

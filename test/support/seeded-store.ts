@@ -152,6 +152,7 @@ export async function seededStore() {
         use_by: null,
         use_length_ms: null,
         approved_at: clock.now(),
+        moved_at: null,
         ...changes,
       }
       const request: Tables['access_requests'] = {

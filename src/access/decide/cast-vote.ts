@@ -229,7 +229,7 @@ async function give(
     return { event: await storeGrant(tx, grant, actor, loginId), endsAt: grant.ends_at }
   }
   if (!extended) throw new Bug(`request ${request.id} extends nothing`)
-  return extendGrant(tx, extended, request, tally.grantedMs, { actor, login: loginId })
+  return extendGrant(tx, extended, request, tally.grantedMs, { actor, login: loginId, now })
 }
 
 function resolutionOf({ tally, names }: RequestCase, outcome: 'approved' | 'denied'): string {

@@ -11,12 +11,12 @@ export async function extendGrant(
   grant: StoredGrant,
   extension: StoredRequest,
   byMs: number,
-  { actor, login }: { readonly actor: Actor; readonly login: string | null },
+  { actor, login, now }: { readonly actor: Actor; readonly login: string | null; readonly now: number },
 ): Promise<{ event: NewEvent; endsAt: number }> {
   const endsAt = grant.ends_at + byMs
   const moved = await tx
     .updateTable('grants')
-    .set({ ends_at: endsAt, ...(waitsForUse(grant) ? { use_length_ms: (grant.use_length_ms ?? 0) + byMs } : {}) })
+    .set({ ends_at: endsAt, moved_at: now, ...(waitsForUse(grant) ? { use_length_ms: (grant.use_length_ms ?? 0) + byMs } : {}) })
     .where('id', '=', grant.id)
     .where('state', '!=', 'ended')
     .where('ends_at', '=', grant.ends_at)

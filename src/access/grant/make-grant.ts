@@ -41,6 +41,7 @@ export function grantOf(
     resources_json: request.resources.length === 0 ? null : canonicalJson(asPinned(facts.resources)),
     narrowing_json: request.narrowing && canonicalJson(request.narrowing),
     approved_at: now,
+    moved_at: null,
   }
 }
 

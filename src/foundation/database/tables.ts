@@ -244,6 +244,8 @@ export interface GrantsTable extends PowerRow {
   use_length_ms: number | null
   /** When it was approved; null on rows of before, which started then */
   approved_at: number | null
+  /** When an extension last moved its end; null = never */
+  moved_at: number | null
 }
 
 /** What the holder of a grant was told about its end. The row is the claim: it is told once, by whoever writes it. */

@@ -25,7 +25,7 @@ test('an end reaches the terminal with its reason, and the shell on the target i
   const shell = lab.terminal(['-tt', NODE])
   shell.write('PS1=; stty -echo; echo PID $$ END\n')
   const pid = (await shell.until(/PID (\d+) END/))[1]!
-  lab.control.notify({ kind: 'end', text: 'revoked by bob: incident is over', endsAt: null, budgetMs: null })
+  lab.control.notify({ kind: 'end', text: 'revoked by bob: incident is over', endText: 'the end', endsAt: null, budgetMs: null })
   const done = await shell.finished
   expect(done.stdout.split('revoked by bob: incident is over')).toHaveLength(2)
   expect(done.code).toBe(255)
@@ -38,7 +38,7 @@ test('ssh -q shows the reason of an end on its terminal, too', async () => {
   const shell = lab.terminal(['-q', '-tt', NODE])
   shell.write("PS1=; stty -echo; echo REA''DY\n")
   await shell.until(/READY/)
-  lab.control.notify({ kind: 'end', text: 'revoked by bob', endsAt: null, budgetMs: null })
+  lab.control.notify({ kind: 'end', text: 'revoked by bob', endText: 'the end', endsAt: null, budgetMs: null })
   const done = await shell.finished
   expect(done.stdout).toContain('revoked by bob')
   expect(done.code).toBe(255)
@@ -48,7 +48,7 @@ test('an end stops a command without a terminal: ssh says why, and its process o
   // sshd passes signals on to other users than root; here the process ends because nobody listens to it any more.
   const command = lab.start('ssh', [NODE, 'echo PID $$ END; while sleep 0.1; do echo tick || exit 1; done'])
   const pid = (await command.until(/PID (\d+) END/))[1]!
-  lab.control.notify({ kind: 'end', text: 'locked by carol', endsAt: null, budgetMs: null })
+  lab.control.notify({ kind: 'end', text: 'locked by carol', endText: 'the end', endsAt: null, budgetMs: null })
   const done = await command.finished
   expect(done.code).toBe(255)
   expect(done.stderr).toContain('locked by carol')
@@ -58,7 +58,7 @@ test('an end stops a command without a terminal: ssh says why, and its process o
 test('an end comes through although the terminal prints without a pause', async () => {
   const flood = lab.terminal(['-tt', NODE, 'yes'])
   await flood.until(/y/)
-  lab.control.notify({ kind: 'end', text: 'enough now', endsAt: null, budgetMs: null })
+  lab.control.notify({ kind: 'end', text: 'enough now', endText: 'the end', endsAt: null, budgetMs: null })
   const done = await flood.finished
   expect(done.stdout).toContain('enough now')
 })
@@ -68,7 +68,7 @@ test('a session ends at its instant without being told, and an extension moves i
   const shell = lab.terminal(['-tt', NODE])
   shell.write("PS1=; stty -echo; echo REA''DY\n")
   await shell.until(/READY/)
-  lab.control.notify({ kind: 'move', text: 'extended by an hour', endsAt: Date.now() + 4500, budgetMs: 4500 })
+  lab.control.notify({ kind: 'move', text: 'extended by an hour', endText: 'the end', endsAt: Date.now() + 4500, budgetMs: 4500 })
   await shell.until(/extended by an hour/)
   const done = await shell.finished
   expect(done.stdout).toContain('your hour is over')

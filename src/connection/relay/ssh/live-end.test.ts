@@ -69,12 +69,12 @@ test('the end comes at its millisecond, once', () => {
 test('an end that moves out is obeyed, and so is one that moves in', () => {
   const { clock, ends, liveEnd } = start()
   clock.advance(9000)
-  liveEnd.move(20_000, 11_000)
+  liveEnd.move(20_000, 11_000, 'over later')
   clock.advance(5000)
   expect(ends).toEqual([])
-  liveEnd.move(15_000, 1000)
+  liveEnd.move(15_000, 1000, 'over now')
   clock.advance(1000)
-  expect(ends).toHaveLength(1)
+  expect(ends).toEqual([{ reason: 'expired', text: 'over now' }])
 })
 
 test('work puts off the idle end', () => {
@@ -99,7 +99,7 @@ test('silence of the control side is noticed within a second', () => {
 test('after the stop nothing ends any more', () => {
   const { clock, ends, liveEnd } = start()
   liveEnd.stop()
-  liveEnd.move(0, 0)
+  liveEnd.move(0, 0, '')
   clock.advance(100_000)
   expect(ends).toEqual([])
 })

@@ -84,9 +84,9 @@ export class LiveEnd {
   }
 
   /** The end moved: an extension, or another grant carries the session now. */
-  move(endsAt: Instant | null, budgetMs: number | null): void {
+  move(endsAt: Instant | null, budgetMs: number | null, endText: string): void {
     const now = this.#options.clock.monotonic()
-    this.#facts = { ...this.#facts, endsAt, budgetEnd: budgetMs === null ? null : now + budgetMs }
+    this.#facts = { ...this.#facts, endsAt, endText, budgetEnd: budgetMs === null ? null : now + budgetMs }
     this.#look()
   }
 

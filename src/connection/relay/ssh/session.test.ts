@@ -272,7 +272,13 @@ test('a client that is slow to sign in is dropped without a word', async () => {
 test('an end notice closes both sides with the reason and stores the head of the recording', async () => {
   const scene = new Scene()
   await scene.relaying()
-  scene.control.notify({ kind: 'end', text: 'revoked by\u001b[2J bob', endsAt: null, budgetMs: null })
+  scene.control.notify({
+    kind: 'end',
+    text: 'revoked by\u001b[2J bob',
+    endText: 'the end',
+    endsAt: null,
+    budgetMs: null,
+  })
   await scene.done
   expect(scene.client.disconnected).toEqual({ reason: 11, text: 'revoked by[2J bob' })
   expect(scene.target.disconnected?.text).toBe('revoked by[2J bob')
@@ -285,7 +291,7 @@ test('an end that comes with the answer of authorize is not lost', async () => {
   const watchEnd = scene.control.watchEnd.bind(scene.control)
   scene.control.watchEnd = (sessionId, onNotice) => {
     const watch = watchEnd(sessionId, onNotice)
-    onNotice({ sessionId, kind: 'end', text: 'locked', endsAt: null, budgetMs: null })
+    onNotice({ sessionId, kind: 'end', text: 'locked', endText: 'the end', endsAt: null, budgetMs: null })
     return watch
   }
   await scene.signIn()
@@ -315,7 +321,7 @@ test('of several reasons to end the first counts, and the end is stored once', a
   const scene = new Scene()
   await scene.relaying()
   scene.onFailure(new Error('disk full'))
-  scene.control.notify({ kind: 'end', text: 'revoked', endsAt: null, budgetMs: null })
+  scene.control.notify({ kind: 'end', text: 'revoked', endText: 'the end', endsAt: null, budgetMs: null })
   scene.client.close()
   scene.target.close()
   await scene.done

@@ -328,7 +328,7 @@ export class SshSession {
       this.#end({ reason: 'ended', text: notice.text })
       return
     }
-    this.#admitted?.liveEnd.move(notice.endsAt, notice.budgetMs)
+    if (notice.kind === 'move') this.#admitted?.liveEnd.move(notice.endsAt, notice.budgetMs, notice.endText)
     if (notice.text !== '') void this.#admitted?.relay?.injectNotice(plainLine(notice.text))
   }
 

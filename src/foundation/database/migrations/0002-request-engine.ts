@@ -31,6 +31,7 @@ export const requestEngine: Migration = {
       unique (request_id, step)) ${strict}`,
     `create index escalations_due on escalations (due_at) where told_at is null`,
     `alter table grants add column approved_at ${int}`,
+    `alter table grants add column moved_at ${int}`,
     `alter table users add column disabled_at ${int}`,
     `create unique index access_requests_extension on access_requests (extends_grant)
       where state = 'pending' and extends_grant is not null`,
