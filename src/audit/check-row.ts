@@ -4,20 +4,26 @@ import type { Database } from '../foundation/database/open-database.ts'
 import type { RowRef, Tx } from './deed.ts'
 import { parseRows } from './verify/chain.ts'
 
+const LOOKS = 5
+
 /**
  * Why one row is not what its last event says, in a sentence; null when it is. A few queries: for the moment before a row gives
  * power, such as a grant's first use. Compares with what the store says about itself; the whole chain is `verifyAudit`'s.
  */
 export async function rowTrouble(database: Database, ref: RowRef): Promise<string | null> {
   const { reads } = database
-  const found = await sql<Record<string, unknown>>`select * from ${sql.table(ref.table)} where id = ${ref.id}`.execute(
-    reads,
-  )
-  const row = found.rows[0] ?? null
-  const last = await lastWord(reads, ref)
-  const trouble = contentTrouble(ref, last, row)
-  if (trouble !== null || !row || !last) return trouble
-  return row['event_id'] === last.eventId ? null : `${nameOf(ref)} does not name ${last.event}`
+  for (let attempt = 1; ; attempt++) {
+    const before = await lastWord(reads, ref)
+    const found = await sql<Record<string, unknown>>`
+      select * from ${sql.table(ref.table)} where id = ${ref.id}`.execute(reads)
+    const last = await lastWord(reads, ref)
+    // A deed came between the two looks: the row may be of before it and the event of after.
+    if (before?.eventId !== last?.eventId && attempt < LOOKS) continue
+    const row = found.rows[0] ?? null
+    const trouble = contentTrouble(ref, last, row)
+    if (trouble !== null || !row || !last) return trouble
+    return row['event_id'] === last.eventId ? null : `${nameOf(ref)} does not name ${last.event}`
+  }
 }
 
 /**

@@ -74,7 +74,10 @@ class PostgresStore implements Database {
   #watch: PostgresHeadWatch | null = null
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(settings: PostgresSettings, { storeTime = (time) => time, clock = systemClock, onClosed = () => {} }: PostgresOptions) {
+  constructor(
+    settings: PostgresSettings,
+    { storeTime = (time) => time, clock = systemClock, onClosed = () => {} }: PostgresOptions,
+  ) {
     this.#onClosed = onClosed
     this.path = describePostgres(settings)
     this.#settings = settings
@@ -179,12 +182,25 @@ class PostgresStore implements Database {
     return this.#storeTime(row.ms)
   }
 
+  /** What they were is what everybody else still sees: nobody but we write, and we have not committed. */
   async touched(): Promise<readonly TouchedRow[]> {
-    return this.#written.list()
+    const rows = this.#written.list()
+    const asked = rows.filter((row) => this.#written.isFirstChange(row))
+    const before = new Map<string, Record<string, unknown>>()
+    for (const table of new Set(asked.map((row) => row.table))) {
+      const ids = asked.filter((row) => row.table === table).map((row) => row.id)
+      const found = await sql<Record<string, unknown>>`
+        select * from ${sql.table(table)} where id in (${sql.join(ids)})`.execute(this.reads)
+      for (const { event_id: _, ...row } of found.rows) before.set(`${table}/${String(row['id'])}`, row)
+    }
+    return rows.map((row) => {
+      if (!this.#written.isFirstChange(row)) return row
+      return { ...row, before: before.get(`${row.table}/${row.id}`) ?? null }
+    })
   }
 
   async forgetTouched(): Promise<void> {
-    this.#written.clear()
+    this.#written.forget()
   }
 
   /** Connections that broke are dropped where they break. */

@@ -60,6 +60,8 @@ type Row = Record<string, unknown>
 /** Power rows of one transaction at a time. */
 export class WrittenRows {
   readonly #rows = new Map<string, TouchedRow>()
+  /** Rows of earlier deeds of the same transaction: what the store held before is not what they were */
+  readonly #changedBefore = new Set<string>()
 
   /** Runs a statement by `run`, notes what it wrote, and gives its rows as if it had not been asked. */
   async through<T extends { rows: unknown[] }>(
@@ -82,8 +84,20 @@ export class WrittenRows {
     return [...this.#rows.values()]
   }
 
+  isFirstChange({ table, id }: TouchedRow): boolean {
+    return !this.#changedBefore.has(`${table}/${id}`)
+  }
+
+  /** Events name them all. */
+  forget(): void {
+    for (const key of this.#rows.keys()) this.#changedBefore.add(key)
+    this.#rows.clear()
+  }
+
+  /** A new transaction begins. */
   clear(): void {
     this.#rows.clear()
+    this.#changedBefore.clear()
   }
 
   #note(table: string, id: unknown): void {
