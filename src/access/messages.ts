@@ -63,3 +63,11 @@ export function delegationRemoved(
 ): OutboxMessage {
   return { topic: 'delegation.removed', body: { delegation: id, ...told, to: [told.absent, told.delegate] } }
 }
+
+/** Before the end; `left` in ms. */
+export function grantEnding(told: Told, grant: StoredGrant, now: number): OutboxMessage {
+  const extend =
+    grant.kind === 'break_glass' ? null : `sally request extend ${grant.request_id} --duration=30m --reason="..."`
+  const end = { endsAt: grant.ends_at, left: grant.ends_at - now, extend }
+  return { topic: 'grant.ending', body: { ...aboutRequest(told), grant: grant.id, ...end, to: [told.requesterName] } }
+}

@@ -7,6 +7,7 @@ import type { Log } from '../foundation/log.ts'
 import { brokenDelegations, endBrokenDelegation } from './delegation/remove-delegation.ts'
 import type { Consequence } from './end/consequences.ts'
 import { consequenceDeed, dueRequests, overdueRequests } from './end/sweep.ts'
+import { dueNotices, noticeDeed } from './end/tell-end.ts'
 import { orNothing } from './nothing-to-do.ts'
 
 const TICK_MS = 1000
@@ -73,7 +74,16 @@ export class Sweeper {
         if (!(error instanceof Refused && error.code === 'row_altered')) throw error
       }
     }
+    await this.#tellEnds()
     if (only === 'everything') await this.#sweepDelegations()
+  }
+
+  async #tellEnds(): Promise<void> {
+    const { reads, clock, deeds } = this.#parts
+    for (const { grant } of await dueNotices(reads, clock.now())) {
+      if (this.#stopped) return
+      await orNothing<'told'>(deeds.commitDeed((tx, now) => noticeDeed(tx, now, grant.request_id)))
+    }
   }
 
   async #sweepDelegations(): Promise<void> {

@@ -16,7 +16,11 @@ export async function extendGrant(
   const endsAt = grant.ends_at + byMs
   const moved = await tx
     .updateTable('grants')
-    .set({ ends_at: endsAt, moved_at: now, ...(waitsForUse(grant) ? { use_length_ms: (grant.use_length_ms ?? 0) + byMs } : {}) })
+    .set({
+      ends_at: endsAt,
+      moved_at: now,
+      ...(waitsForUse(grant) ? { use_length_ms: (grant.use_length_ms ?? 0) + byMs } : {}),
+    })
     .where('id', '=', grant.id)
     .where('state', '!=', 'ended')
     .where('ends_at', '=', grant.ends_at)
