@@ -71,6 +71,8 @@ test('an order that is run twice leaves one row', async () => {
   const orders = {
     'lock.add': { lock: rest, actor: SYSTEM.actor, by: null },
     'login.end': { ids: [alice.loginId], reason: 'r', actor: SYSTEM.actor, by: null },
+    'user.disable': { userId: alice.id, actor: SYSTEM.actor, by: null },
+    'user.reset': { userId: alice.id, actor: SYSTEM.actor, by: null },
     'user.remove': { userId: alice.id, actor: SYSTEM.actor, by: null },
   }
   for (const [name, input] of Object.entries(orders)) {

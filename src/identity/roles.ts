@@ -6,6 +6,7 @@ import type { Database } from '../foundation/database/open-database.ts'
 import { Refused } from '../foundation/errors.ts'
 import { newId } from '../foundation/ids.ts'
 import type { Doer, StoreParts } from './doer.ts'
+import type { Reader } from './people.ts'
 import { roleProblems } from './role-problems.ts'
 
 /** SHA-256 of the canonical spec, hex: what requests and grants pin. */
@@ -94,7 +95,7 @@ function refuseProblems({ metadata, spec }: RoleDocument): void {
 }
 
 async function findRole(
-  tx: Tx,
+  tx: Reader,
   name: string,
 ): Promise<{ id: string; revision: number; content_hash: string } | undefined> {
   return await tx
@@ -142,7 +143,7 @@ export async function listRoles(database: Database): Promise<RoleDocument[]> {
 }
 
 /** Ids of roles by name, in the order given. Throws Refused('role_unknown'). */
-export async function roleIdsOf(tx: Tx, names: readonly string[]): Promise<string[]> {
+export async function roleIdsOf(tx: Reader, names: readonly string[]): Promise<string[]> {
   const ids: string[] = []
   for (const name of new Set(names)) {
     const role = await findRole(tx, name)

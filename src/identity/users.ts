@@ -11,6 +11,7 @@ import type { Doer, StoreParts } from './doer.ts'
 import { invite, INVITATION_MS, voidInvitations } from './invitations.ts'
 import type { NewInvitation } from './invitations.ts'
 import { endRows } from './login-sessions.ts'
+import type { Reader } from './people.ts'
 import { roleIdsOf } from './roles.ts'
 
 /** After an admin's reset, votes do not count for a day. */
@@ -37,7 +38,10 @@ export async function addUser(
   })
 }
 
-/** Writes a user's document. Without `replace` a user of that name must not be there. Throws Refused: exists, role_unknown. */
+/**
+ * Writes a user's document. Without `replace` a user of that name must not be there. Disabling ends login sessions in memory
+ * first and is never refused for a full disk: then the rest of the document is not written. Throws Refused: exists, role_unknown.
+ */
 export async function putUser(
   parts: StoreParts,
   doer: Doer,
@@ -45,7 +49,7 @@ export async function putUser(
   replace: boolean,
 ): Promise<{ id: string; created: boolean }> {
   const fields = { name: document.metadata.name, ...document.spec }
-  return await parts.deeds.commitDeed<{ id: string; created: boolean }>(async (tx, now) => {
+  const work = async (tx: Tx, now: number): Promise<Deed<{ id: string; created: boolean }>> => {
     const before = await findUser(tx, fields.name)
     if (!before || !replace) {
       const { row, event } = await insertUser(tx, doer, fields, now)
@@ -53,7 +57,49 @@ export async function putUser(
     }
     const events = await updateUser(tx, doer, before, fields, now)
     return { result: { id: before.id, created: false }, events }
-  })
+  }
+  const known = replace && fields.disabled ? await findUser(parts.database.reads, fields.name) : undefined
+  if (!known || known.disabled === 1) return await parts.deeds.commitDeed(work)
+  await roleIdsOf(parts.database.reads, fields.roles)
+  const order = await takeLogins(parts, doer, known.id)
+  const result = await parts.deeds.commitTakingAway({ name: 'user.disable', input: { ...order } }, work)
+  return result === 'spilled' ? { id: known.id, created: false } : result
+}
+
+/** What is taken from a user: their login sessions in memory at once, the rest by a deed that may have to wait. */
+export const UserOrder = z.object({
+  userId: z.string(),
+  /** Ids of the login sessions that were open */
+  logins: z.array(z.string()).default([]),
+  actor: Actor,
+  by: z.string().nullable(),
+})
+type UserOrder = z.infer<typeof UserOrder>
+
+async function takeLogins(parts: StoreParts, doer: Doer, userId: string): Promise<UserOrder> {
+  const open = await parts.database.reads
+    .selectFrom('login_sessions')
+    .select('id')
+    .where('user_id', '=', userId)
+    .where('ended_at', 'is', null)
+    .execute()
+  const now = parts.clock.now()
+  for (const { id } of open) parts.takeAway({ kind: 'login', id }, now)
+  return { userId, logins: open.map(({ id }) => id), actor: doer.actor, by: doer.loginId }
+}
+
+/** For DeedLog.registerReplay('user.disable', ...). */
+export function replayDisableUser(
+  input: Readonly<Record<string, unknown>>,
+): (tx: Tx, now: number) => Promise<Deed<null>> {
+  const { userId, actor, by } = UserOrder.parse(input)
+  const doer: Doer = { actor, loginId: by }
+  return async (tx, now) => {
+    const user = await tx.selectFrom('users').selectAll().where('id', '=', userId).executeTakeFirstOrThrow()
+    await tx.updateTable('users').set({ disabled: 1 }).where('id', '=', userId).execute()
+    const event = userEvent('user.update', doer, user, { disabled: true }, [userId])
+    return { result: null, events: [event, ...(await endAll(tx, doer, userId, 'account disabled', now))] }
+  }
 }
 
 async function insertUser(
@@ -111,26 +157,54 @@ function described({ email, roles, traits, disabled }: UserFields & { readonly d
 
 /**
  * Password and factors go, login sessions end, an invitation is made. An existing user's votes do not count for 24 hours.
- * Throws Refused('not_found').
+ * Throws Refused: not_found; store_unavailable when the store cannot write: then all has ended and no invitation is made.
  */
 export async function resetUser(
   parts: StoreParts & { readonly limiter: AttemptLimiter },
   doer: Doer,
   name: string,
 ): Promise<NewInvitation> {
-  const invitation = await parts.deeds.commitDeed(async (tx, now) => {
+  const { id } = await mustFind(parts.database.reads, name)
+  const order = await takeLogins(parts, doer, id)
+  const made = await parts.deeds.commitTakingAway({ name: 'user.reset', input: { ...order } }, async (tx, now) => {
     const user = await mustFind(tx, name)
-    const hadSecrets = user.password_hash !== null
-    const votes_count_from = hadSecrets ? now + RESET_VOTES_MS : user.votes_count_from
-    await tx.updateTable('users').set({ password_hash: null, votes_count_from }).where('id', '=', user.id).execute()
-    const factors = await removeFactors(tx, user.id)
-    const made = await invite(tx, doer, user, INVITATION_MS, now)
-    const event = userEvent('user.reset', doer, user, { factors: factors.length }, [user.id], factors)
-    const ended = await endAll(tx, doer, user.id, 'account reset', now)
-    return { result: made, events: [event, made.event, ...ended] as const }
+    const [reset, ...ended] = await resetEvents(tx, doer, user, now)
+    const invitation = await invite(tx, doer, user, INVITATION_MS, now)
+    return { result: invitation, events: [reset, invitation.event, ...ended] as const }
   })
+  if (made === 'spilled')
+    throw new Refused(
+      'store_unavailable',
+      `${name} can do nothing any more, which will be stored later; the store cannot take an invitation now`,
+      `once it can, run again: sallyctl users reset ${name}`,
+    )
   parts.limiter.forgive(name)
-  return invitation
+  return made
+}
+
+async function resetEvents(
+  tx: Tx,
+  doer: Doer,
+  user: UsersTable,
+  now: number,
+): Promise<readonly [NewEvent, ...NewEvent[]]> {
+  const hadSecrets = user.password_hash !== null
+  const votes_count_from = hadSecrets ? now + RESET_VOTES_MS : user.votes_count_from
+  await tx.updateTable('users').set({ password_hash: null, votes_count_from }).where('id', '=', user.id).execute()
+  const factors = await removeFactors(tx, user.id)
+  const event = userEvent('user.reset', doer, user, { factors: factors.length }, [user.id], factors)
+  return [event, ...(await endAll(tx, doer, user.id, 'account reset', now))]
+}
+
+/** For DeedLog.registerReplay('user.reset', ...): without an invitation, whose code nobody would have. */
+export function replayResetUser(
+  input: Readonly<Record<string, unknown>>,
+): (tx: Tx, now: number) => Promise<Deed<null>> {
+  const { userId, actor, by } = UserOrder.parse(input)
+  return async (tx, now) => {
+    const user = await tx.selectFrom('users').selectAll().where('id', '=', userId).executeTakeFirstOrThrow()
+    return { result: null, events: await resetEvents(tx, { actor, loginId: by }, user, now) }
+  }
 }
 
 async function removeFactors(tx: Tx, userId: string): Promise<RowRef[]> {
@@ -149,31 +223,14 @@ async function endAll(tx: Tx, doer: Doer, userId: string, reason: string, now: n
   return await endRows(tx, { ids: live.map(({ id }) => id), reason, actor: doer.actor, by: doer.loginId }, now)
 }
 
-const RemovalOrder = z.object({ userId: z.string(), actor: Actor, by: z.string().nullable() })
-type RemovalOrder = z.infer<typeof RemovalOrder>
-
 /** The name is free again; the id never comes back. Login sessions end first, in memory. Throws Refused('not_found'). */
 export async function removeUser(parts: StoreParts, doer: Doer, name: string): Promise<void> {
-  const user = await parts.database.reads
-    .selectFrom('users')
-    .select('id')
-    .where('name', '=', name)
-    .where('deleted_at', 'is', null)
-    .executeTakeFirst()
-  if (!user) throw new Refused('not_found', `there is no user "${name}"`, 'run: sallyctl users ls')
-  const logins = await parts.database.reads
-    .selectFrom('login_sessions')
-    .select('id')
-    .where('user_id', '=', user.id)
-    .where('ended_at', 'is', null)
-    .execute()
-  const now = parts.clock.now()
-  for (const { id } of logins) parts.takeAway({ kind: 'login', id }, now)
-  const order: RemovalOrder = { userId: user.id, actor: doer.actor, by: doer.loginId }
+  const { id } = await mustFind(parts.database.reads, name)
+  const order = await takeLogins(parts, doer, id)
   await parts.deeds.commitTakingAway({ name: 'user.remove', input: { ...order } }, removal(order))
 }
 
-function removal(order: RemovalOrder): (tx: Tx, now: number) => Promise<Deed<null>> {
+function removal(order: UserOrder): (tx: Tx, now: number) => Promise<Deed<null>> {
   const doer: Doer = { actor: order.actor, loginId: order.by }
   return async (tx, now) => {
     const user = await tx.selectFrom('users').selectAll().where('id', '=', order.userId).executeTakeFirstOrThrow()
@@ -193,7 +250,7 @@ function removal(order: RemovalOrder): (tx: Tx, now: number) => Promise<Deed<nul
 export function replayRemoveUser(
   input: Readonly<Record<string, unknown>>,
 ): (tx: Tx, now: number) => Promise<Deed<null>> {
-  return removal(RemovalOrder.parse(input))
+  return removal(UserOrder.parse(input))
 }
 
 export async function listUsers(database: Database): Promise<User[]> {
@@ -244,7 +301,7 @@ export async function userIdNamed(database: Database, name: string): Promise<str
   return row.id
 }
 
-async function findUser(tx: Tx, name: string): Promise<UsersTable | undefined> {
+async function findUser(tx: Reader, name: string): Promise<UsersTable | undefined> {
   return await tx
     .selectFrom('users')
     .selectAll()
@@ -253,7 +310,7 @@ async function findUser(tx: Tx, name: string): Promise<UsersTable | undefined> {
     .executeTakeFirst()
 }
 
-async function mustFind(tx: Tx, name: string): Promise<UsersTable> {
+async function mustFind(tx: Reader, name: string): Promise<UsersTable> {
   const user = await findUser(tx, name)
   if (!user) throw new Refused('not_found', `there is no user "${name}"`, 'run: sallyctl users ls')
   return user

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { ORDERS } from '../access/end/take-back.ts'
 import type { SpilledOrder } from '../audit/deed.ts'
 import { LockOrder } from '../identity/locks.ts'
+import { UserOrder } from '../identity/users.ts'
 import type { Snapshot } from '../grants/snapshot.ts'
 
 const TakeBack = z.object({
@@ -9,6 +10,7 @@ const TakeBack = z.object({
   actor: z.object({ name: z.string() }),
   comment: z.string().nullable(),
 })
+const USER_ORDERS: readonly string[] = ['user.disable', 'user.remove', 'user.reset']
 const EndLogins = z.object({ ids: z.array(z.string()) })
 
 /**
@@ -21,5 +23,7 @@ export function takeWaitingAway(snapshot: Snapshot, { name, input }: SpilledOrde
     snapshot.takeAway({ kind: 'grant', id: grantId, reason: ORDERS[name], by: actor.name, comment: comment ?? '' }, now)
   }
   if (name === 'login.end') for (const id of EndLogins.parse(input).ids) snapshot.takeAway({ kind: 'login', id }, now)
+  if (USER_ORDERS.includes(name))
+    for (const id of UserOrder.parse(input).logins) snapshot.takeAway({ kind: 'login', id }, now)
   if (name === 'lock.add') snapshot.takeAway({ kind: 'lock', lock: LockOrder.parse(input).lock }, now)
 }

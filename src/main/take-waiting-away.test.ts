@@ -1,0 +1,69 @@
+import { sql } from 'kysely'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { identityWorld, type IdentityWorld } from '../../test/support/identity-world.ts'
+import { Snapshot } from '../grants/snapshot.ts'
+import { identityChecks } from '../http-api/identity-handlers.ts'
+import { SYSTEM } from '../identity/doer.ts'
+import { addLock } from '../identity/locks.ts'
+import { IDENTITY_REPLAYS } from '../identity/replays.ts'
+import { putUser, resetUser } from '../identity/users.ts'
+import { takeWaitingAway } from './take-waiting-away.ts'
+
+let world: IdentityWorld
+beforeEach(async () => {
+  world = await identityWorld()
+  for (const [name, replay] of Object.entries(IDENTITY_REPLAYS)) world.deeds.registerReplay(name, replay)
+})
+afterEach(() => world.close())
+
+/** As a full disk does: every write fails until `free`. */
+async function fill(): Promise<{ free(): Promise<void> }> {
+  const pages = await world.database.transact(async (tx) => {
+    const { rows } = await sql<{ page_count: number }>`pragma page_count`.execute(tx)
+    return rows[0]?.page_count ?? 0
+  })
+  const limit = (most: number) =>
+    world.database.transact(async (tx) => {
+      await sql`pragma max_page_count = ${sql.raw(String(most))}`.execute(tx)
+    })
+  await limit(pages)
+  return { free: () => limit(1_000_000) }
+}
+
+test('who is disabled or reset while the disk is full can do nothing at once, and still nothing after a restart on the full disk', async () => {
+  const [alice, bob] = [await world.person('alice'), await world.person('bob')]
+  const snapshot = await Snapshot.load(world.database.reads)
+  const takeAway = (taken: Parameters<Snapshot['takeAway']>[0], now: number) => snapshot.takeAway(taken, now)
+  const services = { ...world.services, snapshot, takeAway }
+  const { authenticate } = identityChecks(services)
+  const disk = await fill()
+  // The free space inside the file is used up, down to the smallest deed.
+  for (const length of [500, 100, 0]) {
+    const spilled = world.deeds.spilled
+    while (world.deeds.spilled === spilled)
+      await addLock(services, SYSTEM, { kind: 'user', target: 'bob', message: 'x'.repeat(length) })
+  }
+  const before = world.deeds.spilled
+  const spec = { roles: [], traits: {}, disabled: true }
+  await putUser(services, SYSTEM, { kind: 'user', version: 'v1', metadata: { name: 'alice' }, spec }, true)
+  await expect(resetUser(services, SYSTEM, 'bob')).rejects.toMatchObject({ code: 'store_unavailable' })
+  expect(world.deeds.spilled).toBe(before + 2)
+  for (const token of [alice.token, bob.token]) await expect(authenticate(token, '')).rejects.toThrow()
+
+  const restarted = await Snapshot.load(world.database.reads)
+  expect([alice, bob].map(({ loginId }) => restarted.login(loginId)?.ended_at)).toEqual([null, null])
+  for (const order of world.deeds.waiting()) takeWaitingAway(restarted, order, world.clock.now())
+  expect([alice, bob].map(({ loginId }) => restarted.login(loginId)?.ended_at)).toEqual([
+    world.clock.now(),
+    world.clock.now(),
+  ])
+
+  await disk.free()
+  await world.deeds.retrySpilled()
+  expect(world.deeds.spilled).toBe(0)
+  const rows = await world.database.reads.selectFrom('users').selectAll().orderBy('name').execute()
+  expect(rows.map(({ name, disabled, password_hash }) => [name, disabled, password_hash === null])).toEqual([
+    ['alice', 1, false],
+    ['bob', 0, true],
+  ])
+})
