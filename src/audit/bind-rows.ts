@@ -1,6 +1,7 @@
-import { sql } from 'kysely'
 import { Bug, Refused } from '../foundation/errors.ts'
+import { fixedStatement } from '../foundation/database/fixed-statement.ts'
 import type { Database, TouchedRow } from '../foundation/database/open-database.ts'
+import { POWER_TABLES, type PowerTable } from '../foundation/database/tables.ts'
 import { ALTERED, type BoundRow, rowHash } from '../formats/audit-chain.ts'
 import { troubleBefore } from './check-row.ts'
 import type { NewEvent, RowRef, Tx } from './deed.ts'
@@ -57,16 +58,17 @@ export async function bindRows(
   return { rows, altered }
 }
 
+const rowIn = Object.fromEntries(
+  POWER_TABLES.map((table) => [table, fixedStatement<Record<string, unknown>>(`select * from ${table} where id = ?`)]),
+) as Record<PowerTable, ReturnType<typeof fixedStatement<Record<string, unknown>>>>
+
 async function inspect(
   tx: Tx,
   ref: RowRef,
   touch: TouchedRow | undefined,
   kind: 'gives' | 'takes' | 'accepts',
 ): Promise<{ row: Record<string, unknown> | null; trouble: string | null }> {
-  const found = await sql<Record<string, unknown>>`select * from ${sql.table(ref.table)} where id = ${ref.id}`.execute(
-    tx,
-  )
-  const row = found.rows[0] ?? null
+  const [row = null] = await rowIn[ref.table](tx, ref.id)
   if (kind === 'accepts') return { row, trouble: null }
   if (!row && !touch) throw new Bug(`the event names ${rowKey(ref)}, which is not there`)
   const before = touch ? touch.before : row

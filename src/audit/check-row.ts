@@ -1,6 +1,8 @@
 import { sql } from 'kysely'
 import { leafHash, rowHash } from '../formats/audit-chain.ts'
+import { fixedStatement } from '../foundation/database/fixed-statement.ts'
 import type { Database } from '../foundation/database/open-database.ts'
+import type { AuditEventsTable } from '../foundation/database/tables.ts'
 import type { RowRef, Tx } from './deed.ts'
 import { parseRows } from './verify/chain.ts'
 
@@ -58,18 +60,13 @@ function contentTrouble(
   return `${nameOf(ref)} is not what ${last.event} says`
 }
 
+const lastEvent = fixedStatement<AuditEventsTable>(
+  `select * from audit_events
+   where seq = (select max(seq) from change_log where table_name = ? and row_id = ?)`,
+)
+
 async function lastWord(reader: Tx | Database['reads'], ref: RowRef): Promise<LastWord | null> {
-  const event = await reader
-    .selectFrom('audit_events')
-    .selectAll()
-    .where('seq', '=', (e) =>
-      e
-        .selectFrom('change_log')
-        .select((m) => m.fn.max('seq').as('seq'))
-        .where('table_name', '=', ref.table)
-        .where('row_id', '=', ref.id),
-    )
-    .executeTakeFirst()
+  const [event] = await lastEvent(reader, ref.table, ref.id)
   if (!event) return null
   const bound = parseRows(event.rows_json).find((each) => each.table === ref.table && each.id === ref.id)
   return {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { sql } from 'kysely'
 import type { Database } from '../foundation/database/open-database.ts'
 import { Refused } from '../foundation/errors.ts'
-import type { AuditEventsTable, PowerTable } from '../foundation/database/tables.ts'
+import { fixedStatement } from '../foundation/database/fixed-statement.ts'
+import { POWER_TABLES, type AuditEventsTable, type PowerTable } from '../foundation/database/tables.ts'
 import { newId } from '../foundation/ids.ts'
 import { type BoundRow, detailsHash, GENESIS, leafHash, nextHead } from '../formats/audit-chain.ts'
 import { canonicalJson } from '../formats/canonical-json.ts'
@@ -17,6 +17,28 @@ export interface ChainHead {
   readonly hash: string
   readonly time: number
 }
+
+// Every deed runs these, so they are written out.
+const EVENT_COLUMNS = [
+  ...(['seq', 'id', 'time', 'type', 'actor_json', 'user_id', 'login_id', 'request_id', 'grant_ids_json'] as const),
+  ...(['session_id', 'resource_json', 'resource_key', 'outcome', 'rows_json', 'salt', 'details_json'] as const),
+  ...(['details_hash', 'leaf', 'hash'] as const),
+] satisfies readonly (keyof AuditEventsTable)[]
+const insertEvent = fixedStatement(
+  `insert into audit_events (${EVENT_COLUMNS.join(', ')}) values (${EVENT_COLUMNS.map(() => '?').join(', ')})`,
+)
+const moveHead = fixedStatement(
+  `insert into chain_head (id, seq, hash, time) values (1, ?, ?, ?)
+   on conflict (id) do update set seq = excluded.seq, hash = excluded.hash, time = excluded.time`,
+)
+const logChange = fixedStatement('insert into change_log (seq, position, table_name, row_id) values (?, ?, ?, ?)')
+const lastQueued = fixedStatement<{ position: number }>('select position from outbox order by position desc limit 1')
+const queueMessage = fixedStatement(
+  'insert into outbox (id, position, topic, body_json, created_at, delivered_at) values (?, ?, ?, ?, ?, null)',
+)
+const nameIn = Object.fromEntries(
+  POWER_TABLES.map((table) => [table, fixedStatement(`update ${table} set event_id = ? where id = ?`)]),
+) as Record<PowerTable, ReturnType<typeof fixedStatement>>
 
 /** The chain's head; `tx` holds the write lock, so it stays the head until the commit. */
 export async function readHead(tx: Tx): Promise<ChainHead> {
@@ -49,15 +71,11 @@ export async function storeEvents(
     const row = eventRow(event, seq, time, rows, hash)
     hash = row.hash
     stored.push(row)
-    await tx.insertInto('audit_events').values(row).execute()
+    await insertEvent(tx, ...EVENT_COLUMNS.map((column) => row[column]))
     for (const [position, ref] of (event.rows ?? []).entries()) await nameEvent(tx, ref, row.id, seq, position)
   }
   const next = { seq, hash, time }
-  await tx
-    .insertInto('chain_head')
-    .values({ id: 1, ...next })
-    .onConflict((conflict) => conflict.column('id').doUpdateSet(next))
-    .execute()
+  await moveHead(tx, seq, hash, time)
   const refs = [...bound.values()].map(({ table, id }) => ({ table: table as PowerTable, id }))
   return {
     head: next,
@@ -71,16 +89,9 @@ export async function storeEvents(
 
 export async function queueOutbox(tx: Tx, messages: readonly OutboxMessage[], now: number): Promise<void> {
   if (messages.length === 0) return
-  const last = await tx.selectFrom('outbox').select('position').orderBy('position', 'desc').limit(1).executeTakeFirst()
-  const rows = messages.map((message, index) => ({
-    id: newId('delivery', now),
-    position: (last?.position ?? 0) + index + 1,
-    topic: message.topic,
-    body_json: canonicalJson(message.body),
-    created_at: now,
-    delivered_at: null,
-  }))
-  await tx.insertInto('outbox').values(rows).execute()
+  const [last] = await lastQueued(tx)
+  for (const [index, { topic, body }] of messages.entries())
+    await queueMessage(tx, newId('delivery', now), (last?.position ?? 0) + index + 1, topic, canonicalJson(body), now)
 }
 
 /** What the daemon stores when it has met rows that somebody changed beside it. */
@@ -95,8 +106,8 @@ export function alteredEvent(found: readonly { readonly where: string; readonly 
 }
 
 async function nameEvent(tx: Tx, ref: RowRef, eventId: string, seq: number, position: number): Promise<void> {
-  await sql`update ${sql.table(ref.table)} set event_id = ${eventId} where id = ${ref.id}`.execute(tx)
-  await tx.insertInto('change_log').values({ seq, position, table_name: ref.table, row_id: ref.id }).execute()
+  await nameIn[ref.table](tx, eventId, ref.id)
+  await logChange(tx, seq, position, ref.table, ref.id)
 }
 
 function eventRow(

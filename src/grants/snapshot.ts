@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Committed, RowRef } from '../audit/deed.ts'
 import type { RoleSpec } from '../contract/role.ts'
+import { fixedStatement } from '../foundation/database/fixed-statement.ts'
 import { POWER_TABLES } from '../foundation/database/tables.ts'
 import type { LocksTable, LoginSessionsTable, NodesTable, Tables } from '../foundation/database/tables.ts'
 import { nodeFacts } from '../resources/node-facts.ts'
@@ -42,6 +43,10 @@ export type TakenAway =
     }
   | { readonly kind: 'login'; readonly id: string }
   | { readonly kind: 'lock'; readonly lock: Omit<LocksTable, 'event_id'> }
+
+const changesBetween = fixedStatement<{ table_name: string; row_id: string }>(
+  'select distinct table_name, row_id from change_log where seq > ? and seq <= ?',
+)
 
 export class Snapshot {
   readonly #db: Kysely<Tables>
@@ -164,13 +169,7 @@ export class Snapshot {
   }
 
   async #apply(committed: Pick<Committed, 'position' | 'rows'>): Promise<void> {
-    const changed = await this.#db
-      .selectFrom('change_log')
-      .select(['table_name', 'row_id'])
-      .distinct()
-      .where('seq', '>', this.#position)
-      .where('seq', '<=', committed.position)
-      .execute()
+    const changed = await changesBetween(this.#db, this.#position, committed.position)
     const rows = new Map(committed.rows.map((row) => [`${row.table}/${row.id}`, row]))
     for (const { table_name, row_id } of changed) {
       const table = POWER_TABLES.find((each) => each === table_name)
