@@ -7,6 +7,9 @@ import type { Tables } from '../foundation/database/tables.ts'
 import { Refused } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
 import type { TakenAway } from '../grants/snapshot.ts'
+import { NO_SANDBOX, withPolicies } from './automate/ask-policies.ts'
+import type { Answers, PolicyAsker } from './automate/judge.ts'
+import { sayings } from './automate/ruling.ts'
 import { askDeed, extensionDeed, forecastAsk, warningsOf, type AskForecast, type AskOutcome } from './ask/ask.ts'
 import type { ExtensionAsked } from './ask/plan-extension.ts'
 import type { Asked } from './ask/plan-ask.ts'
@@ -29,6 +32,8 @@ export interface AccessParts {
   readonly deeds: DeedLog
   readonly clock: Clock
   readonly log: Log
+  /** Runs policies; left out: those that stand in the store have failed */
+  readonly policies?: PolicyAsker
   /** Takes power away in memory, before anything is stored */
   readonly takeAway: (taken: TakenAway, now: number) => void
 }
@@ -44,13 +49,16 @@ export class AccessRequests {
   }
 
   async forecast(caller: Caller, asked: Asked): Promise<AskPreview> {
-    return previewOf(await forecastAsk(this.#parts.reads, this.#parts.clock.now(), caller, asked))
+    const { reads, clock } = this.#parts
+    return previewOf(await this.#withPolicies((answers) => forecastAsk(reads, clock.now(), caller, asked, answers)))
   }
 
   /** Stores the request, or finds the identical one that is pending. */
   async ask(caller: Caller, asked: Asked): Promise<{ request: AccessRequest; existing: boolean }> {
     const outcome = await orNothing<AskOutcome>(
-      this.#parts.deeds.commitDeed((tx, now) => askDeed(tx, now, caller, asked)),
+      this.#withPolicies((answers) =>
+        this.#parts.deeds.commitDeed((tx, now) => askDeed(tx, now, caller, asked, answers)),
+      ),
     )
     return { request: await this.show(caller, outcome.requestId), existing: outcome.existing }
   }
@@ -58,7 +66,9 @@ export class AccessRequests {
   /** Asks for more time for the grant with this id, or that of the request with this id. */
   async extend(caller: Caller, id: string, asked: ExtensionAsked): Promise<AccessRequest> {
     const outcome = await orNothing<AskOutcome>(
-      this.#parts.deeds.commitDeed((tx, now) => extensionDeed(tx, now, caller, id, asked)),
+      this.#withPolicies((answers) =>
+        this.#parts.deeds.commitDeed((tx, now) => extensionDeed(tx, now, caller, id, asked, answers)),
+      ),
     )
     return this.show(caller, outcome.requestId)
   }
@@ -117,7 +127,13 @@ export class AccessRequests {
     if (!loaded) throw requestNotFound()
     checkBallot(loaded, caller, ballot, now)
     await demandFresh()
-    return this.#parts.deeds.commitDeed((tx, at) => voteDeed(tx, at, caller, id, ballot))
+    return this.#withPolicies((answers) =>
+      this.#parts.deeds.commitDeed((tx, at) => voteDeed(tx, at, caller, id, ballot, answers)),
+    )
+  }
+
+  #withPolicies<T>(deed: (answers: Answers | null) => Promise<T>): Promise<T> {
+    return withPolicies(this.#parts.policies ?? NO_SANDBOX, deed)
   }
 
   async cancel(caller: Caller, id: string): Promise<AccessRequest> {
@@ -219,7 +235,7 @@ function withEnd(
   return { ...shown, grant, can: [] }
 }
 
-function previewOf({ plan, shown, nobodyCanApprove }: AskForecast): AskPreview {
+function previewOf({ plan, routed, outcome, shown, nobodyCanApprove }: AskForecast): AskPreview {
   return {
     roles: plan.roles.map((role) => role.name),
     resources: plan.resources.map(({ kind, name }) => ({ kind, name })),
@@ -227,13 +243,15 @@ function previewOf({ plan, shown, nobodyCanApprove }: AskForecast): AskPreview {
     duration: plan.durationMs,
     longest: plan.longestMs,
     ...shown,
-    approvalsNeeded: plan.facts.roles.flatMap((role) =>
-      role.sets.flatMap((set) =>
+    approvalsNeeded: routed.tally.roles.flatMap(({ role, sets }) =>
+      sets.flatMap((set) =>
         set.thresholds
           .filter(({ approve }) => approve > 0)
           .map(({ name, approve }) => ({ role: role.name, name, approve })),
       ),
     ),
-    warnings: warningsOf(plan, nobodyCanApprove),
+    warnings: warningsOf(plan, outcome === 'pending' && nobodyCanApprove),
+    automatic: sayings(routed.automation),
+    outcome,
   }
 }

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto'
 import { canonicalJson } from '../formats/canonical-json.ts'
 
-/** Three of them must fit into one event. */
-const LONGEST_DETAIL = 18_000
+/** Four of them must fit into one event. */
+const LONGEST_DETAIL = 14_000
 
 /** An event has a size limit, and a deed must not fail for its length: what is too long is named by its hash. */
 export function bounded(value: unknown): unknown {

@@ -2,6 +2,7 @@ import type { Kysely, Transaction } from 'kysely'
 import type { LocksTable, Tables } from '../foundation/database/tables.ts'
 import type { Person, RoleContent } from '../identity/role-rules.ts'
 import type { Delegation } from './delegation/delegation.ts'
+import type { PolicyContent, RuleContent } from './automate/automation.ts'
 import { readKnownRows } from './directory/known-rows.ts'
 import { fitting, viewRows, type View } from './directory/view-rows.ts'
 
@@ -20,7 +21,7 @@ export interface Member extends Person {
   readonly disabledAt: number | null
 }
 
-/** Users, roles, locks and delegations as of one read. Deleted users and roles are not in it. */
+/** Users, roles, review rules, policies, locks and delegations as of one read. What was deleted is not in it. */
 export interface Directory {
   readonly installation: string
   readonly members: ReadonlyMap<string, Member>
@@ -28,6 +29,10 @@ export interface Directory {
   readonly rolesByName: ReadonlyMap<string, RoleContent>
   /** Not removed; those that reached their end a while ago are among them, since votes cast before it stay */
   readonly delegations: readonly Delegation[]
+  /** By name */
+  readonly reviewRules: readonly RuleContent[]
+  /** By file */
+  readonly policies: readonly PolicyContent[]
   /** Message of the lock in force on a thing; undefined = none */
   lockOn(kind: LocksTable['target_kind'], id: string): string | undefined
 }

@@ -1,4 +1,6 @@
 import type { RoleSpec } from '../contract/role.ts'
+import type { Automation } from './automate/automation.ts'
+import { rulingOf, type Ruling } from './automate/ruling.ts'
 import { tally, type Tally, type TallyInput } from './decide/tally.ts'
 import type { Delegation } from './delegation/delegation.ts'
 import { loadDirectory, type Directory, type Reader } from './directory.ts'
@@ -18,6 +20,9 @@ export interface RequestCase {
   readonly facts: RequestFacts
   readonly factsDigest: string
   readonly hindrance: string | null
+  /** What rules and policies said last, and what follows from it */
+  readonly automation: Automation | null
+  readonly ruling: Ruling
   /** All votes by ordinal, replaced ones included */
   readonly votes: readonly Vote[]
   readonly tally: Tally
@@ -62,16 +67,20 @@ export function buildCase(
   names: ReadonlyMap<string, string>,
   resources: ReadonlyMap<string, ResourceFacts>,
   extended: StoredGrant | null = null,
+  automation: Automation | null = request.automation,
 ): RequestCase {
   const requesterName = names.get(request.user_id) ?? ''
-  const facts = routeRequest(directory.members.get(request.user_id), request, directory.roles, resources)
+  const facts = routeRequest(directory.members.get(request.user_id), request, directory, resources)
+  const ruling = rulingOf(automation, facts)
   const base = {
     request,
     requesterName,
     delegations: directory.delegations,
     facts,
     factsDigest: digestOfFacts(facts),
-    hindrance: hindranceOf(request.user_id, facts, directory),
+    hindrance: hindranceOf(request.user_id, facts, directory) ?? ruling.blocked,
+    automation,
+    ruling,
   }
   const standing = votes.filter((vote) => vote.superseded_at === null)
   const input: TallyInput = { ...base, votes: standing, voters: directory.members }

@@ -2,6 +2,7 @@ import type { Narrowing, Start } from '../contract/request.ts'
 import type { AccessRequestsTable, ReviewsTable } from '../foundation/database/tables.ts'
 import { pinnedResources, storedNarrowing, type PinnedResource, type PinnedRole } from '../grants/stored-grant.ts'
 import type { ConditionFacts } from '../identity/conditions.ts'
+import type { Automation } from './automate/automation.ts'
 import type { RequestFacts } from './route/route-request.ts'
 
 type Json =
@@ -12,6 +13,7 @@ type Json =
   | 'resources_json'
   | 'narrowing_json'
   | 'start_json'
+  | 'automation_json'
 
 export interface StoredRequest extends Omit<AccessRequestsTable, Json> {
   readonly roles: readonly PinnedRole[]
@@ -19,6 +21,8 @@ export interface StoredRequest extends Omit<AccessRequestsTable, Json> {
   readonly narrowing: Narrowing | null
   readonly start: Start
   readonly asked: AskedFacts
+  /** What rules and policies said last; null = they were never asked */
+  readonly automation: Automation | null
   readonly annotations: Readonly<Record<string, readonly string[]>>
   readonly suggested: readonly string[]
 }
@@ -26,6 +30,8 @@ export interface StoredRequest extends Omit<AccessRequestsTable, Json> {
 /** What the rules saw when the request was made, kept for later proof. */
 export interface AskedFacts {
   readonly facts: RequestFacts
+  /** What rules and policies said when it was made; absent from rows older than they are */
+  readonly automation?: Automation
   /** The same had been denied shortly before: shown to reviewers */
   readonly earlierDenial: boolean
 }
@@ -39,15 +45,18 @@ export function storedRequest(row: AccessRequestsTable): StoredRequest {
     resources_json,
     narrowing_json,
     start_json,
+    automation_json,
     ...rest
   } = row
+  const asked = JSON.parse(facts_json) as AskedFacts
   return {
     ...rest,
     roles: JSON.parse(roles_json) as PinnedRole[],
     resources: pinnedResources(resources_json),
     narrowing: storedNarrowing(narrowing_json),
     start: start_json === null ? { at: 'approval' } : (JSON.parse(start_json) as Start),
-    asked: JSON.parse(facts_json) as AskedFacts,
+    asked,
+    automation: automation_json === null ? (asked.automation ?? null) : (JSON.parse(automation_json) as Automation),
     annotations: JSON.parse(annotations_json) as Record<string, string[]>,
     suggested: JSON.parse(suggested_json) as string[],
   }
@@ -62,6 +71,9 @@ export function storedVote(row: ReviewsTable): Vote {
   const { roles_json, ...rest } = row
   return { ...rest, roleIds: JSON.parse(roles_json) as string[] }
 }
+
+/** Cast by a rule or policy. */
+export const isAutomatic = (vote: Pick<Vote, 'reviewer_kind'>): boolean => vote.reviewer_kind !== 'user'
 
 /** The request as conditions see it. */
 export function requestForConditions(request: StoredRequest, requesterName: string): ConditionFacts['request'] {

@@ -29,7 +29,10 @@ export const AutomationFacts = z.strictObject({
 })
 export type AutomationFacts = z.infer<typeof AutomationFacts>
 
-const Reason = z.string().max(500)
+const Reason = z
+  .string()
+  .max(500)
+  .refine((text) => text.isWellFormed(), 'a reason is valid Unicode text')
 export const VERDICTS = ['approve', 'deny', 'abstain', 'require', 'limit'] as const
 export type VerdictName = (typeof VERDICTS)[number]
 

@@ -55,7 +55,8 @@ export type Grant = z.infer<typeof Grant>
 
 export const Review = z.object({
   id: z.string(),
-  reviewer: Name,
+  /** A user, or `rule:NAME` or `policy:NAME` */
+  reviewer: z.string(),
   /** The absent one for whom the reviewer's vote counts */
   onBehalfOf: Name.nullable().default(null),
   decision: z.enum(['approve', 'deny']),
@@ -70,6 +71,9 @@ export const Review = z.object({
   why: z.string().nullable(),
 })
 export type Review = z.infer<typeof Review>
+
+/** `policy:freeze` limits it to 1h. */
+export const Saying = z.object({ by: z.string(), says: z.string() })
 
 /** Progress of one threshold set, for showing "1 of 2". */
 export const ThresholdProgress = z.object({
@@ -118,6 +122,8 @@ export const AccessRequest = z.object({
   /** Who may vote for some of `reviewers`, and until when */
   delegates: z.array(z.object({ name: Name, onBehalfOf: Name, until: Instant })).default([]),
   warnings: z.array(z.enum(['nobody_can_approve', 'earlier_denial'])),
+  /** What review rules and policies said last, in words */
+  automatic: z.array(Saying).default([]),
   /** Of an extension: the grant that it would move the end of */
   grant: Grant.nullable(),
   /** What the viewer may do now: buttons and hints come from here. */
@@ -155,6 +161,9 @@ export const AskPreview = z.object({
   delegates: z.array(z.object({ name: Name, onBehalfOf: Name, until: Instant })).default([]),
   approvalsNeeded: z.array(z.object({ role: Name, name: z.string(), approve: z.int() })),
   warnings: z.array(z.enum(['nobody_can_approve', 'earlier_denial'])),
+  /** What review rules and policies would say, and what would come of it at once */
+  automatic: z.array(Saying).default([]),
+  outcome: z.enum(['pending', 'approved', 'denied']).default('pending'),
 })
 export type AskPreview = z.infer<typeof AskPreview>
 

@@ -6,6 +6,7 @@ import { TimeWindow } from './time-window.ts'
 /** An own role (`dba`), or a trait and its value (`team=dba`). */
 export const Group = z
   .string()
+  .refine((text) => text.isWellFormed(), 'a group is valid Unicode text')
   .regex(/^[^=\p{Cc}]{1,64}(?:=[^\p{Cc}]{1,256})?$/u, 'a group is the name of a role, or TRAIT=VALUE')
 
 export const RULE_DECISIONS = ['approve', 'deny', 'require', 'limit'] as const

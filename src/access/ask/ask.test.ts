@@ -230,6 +230,8 @@ describe('what comes with it', () => {
       delegates: [],
       approvalsNeeded: [{ role: 'dba', name: 'two', approve: 2 }],
       warnings: ['nobody_can_approve'],
+      automatic: [],
+      outcome: 'pending',
     })
     expect(await world.events()).toEqual(before)
     expect(await world.outbox()).toEqual([])

@@ -4,13 +4,17 @@ import { requestDigest, requestIdentity } from '../../formats/request-digest.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { newId } from '../../foundation/ids.ts'
 import { bounded } from '../bounded.ts'
+import { automationFacts } from '../automate/automation-facts.ts'
+import type { Automation } from '../automate/automation.ts'
+import { automaticRows } from '../automate/cast-automatic-votes.ts'
+import { judge, type Answers } from '../automate/judge.ts'
 import { maySee, requestNotFound, requireMember, type Caller } from '../caller.ts'
 import { loadDirectory, type Directory, type Member, type Reader } from '../directory.ts'
 import { expireRequest } from '../end/expire-request.ts'
 import { LIMITS } from '../limits.ts'
 import { requestCreated } from '../messages.ts'
 import { NothingToDo } from '../nothing-to-do.ts'
-import { buildCase, loadCase } from '../request-case.ts'
+import { buildCase, loadCase, type RequestCase } from '../request-case.ts'
 import { digestOfFacts } from '../route/route-request.ts'
 import { membersWhoMayReview, nobodyCanApprove } from '../route/who-can-review.ts'
 import { presentReviewers } from '../show/present-reviewers.ts'
@@ -23,7 +27,8 @@ import {
   type StoredGrant,
 } from '../../grants/stored-grant.ts'
 import { findResources, resourcesById } from '../../resources/find-resources.ts'
-import { storedRequest, type StoredRequest } from '../stored-request.ts'
+import { storedRequest, storedVote, type StoredRequest } from '../stored-request.ts'
+import { decideAtAsk, outcomeAtAsk } from './decide-at-ask.ts'
 import { findGrant } from './find-grant.ts'
 import { planExtension, type ExtensionAsked } from './plan-extension.ts'
 import { planAsk, refuseTooManyAsks, type Asked, type AskHistory, type AskPlan } from './plan-ask.ts'
@@ -36,42 +41,69 @@ export interface AskOutcome {
 /** What a request would be: who could approve it and what stands against it. */
 export interface AskForecast {
   readonly plan: AskPlan
+  /** With the votes that rules and policies would cast */
+  readonly routed: RequestCase
+  readonly outcome: ReturnType<typeof outcomeAtAsk>
   readonly reviewers: readonly Member[]
   readonly shown: ReturnType<typeof presentReviewers>
   readonly nobodyCanApprove: boolean
 }
 
 /** The dry run: the same rules on the same facts, and nothing is stored. */
-export async function forecastAsk(reader: Reader, now: number, caller: Caller, asked: Asked): Promise<AskForecast> {
+export async function forecastAsk(
+  reader: Reader,
+  now: number,
+  caller: Caller,
+  asked: Asked,
+  answers: Answers | null,
+): Promise<AskForecast> {
   const directory = await loadDirectory(reader, now)
   const requester = requireMember(caller, directory, 'ask for access')
   const history = await historyOf(reader, requester.id, now)
   const plan = planAsk(requester, asked, directory, history, await findResources(reader, asked.resources), now)
-  return { plan, ...forecast(requestRow(plan, requester, directory, caller, now), plan, directory, requester, now) }
+  const row = requestRow(plan, requester, directory, caller, now)
+  const judged = judgeAsk(row, { plan, requester, directory, answers }, now)
+  const votes = automaticRows(judged, judged.ruling, now).map(storedVote)
+  const { request, names, resources, extended, automation } = judged
+  const routed = buildCase(request, votes, null, directory, names, resources, extended, automation)
+  return { plan, routed, outcome: outcomeAtAsk(routed.tally), ...forecast(routed, now) }
 }
 
-function forecast(
-  row: RequestRow,
-  { resources }: AskPlan,
-  directory: Directory,
-  requester: Member,
-  now: number,
-): Omit<AskForecast, 'plan'> {
-  const names = new Map([[requester.id, requester.name]])
-  const current = new Map(resources.map((resource) => [resource.id, resource]))
-  const routed = buildCase(storedRequest(row), [], null, directory, names, current)
+function forecast(routed: RequestCase, now: number): Pick<AskForecast, 'reviewers' | 'shown' | 'nobodyCanApprove'> {
+  const { directory } = routed
   const reviewers = membersWhoMayReview(directory, routed, now)
   const shown = presentReviewers(reviewers, routed, directory.members, now)
   return { reviewers, shown, nobodyCanApprove: nobodyCanApprove(reviewers, routed, now) }
 }
 
+/** The request with what rules and policies say of it, before anybody has voted. Throws PoliciesUnasked. */
+function judgeAsk(
+  row: RequestRow,
+  { plan, requester, directory, answers }: Pick<Asking, 'requester' | 'directory' | 'answers'> & { plan: AskPlan },
+  now: number,
+): RequestCase {
+  const request = storedRequest(row)
+  const facts = automationFacts(request, requester.name, requester, now)
+  const automation = judge(directory, plan.facts, facts, answers)
+  const names = new Map([[requester.id, requester.name]])
+  const current = new Map(plan.resources.map((resource) => [resource.id, resource]))
+  return buildCase(request, [], null, directory, names, current, plan.extended ?? null, automation)
+}
+
 /** Stores a request, or throws NothingToDo with the identical one that is pending. */
-export async function askDeed(tx: Tx, now: number, caller: Caller, asked: Asked): Promise<Deed<AskOutcome>> {
+export async function askDeed(
+  tx: Tx,
+  now: number,
+  caller: Caller,
+  asked: Asked,
+  answers: Answers | null,
+): Promise<Deed<AskOutcome>> {
   const directory = await loadDirectory(tx, now)
   const requester = requireMember(caller, directory, 'ask for access')
   const history = await historyOf(tx, requester.id, now)
   const plan = planAsk(requester, asked, directory, history, await findResources(tx, asked.resources), now)
-  return storePlan(tx, { plan, expanded: asked.roles.includes('*') }, { requester, directory, history, caller }, now)
+  const asking = { requester, directory, history, caller, answers }
+  return storePlan(tx, { plan, expanded: asked.roles.includes('*') }, asking, now)
 }
 
 /** More time for a grant of the caller's. Errors: not_found, not_allowed, exists, and those of planExtension. */
@@ -81,6 +113,7 @@ export async function extensionDeed(
   caller: Caller,
   id: string,
   asked: ExtensionAsked,
+  answers: Answers | null,
 ): Promise<Deed<AskOutcome>> {
   const directory = await loadDirectory(tx, now)
   const requester = requireMember(caller, directory, 'ask for more time')
@@ -92,7 +125,7 @@ export async function extensionDeed(
   const history = await historyOf(tx, requester.id, now)
   const left = await resourcesById(tx, grant.resources)
   const plan = planExtension(requester, grant, asked, directory, history, left, now)
-  return storePlan(tx, { plan, expanded: false }, { requester, directory, history, caller }, now)
+  return storePlan(tx, { plan, expanded: false }, { requester, directory, history, caller, answers }, now)
 }
 
 interface Asking {
@@ -100,37 +133,46 @@ interface Asking {
   readonly directory: Directory
   readonly history: AskHistory
   readonly caller: Caller
+  readonly answers: Answers | null
 }
 
 async function storePlan(
   tx: Tx,
   { plan, expanded }: { readonly plan: AskPlan; readonly expanded: boolean },
-  { requester, directory, history, caller }: Asking,
+  asking: Asking,
   now: number,
 ): Promise<Deed<AskOutcome>> {
+  const { requester, directory, history, caller } = asking
   const row = requestRow(plan, requester, directory, caller, now)
   const overdue = await identicalPending(tx, row.identity_hash, now)
   refuseTooManyAsks(history)
   if (plan.extended) await refuseOtherExtension(tx, plan.extended, overdue)
+  const judged = judgeAsk(row, { plan, ...asking }, now)
   const expired = overdue ? await expireRequest(tx, overdue, requester.name) : null
-  await tx.insertInto('access_requests').values(row).execute()
-  const { reviewers, nobodyCanApprove: nobody } = forecast(row, plan, directory, requester, now)
-  const warnings = warningsOf(plan, nobody)
-  const told = { request: storedRequest(row), requesterName: requester.name }
-  const created = createdEvent(told.request, caller, expanded, reviewers, warnings)
+  await tx
+    .insertInto('access_requests')
+    .values({ ...row, facts_json: factsJson(plan, judged.automation) })
+    .execute()
+  const begun = await decideAtAsk(tx, judged, now)
+  const { reviewers, nobodyCanApprove: nobody } = forecast(begun.routed, now)
+  const warnings = begun.message ? warningsOf(plan, false) : warningsOf(plan, nobody)
+  const created = createdEvent(begun.routed, caller, expanded, reviewers, warnings)
+  const told = { request: begun.routed.request, requesterName: requester.name }
+  const asks = requestCreated(
+    told,
+    reviewers.map((member) => member.name),
+    warnings,
+  )
   return {
     result: { requestId: row.id, existing: false },
-    events: expired ? [expired.event, created] : [created],
-    outbox: [
-      ...(expired ? [expired.message] : []),
-      requestCreated(
-        told,
-        reviewers.map((member) => member.name),
-        warnings,
-      ),
-    ],
+    events: [...(expired ? [expired.event] : []), created, ...begun.events] as [NewEvent, ...NewEvent[]],
+    // Nobody is asked about what rules and policies have decided already.
+    outbox: [...(expired ? [expired.message] : []), begun.message ?? asks],
   }
 }
+
+const factsJson = ({ facts, earlierDenial }: AskPlan, automation: Automation | null): string =>
+  canonicalJson({ facts, earlierDenial, ...(automation ? { automation } : {}) })
 
 export function warningsOf(
   plan: Pick<AskPlan, 'earlierDenial'>,
@@ -187,7 +229,7 @@ function requestRow(plan: AskPlan, requester: Member, directory: Directory, call
     decided_at: null,
     resolution: null,
     login_id: caller.loginId,
-    facts_json: canonicalJson({ facts: plan.facts, earlierDenial: plan.earlierDenial }),
+    facts_json: factsJson(plan, null),
     facts_digest: digestOfFacts(plan.facts),
     request_digest: requestDigest({ ...content, roles: pinned, pendingUntil: plan.pendingUntil }),
     annotations_json: canonicalJson(plan.annotations),
@@ -245,6 +287,19 @@ async function historyOf(reader: Reader, userId: string, now: number): Promise<A
     .where('user_id', '=', userId)
     .where('state', '=', 'denied')
     .where('decided_at', '>', now - LIMITS.denialRememberedMs)
+    // A rule or policy is not pestered: what it missed may be mended at once.
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('reviews')
+            .select('reviews.id')
+            .whereRef('reviews.request_id', '=', 'access_requests.id')
+            .where('reviews.reviewer_kind', '!=', 'user')
+            .where('reviews.decision', '=', 'deny')
+            .where('reviews.superseded_at', 'is', null),
+        ),
+      ),
+    )
     .execute()
   const denials = denied.map((row) => ({
     roleIds: (JSON.parse(row.roles_json) as PinnedRole[]).map((role) => role.id),
@@ -256,7 +311,7 @@ async function historyOf(reader: Reader, userId: string, now: number): Promise<A
 }
 
 function createdEvent(
-  request: StoredRequest,
+  { request, automation }: RequestCase,
   caller: Caller,
   expanded: boolean,
   reviewers: readonly Member[],
@@ -283,6 +338,7 @@ function createdEvent(
       reviewers: reviewers.length,
       warnings,
       via: caller.via ?? 'api',
+      automation: bounded(automation),
     },
     rows: [{ table: 'access_requests', id: request.id }],
   }

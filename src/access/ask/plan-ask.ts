@@ -82,7 +82,7 @@ export function planAsk(
   const blocks = roles.flatMap((role) => blocksFor(requester, role, askedAs(wanted)))
   refuseMissingReason(asked.reason, blocks)
   const current = new Map(resources.map((resource) => [resource.id, resource]))
-  const facts = routeRequest(requester, wanted, directory.roles, current)
+  const facts = routeRequest(requester, wanted, directory, current)
   const longest = longestDuration(facts)
   if (!longest) throw new Refused('nothing_requestable', 'the request names neither roles nor resources')
   refuseCoolingDown(wanted, history, now)

@@ -1,20 +1,21 @@
-import type { Deed, NewEvent, OutboxMessage, Tx } from '../../audit/deed.ts'
+import type { Deed, NewEvent, Tx } from '../../audit/deed.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
-import { Bug, Refused } from '../../foundation/errors.ts'
+import { Refused } from '../../foundation/errors.ts'
 import { newId } from '../../foundation/ids.ts'
 import { refuseBadLength, refuseBadReason } from '../ask/plan-ask.ts'
 import { requestNotFound, type Caller } from '../caller.ts'
+import { judgeAgain } from '../automate/judge-again.ts'
+import type { Answers } from '../automate/judge.ts'
 import type { Member } from '../directory.ts'
-import { closeRequest, touchRequest } from '../end/expire-request.ts'
+import { touchRequest } from '../end/expire-request.ts'
 import { isLate, lateDeed, latenessOf, type VoteOutcome } from '../end/lateness.ts'
-import { extendGrant } from '../grant/extend-grant.ts'
-import { grantOf, storeGrant } from '../grant/make-grant.ts'
 import { bounded } from '../bounded.ts'
 import { LIMITS } from '../limits.ts'
-import { requestDecided, requestReviewed } from '../messages.ts'
+import { requestReviewed } from '../messages.ts'
 import { NothingToDo } from '../nothing-to-do.ts'
 import { buildCase, loadCase, type RequestCase } from '../request-case.ts'
 import { storedVote, type Vote } from '../stored-request.ts'
+import { decide } from './decide-request.ts'
 import { refuseClosedWindow, seatFor, type Seating } from './seat.ts'
 import { outcomeOf } from './tally.ts'
 import { limitedBallot, narrowed, refuseOtherStart, termsAsked, type Terms } from './terms.ts'
@@ -35,7 +36,7 @@ export interface Ballot {
 }
 
 /**
- * One vote, and the decision it may bring, in one transaction.
+ * One vote, and the decision it may bring, in one transaction. Rules and policies are asked again: what they say now counts.
  * Errors: Refused with not_found, own_request, not_a_reviewer, absent_one_unclear, outside_window, user_disabled, locked,
  * already_resolved, request_expired,
  * request_changed, widens_request, malformed, over_limit.
@@ -46,18 +47,20 @@ export async function voteDeed(
   caller: Caller,
   id: string,
   ballot: Ballot,
+  answers: Answers | null,
 ): Promise<Deed<VoteOutcome>> {
   const loaded = await loadCase(tx, id, now)
   if (!loaded) throw requestNotFound()
   const { reviewer, before, limited, ...seat } = checkBallot(loaded, caller, ballot, now)
   if (isLate(loaded, now)) return lateDeed(tx, loaded, now)
-  const vote = await storeVote(tx, loaded, reviewer, seat, limited, before, now)
-  const votes = [...loaded.votes.filter((other) => other !== before), vote]
+  const automatic = await judgeAgain(tx, loaded, answers, now)
+  const vote = await storeVote(tx, { ...loaded, votes: automatic.votes }, reviewer, seat, limited, before, now)
+  const votes = [...automatic.votes.filter((other) => other !== before), vote]
   const names = new Map(loaded.names)
   for (const member of [reviewer, seat.absent]) if (member) names.set(member.id, member.name)
-  const { directory, resources, extended } = loaded
-  const counted = buildCase(loaded.request, votes, null, directory, names, resources, extended)
-  return decisionDeed(tx, counted, vote, before, reviewer, caller, now)
+  const { request, directory, resources, extended } = loaded
+  const counted = buildCase(request, votes, null, directory, names, resources, extended, automatic.automation)
+  return decisionDeed(tx, counted, { vote, before, reviewer, caller, automatic: automatic.events }, now)
 }
 
 /** Everything that can be refused before a vote is written. An overdue request passes: its end has to be stored first. */
@@ -77,7 +80,10 @@ export function checkBallot(
   refuseBadBallot(loaded, ballot, now)
   const limited = limitedBallot(loaded, before, ballot)
   const again = before && sameVote(before, limited, seating) && sameRoles(before, seating)
-  if (again && outcomeOf(loaded.tally, before.id) === 'pending') throw new NothingToDo<VoteOutcome>({ kind: 'counted' })
+  // Rules and policies may say something else this time.
+  const settled = loaded.facts.rules.length + loaded.facts.policies.length === 0
+  if (again && settled && outcomeOf(loaded.tally, before.id) === 'pending')
+    throw new NothingToDo<VoteOutcome>({ kind: 'counted' })
   return { ...seating, before, limited }
 }
 
@@ -177,13 +183,19 @@ async function storeVote(
   return storedVote(row)
 }
 
+interface Cast {
+  readonly vote: Vote
+  readonly before: Vote | null
+  readonly reviewer: Member
+  readonly caller: Caller
+  /** Of rules and policies */
+  readonly automatic: readonly NewEvent[]
+}
+
 async function decisionDeed(
   tx: Tx,
   counted: RequestCase,
-  vote: Vote,
-  before: Vote | null,
-  reviewer: Member,
-  caller: Caller,
+  { vote, before, reviewer, caller, automatic }: Cast,
   now: number,
 ): Promise<Deed<VoteOutcome>> {
   const outcome = outcomeOf(counted.tally, vote.id)
@@ -194,56 +206,18 @@ async function decisionDeed(
   if (outcome === 'pending') {
     await touchRequest(tx, counted.request)
     const rows = [...(reviewed.rows ?? []), { table: 'access_requests', id: counted.request.id } as const]
-    return { result, events: [{ ...reviewed, rows }, ...failed], outbox: [told] }
+    return { result, events: [{ ...reviewed, rows }, ...automatic, ...failed], outbox: [told] }
   }
   const decided = await decide(tx, counted, outcome, caller, now)
-  return { result, events: [reviewed, ...failed, ...decided.events], outbox: [told, decided.message] }
+  return { result, events: [reviewed, ...automatic, ...failed, ...decided.events], outbox: [told, decided.message] }
 }
 
-async function decide(
-  tx: Tx,
-  counted: RequestCase,
-  outcome: 'approved' | 'denied',
+function reviewEvent(
+  { request, facts, automation }: RequestCase,
+  vote: Vote,
+  before: Vote | null,
   caller: Caller,
-  now: number,
-): Promise<{ events: NewEvent[]; message: OutboxMessage }> {
-  const resolution = resolutionOf(counted, outcome)
-  await closeRequest(tx, counted.request, outcome, now, resolution)
-  const events = [decisionEvent(counted, outcome, caller)]
-  if (outcome === 'denied') return { events, message: requestDecided(counted, outcome, resolution, null) }
-  if (counted.tally.grantedMs <= 0) throw new Bug(`request ${counted.request.id} would be granted for no time`)
-  const { event, endsAt } = await give(tx, counted, caller, now)
-  return { events: [...events, event], message: requestDecided(counted, outcome, resolution, endsAt) }
-}
-
-/** What an approval gives: a grant, or more time for one. */
-async function give(
-  tx: Tx,
-  counted: RequestCase,
-  { actor, loginId }: Caller,
-  now: number,
-): Promise<{ event: NewEvent; endsAt: number }> {
-  const { request, extended, tally } = counted
-  if (request.kind !== 'extension') {
-    const grant = grantOf(counted, now)
-    return { event: await storeGrant(tx, grant, actor, loginId), endsAt: grant.ends_at }
-  }
-  if (!extended) throw new Bug(`request ${request.id} extends nothing`)
-  return extendGrant(tx, extended, request, tally.grantedMs, { actor, login: loginId, now })
-}
-
-function resolutionOf({ tally, names }: RequestCase, outcome: 'approved' | 'denied'): string {
-  const side = outcome === 'approved' ? 'approve' : 'deny'
-  const voters = tally.votes.filter(({ vote, counts }) => counts && vote.decision === side)
-  return `${outcome} by ${voters.map(({ vote }) => voterText(vote, names)).join(', ')}`
-}
-
-function voterText({ reviewer_id: reviewer, on_behalf_of: absent }: Vote, names: RequestCase['names']): string {
-  const name = names.get(reviewer) ?? reviewer
-  return absent === null ? name : `${name} for ${names.get(absent) ?? absent}`
-}
-
-function reviewEvent({ request, facts }: RequestCase, vote: Vote, before: Vote | null, caller: Caller): NewEvent {
+): NewEvent {
   const ids = before ? [before.id, vote.id] : [vote.id]
   return {
     type: 'access_request.review',
@@ -264,44 +238,9 @@ function reviewEvent({ request, facts }: RequestCase, vote: Vote, before: Vote |
       factsDigest: vote.facts_digest,
       // The request's row keeps the facts it was asked under; here stand those that replaced them.
       facts: vote.facts_digest === request.facts_digest ? null : bounded(facts),
+      automation: automation && automation.judged.length > 0 ? bounded(automation) : null,
     },
     rows: ids.map((id) => ({ table: 'reviews', id })),
-  }
-}
-
-/** Every vote with whether and for what it counted, and both digests: a verifier can count again. */
-function decisionEvent(counted: RequestCase, outcome: 'approved' | 'denied', caller: Caller): NewEvent {
-  const { request, tally, facts, factsDigest } = counted
-  return {
-    type: outcome === 'approved' ? 'access_request.approve' : 'access_request.deny',
-    actor: caller.actor,
-    outcome: 'success',
-    login: caller.loginId,
-    request: request.id,
-    details: {
-      requestDigest: request.request_digest,
-      factsDigest,
-      facts: bounded(facts),
-      votes: bounded(
-        tally.votes.map(({ vote, counts, why, roles }) => ({
-          review: vote.id,
-          reviewer: vote.reviewer_id,
-          onBehalfOf: vote.on_behalf_of,
-          decision: vote.decision,
-          ordinal: vote.ordinal,
-          factsDigest: vote.facts_digest,
-          counts,
-          why,
-          roles,
-        })),
-      ),
-      thresholds: bounded(tally.roles.map(({ role, sets }) => ({ role: role.name, sets }))),
-      rules: facts.rules,
-      policies: facts.policies,
-      grantedMs: outcome === 'approved' ? tally.grantedMs : null,
-      startAt: outcome === 'approved' ? tally.startAt : null,
-    },
-    rows: [{ table: 'access_requests', id: request.id }],
   }
 }
 

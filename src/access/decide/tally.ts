@@ -1,10 +1,11 @@
 import { evaluateCondition } from '../../identity/conditions.ts'
 import { reviewerFacts, type NamedThreshold, type ThresholdSet } from '../../identity/role-rules.ts'
+import { NO_RULING, type Ruling } from '../automate/ruling.ts'
 import { instantOf } from '../ask/plan-start.ts'
 import type { Delegation } from '../delegation/delegation.ts'
 import type { Member } from '../directory.ts'
 import type { RequestFacts, RoutedRole } from '../route/route-request.ts'
-import { requestForConditions, type StoredRequest, type Vote } from '../stored-request.ts'
+import { isAutomatic, requestForConditions, type StoredRequest, type Vote } from '../stored-request.ts'
 import { rolesDelegated, rolesReviewable, type When } from './rights.ts'
 
 // Where a vote is counted. Pure: the request, the facts as they are now, the votes in the order in which the store committed
@@ -21,6 +22,8 @@ export interface TallyInput {
   readonly delegations: readonly Delegation[]
   /** When rights must hold: left out, at each vote's own instant */
   readonly when?: When
+  /** What follows from rules and policies; absent = nothing */
+  readonly ruling?: Ruling
   /** What stands in the way of approving whatever the votes say; null = nothing */
   readonly hindrance: string | null
 }
@@ -64,13 +67,18 @@ export interface Tally {
 
 /** What these approvals together would give: the shortest duration and the latest start. */
 export function termsOf(
-  { request, facts }: Pick<TallyInput, 'request' | 'facts'>,
+  { request, facts, ruling }: Pick<TallyInput, 'request' | 'facts' | 'ruling'>,
   approvals: readonly Vote[],
 ): Pick<Tally, 'grantedMs' | 'startAt'> {
   const lengths = approvals.flatMap((vote) => vote.duration_ms ?? [])
   const starts = [instantOf(request.start), ...approvals.map((vote) => vote.start_at)].filter((at) => at !== null)
   return {
-    grantedMs: Math.min(request.duration_ms, ...facts.roles.map((role) => role.capMs), ...lengths),
+    grantedMs: Math.min(
+      request.duration_ms,
+      ruling?.limitMs ?? Infinity,
+      ...facts.roles.map((role) => role.capMs),
+      ...lengths,
+    ),
     startAt: starts.length === 0 ? null : Math.max(...starts),
   }
 }
@@ -96,18 +104,42 @@ export function tally(input: TallyInput): Tally {
     votes,
     roles,
     approved: input.hindrance === null && roles.length > 0 && roles.every((role) => role.met),
-    denied: roles.some((role) => role.sets.some((set) => set.thresholds.some((threshold) => threshold.denied))),
+    denied:
+      roles.some((role) => role.sets.some((set) => set.thresholds.some((threshold) => threshold.denied))) ||
+      ballots.some(deniesOutright),
     ...termsOf(input, approvals),
     problems: [...problems],
   }
 }
 
 function ballotOf(vote: Vote, input: TallyInput, problems: Set<string>): Ballot {
+  if (isAutomatic(vote)) return automaticBallot(vote, input)
   const human = input.voters.get(vote.reviewer_id)
   const voter = vote.on_behalf_of === null ? human : input.voters.get(vote.on_behalf_of)
   const roleIds = rolesOf(vote, human, voter, input, problems)
   return { vote, voter, roleIds, why: whyNot(vote, human, voter, roleIds.size, input) }
 }
+
+/** A rule or policy is a reviewer with a name and nothing else; it speaks for the roles that it judged. */
+function automaticBallot(vote: Vote, input: TallyInput): Ballot {
+  const { reviewer_id: id, decision } = vote
+  const voter: Member = {
+    id,
+    name: id,
+    roles: [],
+    traits: {},
+    standing: { kind: 'good' },
+    votesCountFrom: null,
+    disabledAt: null,
+  }
+  const stands = rulingFor(input).votes.some((said) => said.by === id && said.decision === decision)
+  return { vote, voter, roleIds: new Set(vote.roleIds), why: stands ? staleness(vote, input) : 'says_it_no_more' }
+}
+
+const rulingFor = ({ ruling = NO_RULING }: Pick<TallyInput, 'ruling'>): Ruling => ruling
+
+/** What a rule or policy denies is denied, whatever the thresholds say. */
+const deniesOutright = ({ vote, why }: Ballot): boolean => why === null && isAutomatic(vote) && vote.decision === 'deny'
 
 /** A vote is judged by the rights of the moment, but by the windows and delegations that held when it was cast. */
 function rolesOf(
@@ -137,6 +169,10 @@ function whyNot(
   if (voter.standing.kind !== 'good') return `absent_one_${voter.standing.kind}`
   if (vote.created_at < Math.max(human.votesCountFrom ?? 0, voter.votesCountFrom ?? 0)) return 'reviewer_reset'
   if (roles === 0) return vote.on_behalf_of === null ? 'right_lost' : 'delegation_over'
+  return staleness(vote, input)
+}
+
+function staleness(vote: Vote, input: TallyInput): string | null {
   if (vote.request_digest !== input.request.request_digest) return 'request_changed'
   // Denials stay: what somebody refused under other rules is still refused.
   return vote.decision === 'approve' && vote.facts_digest !== input.factsDigest ? 'rules_changed' : null
@@ -168,7 +204,8 @@ function rankOf(ballot: Ballot | undefined): number {
 }
 
 function countedVote({ vote, why }: Ballot, roles: ReadonlySet<string> | undefined): CountedVote {
-  const reason = why ?? (roles ? null : 'no_threshold_counts_it')
+  const final = isAutomatic(vote) && vote.decision === 'deny'
+  const reason = why ?? (roles || final ? null : 'no_threshold_counts_it')
   return { vote, counts: reason === null, why: reason, roles: reason === null ? [...(roles ?? [])] : [] }
 }
 
@@ -180,8 +217,25 @@ function countRole(
   problems: Set<string>,
 ): CountedRole {
   const valid = ballots.filter((ballot) => ballot.why === null && ballot.roleIds.has(role.id))
-  const sets = role.sets.map((set) => countSet(set, role, valid, input, counting, problems))
-  return { role, sets, met: role.requestable && sets.length > 0 && sets.every((set) => set.met) }
+  const count = (set: ThresholdSet): CountedRole['sets'][number] =>
+    countSet(set, role, valid, input, counting, problems)
+  const decided = deciders(valid, input)
+  for (const ballot of decided) counting.set(ballot, (counting.get(ballot) ?? new Set()).add(role.name))
+  const own = role.sets.map(count)
+  const required = rulingFor(input).required.flatMap(({ roleIds, set }) =>
+    roleIds.includes(role.id) ? [count(set)] : [],
+  )
+  const ownMet = own.length > 0 && (decided.length > 0 || own.every((set) => set.met))
+  const met = role.requestable && ownMet && required.every((set) => set.met)
+  return { role, sets: [...own, ...required], met }
+}
+
+/** Approvals of rules that decide: they satisfy the role's own thresholds, not what another rule or policy requires. */
+function deciders(ballots: readonly Ballot[], input: TallyInput): Ballot[] {
+  const deciding = new Set(rulingFor(input).votes.flatMap(({ by, decides }) => (decides ? [by] : [])))
+  return ballots.filter(
+    ({ vote }) => isAutomatic(vote) && vote.decision === 'approve' && deciding.has(vote.reviewer_id),
+  )
 }
 
 function countSet(

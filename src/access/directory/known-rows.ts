@@ -1,9 +1,19 @@
 import { sql } from 'kysely'
 import type { RoleSpec } from '../../contract/role.ts'
 import { Bug } from '../../foundation/errors.ts'
-import type { DelegationsTable, LocksTable, RolesTable, Tables, UsersTable } from '../../foundation/database/tables.ts'
+import type { ReviewRuleSpec } from '../../contract/review-rule.ts'
+import type {
+  DelegationsTable,
+  LocksTable,
+  PoliciesTable,
+  ReviewRulesTable,
+  RolesTable,
+  Tables,
+  UsersTable,
+} from '../../foundation/database/tables.ts'
 import type { RoleContent } from '../../identity/role-rules.ts'
 import { storedDelegation, type Delegation } from '../delegation/delegation.ts'
+import type { PolicyContent, RuleContent } from '../automate/automation.ts'
 import type { Reader } from '../directory.ts'
 
 export interface KnownUser {
@@ -28,6 +38,8 @@ export interface KnownRows {
   readonly roles: ReadonlyMap<string, RoleContent>
   readonly locks: ReadonlyMap<string, LocksTable>
   readonly delegations: ReadonlyMap<string, Delegation>
+  readonly reviewRules: ReadonlyMap<string, RuleContent>
+  readonly policies: ReadonlyMap<string, PolicyContent>
 }
 
 /** Above it, reading everything anew is cheaper. */
@@ -55,9 +67,9 @@ export async function readKnownRows(tx: Reader, known: KnownRows | null): Promis
   if (head.seq === known.seq) return known
   const changes = await sql<{ table_name: string; row_id: string }>`
     select table_name, row_id from change_log
-    where seq > ${known.seq} and table_name in ('users', 'roles', 'locks', 'delegations') limit ${MOST_CHANGES}`.execute(
-    tx,
-  )
+    where seq > ${known.seq}
+      and table_name in ('users', 'roles', 'locks', 'delegations', 'review_rules', 'policies')
+    limit ${MOST_CHANGES}`.execute(tx)
   if (changes.rows.length >= MOST_CHANGES) return readAll(tx, head)
   const changed = (table: string): string[] => [
     ...new Set(changes.rows.flatMap((row) => (row.table_name === table ? [row.row_id] : []))),
@@ -72,6 +84,12 @@ export async function readKnownRows(tx: Reader, known: KnownRows | null): Promis
     delegations: await replaced(known.delegations, changed('delegations'), async (ids) =>
       standingDelegations(await rowsOf(tx, 'delegations', ids)),
     ),
+    reviewRules: await replaced(known.reviewRules, changed('review_rules'), async (ids) =>
+      standingRules(await rowsOf(tx, 'review_rules', ids)),
+    ),
+    policies: await replaced(known.policies, changed('policies'), async (ids) =>
+      policiesInForce(await rowsOf(tx, 'policies', ids)),
+    ),
   }
 }
 
@@ -81,6 +99,8 @@ async function readAll(tx: Reader, head: Head | undefined): Promise<KnownRows> {
   const roles = await tx.selectFrom('roles').selectAll().where('deleted_at', 'is', null).execute()
   const locks = await tx.selectFrom('locks').selectAll().where('removed_at', 'is', null).execute()
   const delegations = await tx.selectFrom('delegations').selectAll().where('removed_at', 'is', null).execute()
+  const rules = await tx.selectFrom('review_rules').selectAll().where('deleted_at', 'is', null).execute()
+  const policies = await tx.selectFrom('policies').selectAll().where('removed_at', 'is', null).execute()
   return {
     installation: installation?.id ?? '',
     seq: head?.seq ?? 0,
@@ -89,6 +109,8 @@ async function readAll(tx: Reader, head: Head | undefined): Promise<KnownRows> {
     roles: byId(await knownRoles(tx, roles)),
     locks: byId(standingLocks(locks)),
     delegations: byId(standingDelegations(delegations)),
+    reviewRules: byId(standingRules(rules)),
+    policies: byId(policiesInForce(policies)),
   }
 }
 
@@ -106,7 +128,7 @@ async function replaced<T extends { readonly id: string }>(
   return now
 }
 
-async function rowsOf<T extends 'users' | 'roles' | 'locks' | 'delegations'>(
+async function rowsOf<T extends 'users' | 'roles' | 'locks' | 'delegations' | 'review_rules' | 'policies'>(
   tx: Reader,
   table: T,
   ids: readonly string[],
@@ -133,6 +155,21 @@ const standingLocks = (rows: readonly LocksTable[]): LocksTable[] => rows.filter
 
 const standingDelegations = (rows: readonly DelegationsTable[]): Delegation[] =>
   rows.filter((row) => row.removed_at === null).map(storedDelegation)
+function standingRules(rows: readonly ReviewRulesTable[]): RuleContent[] {
+  return rows
+    .filter((row) => row.deleted_at === null)
+    .map(({ id, name, content_hash: contentHash, spec_json }) => {
+      return { id, name, contentHash, spec: JSON.parse(spec_json) as ReviewRuleSpec }
+    })
+}
+
+function policiesInForce(rows: readonly PoliciesTable[]): PolicyContent[] {
+  return rows
+    .filter((row) => row.removed_at === null)
+    .map(({ id, file, content_hash: contentHash, approve_only, zone }) => {
+      return { id, file, contentHash, approveOnly: approve_only === 1, zone }
+    })
+}
 
 async function knownRoles(tx: Reader, rows: readonly RolesTable[]): Promise<RoleContent[]> {
   const contents: RoleContent[] = []

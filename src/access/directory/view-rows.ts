@@ -17,12 +17,14 @@ export interface View {
 /** Null unless the view shows just these rows at this instant. */
 export function fitting(view: View | null, rows: KnownRows, now: number): View | null {
   if (!view || now < view.from || now >= view.until) return null
-  const { users, roles, locks, delegations, installation } = view.rows
+  const { users, roles, locks, delegations, reviewRules, policies, installation } = view.rows
   const same =
     users === rows.users &&
     roles === rows.roles &&
     locks === rows.locks &&
     delegations === rows.delegations &&
+    reviewRules === rows.reviewRules &&
+    policies === rows.policies &&
     installation === rows.installation
   return same ? view : null
 }
@@ -52,6 +54,8 @@ export function viewRows(rows: KnownRows, now: number, before: View | null): Vie
     rolesByName,
     // A request waits seven days at most: an older delegation decides about none that is pending.
     delegations: [...rows.delegations.values()].filter(({ endsAt }) => endsAt > now - LIMITS.pendingMs),
+    reviewRules: [...rows.reviewRules.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    policies: [...rows.policies.values()].sort((a, b) => (a.file < b.file ? -1 : 1)),
     lockOn,
   }
   return { rows, directory, from, until }

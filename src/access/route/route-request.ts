@@ -1,4 +1,6 @@
 import { factsDigest } from '../../formats/request-digest.ts'
+import { rolesOfRule } from '../automate/judge-rules.ts'
+import type { Directory } from '../directory.ts'
 import {
   capOf,
   mayRequest,
@@ -28,7 +30,7 @@ export interface RoutedRole {
   readonly sets: readonly ThresholdSet[]
 }
 
-/** The facts document: what the rules see. Review rules and policies will stand beside the roles. */
+/** The facts document: what decides about the request, with the rules that speak about it and the policies by hash. */
 export interface RequestFacts {
   readonly roles: readonly RoutedRole[]
   /** Sorted by id */
@@ -48,7 +50,7 @@ export interface RoutedContent extends Wanted {
 export function routeRequest(
   requester: Person | undefined,
   requested: RoutedContent,
-  roles: ReadonlyMap<string, RoleContent>,
+  { roles, reviewRules, policies }: Pick<Directory, 'roles' | 'reviewRules' | 'policies'>,
   current: ReadonlyMap<string, ResourceFacts>,
 ): RequestFacts {
   const asking = askedAs(requested)
@@ -56,8 +58,10 @@ export function routeRequest(
   return {
     roles: requested.roles.map((role) => routeRole(requester, role, roles.get(role.id), asking)),
     resources: routeResources(requester, contents, requested, current),
-    rules: [],
-    policies: [],
+    rules: reviewRules
+      .filter((rule) => rolesOfRule(rule, requested.roles).length > 0)
+      .map(({ id, contentHash }) => ({ id, contentHash })),
+    policies: policies.map(({ file, contentHash }) => ({ file, contentHash })),
   }
 }
 

@@ -34,13 +34,22 @@ export function votersOf({ votes }: Pick<Tally, 'votes'>): ReadonlySet<string> {
 
 /** True when the request would stay pending even if everybody who may approve did. */
 export function nobodyCanApprove(reviewers: readonly Member[], routed: Routed, now: number): boolean {
-  const votes = reviewers.map((member, index) => imaginedApproval(member, routed, index + 1, now))
+  // What rules and policies approve needs nobody.
+  const automatic = (routed.ruling?.votes ?? []).filter(({ decision }) => decision === 'approve')
+  const imagined = reviewers.map((member, index) => imaginedApproval(member, routed, index + 1, now))
+  const votes = [
+    ...imagined,
+    ...automatic.map(({ by, roleIds }, index) => {
+      const row = imaginedApproval({ id: by }, routed, imagined.length + index + 1, now)
+      return { ...row, reviewer_kind: 'rule' as const, roleIds }
+    }),
+  ]
   const voters = new Map(reviewers.map((member) => [member.id, { ...member, votesCountFrom: null }]))
   const when = { from: now, until: Math.max(now + 1, routed.request.pending_until) }
   return !tally({ ...routed, votes, voters, when, hindrance: null }).approved
 }
 
-function imaginedApproval(member: Member, routed: Routed, ordinal: number, now: number): Vote {
+function imaginedApproval(member: Pick<Member, 'id'>, routed: Routed, ordinal: number, now: number): Vote {
   return {
     id: `imagined ${ordinal}`,
     event_id: '',

@@ -1,11 +1,12 @@
 import type { AccessRequest, Grant, NamedResource, Review, ThresholdProgress } from '../../contract/request.ts'
+import { sayings } from '../automate/ruling.ts'
 import { mayOperate, mayReviewNow, type Caller } from '../caller.ts'
 import type { CountedVote } from '../decide/tally.ts'
 import type { RequestCase } from '../request-case.ts'
 import { membersStillToVote, membersWhoMayReview, nobodyCanApprove, votersOf } from '../route/who-can-review.ts'
 import { clockEnd, hasStarted, lengthOf } from '../../grants/grant-clock.ts'
 import type { PinnedResource, StoredGrant } from '../../grants/stored-grant.ts'
-import type { StoredRequest, Vote } from '../stored-request.ts'
+import { isAutomatic, type StoredRequest, type Vote } from '../stored-request.ts'
 import { presentReviewers } from './present-reviewers.ts'
 
 /** A request as its viewer is shown it at `now`. What the clock has ended is shown as ended, swept or not. */
@@ -47,6 +48,7 @@ export function presentRequest(loaded: RequestCase, caller: Caller, now: number)
       ...(stuck ? (['nobody_can_approve'] as const) : []),
       ...(request.asked.earlierDenial ? (['earlier_denial'] as const) : []),
     ],
+    automatic: sayings(loaded.automation),
     grant: shownGrant && presentGrant(shownGrant, requesterName, now),
     can: whatCan(loaded, caller, now),
     version: request.version,
@@ -74,7 +76,7 @@ function presentVote(
   const roles = request.roles.filter((role) => vote.roleIds.includes(role.id)).map((role) => role.name)
   const why = entry ? entry.why : 'replaced'
   const { id, decision, reason, duration_ms: duration, start_at: startAt, created_at: at } = vote
-  const reviewer = names.get(vote.reviewer_id) ?? ''
+  const reviewer = names.get(vote.reviewer_id) ?? (isAutomatic(vote) ? vote.reviewer_id : '')
   const onBehalfOf = vote.on_behalf_of === null ? null : (names.get(vote.on_behalf_of) ?? '')
   return { id, reviewer, onBehalfOf, decision, reason, roles, duration, startAt, at, counts: why === null, why }
 }

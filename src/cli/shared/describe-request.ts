@@ -38,6 +38,7 @@ export function describeRequest(request: AccessRequest): string {
     if (request.suggestedReviewers.length > 0) fields.push(['Suggested', request.suggestedReviewers.join(', ')])
   }
   if (request.reviews.length > 0) fields.push(['Votes', request.reviews.map(voteLine)])
+  if (request.automatic.length > 0) fields.push(['Automatic', request.automatic.map(sayingLine)])
   if (request.warnings.length > 0) fields.push(['Note', request.warnings.map(warningText)])
   return renderFields(fields)
 }
@@ -51,6 +52,8 @@ export function describePreview(preview: AskPreview): string {
     ['Duration', `${formatDuration(preview.duration)} (longest: ${formatDuration(preview.longest)})`],
     ['Approvals', needed],
     ['Can approve', reviewersText(preview)],
+    ...(preview.automatic.length === 0 ? [] : [['Automatic', preview.automatic.map(sayingLine)] as const]),
+    ...(preview.outcome === 'pending' ? [] : [['Outcome', `${preview.outcome} at once`] as const]),
     ...(preview.warnings.length === 0 ? [] : [['Note', preview.warnings.map(warningText)] as const]),
   ])
 }
@@ -85,6 +88,9 @@ export function voteLine(review: Review): string {
   const voter = review.onBehalfOf === null ? review.reviewer : `${review.reviewer} (for ${review.onBehalfOf})`
   return `${voter} ${verb} ${review.roles.join(', ')}${shortened}${reason}${void_}`
 }
+
+/** `policy:freeze limits it to 1h` */
+const sayingLine = ({ by, says }: AccessRequest['automatic'][number]): string => harmless(`${by} ${says}`)
 
 export function warningText(warning: AccessRequest['warnings'][number]): string {
   return warning === 'nobody_can_approve'
