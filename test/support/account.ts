@@ -157,7 +157,7 @@ interface SignedIn {
 
 const STEP_MS = 30_000
 
-function createAuthenticator(secret: string): Authenticator {
+export function createAuthenticator(secret: string): Authenticator {
   // The daemon takes the step before, the current and the next one, and none at or before the last that it took.
   let last = 0
   return {
