@@ -66,11 +66,11 @@ describe.each(STORES)('durations and grants on %s', (kind) => {
 
   test('72: approved for a later start, it gives nothing before', async () => {
     const scene = await house.scene()
-    await nodeOf(house, scene)
+    await scene.node('box')
     const instant = Date.now() + 2 * HOUR
     const approved = await scene.vote(0, await scene.ask({ start: { at: 'instant', instant } }), 'approve')
     expect(approved.grant).toMatchObject({ state: 'scheduled', startsAt: instant })
-    expect(await loginsAt(scene)).toEqual([])
+    expect(await scene.loginsAt('box')).toEqual([])
   })
 
   test('73: of the starts that reviewers name, the latest counts', async () => {
@@ -86,12 +86,12 @@ describe.each(STORES)('durations and grants on %s', (kind) => {
 
   test('74: two grants add up, and ending one leaves the other', async () => {
     const scene = await house.scene({ roles: { dba: postgres('postgres'), ops: postgres('deploy') } })
-    await nodeOf(house, scene)
+    await scene.node('box')
     const dba = await scene.vote(0, await scene.ask({}, ['dba']), 'approve')
     await scene.vote(0, await scene.ask({}, ['ops']), 'approve')
-    expect(await loginsAt(scene)).toEqual(['deploy', 'postgres'])
+    expect(await scene.loginsAt('box')).toEqual(['deploy', 'postgres'])
     await scene.requester.api.returnGrant({ params: { id: dba.id } })
-    expect(await loginsAt(scene)).toEqual(['deploy'])
+    expect(await scene.loginsAt('box')).toEqual(['deploy'])
   })
 
   test('78: a grant of somebody else is not to be found, and not to be given back', async () => {
@@ -116,21 +116,21 @@ describe.each(STORES)('durations and grants on %s', (kind) => {
 
   test('81: a lock on the request ends its grant for good, also when the lock is removed', async () => {
     const scene = await house.scene()
-    await nodeOf(house, scene)
+    await scene.node('box')
     const { id } = await scene.vote(0, await scene.ask(), 'approve')
     const lock = await house.admin.addLock({ body: { kind: 'request', target: id, message: 'looked odd' } })
-    expect(await loginsAt(scene)).toEqual([])
+    expect(await scene.loginsAt('box')).toEqual([])
     await house.admin.removeLock({ params: { id: lock.id } })
-    expect(await loginsAt(scene)).toEqual([])
+    expect(await scene.loginsAt('box')).toEqual([])
   })
 
   test('83: revoking takes the access away at once, says by whom and why, and cannot be done twice', async () => {
     const scene = await house.scene()
-    await nodeOf(house, scene)
+    await scene.node('box')
     const { id } = await scene.vote(0, await scene.ask(), 'approve')
-    expect(await loginsAt(scene)).toEqual(['postgres'])
+    expect(await scene.loginsAt('box')).toEqual(['postgres'])
     await scene.reviewers[1]!.api.revokeGrant({ params: { id }, body: { reason: 'done with it' } })
-    expect(await loginsAt(scene)).toEqual([])
+    expect(await scene.loginsAt('box')).toEqual([])
     const seen = await scene.look({ id } as Parameters<Scene['look']>[0])
     expect(seen.grant).toMatchObject({ state: 'ended', endReason: 'revoked', endComment: 'done with it' })
     expect(await refusalOf(house.admin.revokeGrant({ params: { id }, body: {} }))).toBe('grant_ended')
@@ -138,26 +138,26 @@ describe.each(STORES)('durations and grants on %s', (kind) => {
 
   test('an edit of the role narrows a live grant at once and never widens it', async () => {
     const scene = await house.scene()
-    await nodeOf(house, scene)
+    await scene.node('box')
     await scene.vote(0, await scene.ask(), 'approve')
     await scene.define('dba', { allow: { logins: ['postgres', 'root'], node_labels: { scene: scene.role('x') } } })
-    expect(await loginsAt(scene)).toEqual([])
+    expect(await scene.loginsAt('box')).toEqual([])
     await scene.define('dba', postgres('postgres', 'root'))
-    expect(await loginsAt(scene)).toEqual(['postgres'])
+    expect(await scene.loginsAt('box')).toEqual(['postgres'])
   })
 
   test('a role that is made anew under an old name revives no grant', async () => {
     const scene = await house.scene()
-    await nodeOf(house, scene)
+    await scene.node('box')
     await scene.vote(0, await scene.ask(), 'approve')
     await house.admin.removeRole({ params: { name: scene.role('dba') } })
     await scene.define('dba', postgres('postgres'))
-    expect(await loginsAt(scene)).toEqual([])
+    expect(await scene.loginsAt('box')).toEqual([])
   })
 
   test('an account that is disabled and enabled again at once has lost its grants', async () => {
     const scene = await house.scene()
-    await nodeOf(house, scene)
+    await scene.node('box')
     const { id } = await scene.vote(0, await scene.ask(), 'approve')
     const { name } = scene.requester
     for (const disabled of [true, false]) {
@@ -173,16 +173,3 @@ describe.each(STORES)('durations and grants on %s', (kind) => {
 })
 
 const postgres = (...logins: string[]) => ({ allow: { logins, node_labels: { env: 'prod' } } })
-
-/** A node that the scene's roles give. */
-async function nodeOf(house: ConformanceHouse, scene: Scene): Promise<void> {
-  const spec = { address: '127.0.0.1:22', host_key: HOST_KEY }
-  await house.sallyport.document({ kind: 'node', metadata: { name: scene.role('box'), labels: { env: 'prod' } }, spec })
-}
-const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO0ZIPmLhdDHQ9JC8r1tPDUFF0SFIIpOHtAmHHwLnqjh'
-
-/** Logins that the requester may use now on the node of the scene. */
-async function loginsAt(scene: Scene): Promise<string[]> {
-  const { items } = await scene.requester.api.listNodes({})
-  return items.flatMap(({ name, logins }) => (name === scene.role('box') ? logins : [])).toSorted()
-}

@@ -15,6 +15,11 @@ import type { StoreKind } from '../../support/stores.ts'
 export const HOUR = 3_600_000
 /** Nobody asks more than twenty times an hour. */
 const SCENES_OF_A_REQUESTER = 6
+/** Nobody connects to it. */
+const NODE = {
+  address: '127.0.0.1:22',
+  host_key: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO0ZIPmLhdDHQ9JC8r1tPDUFF0SFIIpOHtAmHHwLnqjh',
+}
 type RoleSpec = z.input<typeof RoleDocument>['spec']
 type RequestBlock = NonNullable<NonNullable<RoleSpec['allow']>['request']>
 type ReviewBlock = NonNullable<NonNullable<RoleSpec['allow']>['review_requests']>
@@ -43,6 +48,10 @@ export interface Scene {
   role(short: string): string
   /** Makes or replaces a role of this scene. */
   define(short: string, spec: RoleSpec): Promise<void>
+  /** Makes or replaces a node of this scene; `env: prod` when there are no labels. */
+  node(short: string, labels?: Readonly<Record<string, string>>): Promise<void>
+  /** Logins that the requester may use now on a node of this scene. */
+  loginsAt(short: string): Promise<string[]>
   /** Replaces roles (short names) and traits. */
   give(person: Person, roles: readonly string[], traits?: Traits): Promise<void>
   ask(more?: Partial<Omit<AskBody, 'roles'>>, roles?: readonly string[]): Promise<AccessRequest>
@@ -116,6 +125,12 @@ export class ConformanceHouse implements AsyncDisposable {
       define,
       give,
       look,
+      node: (short, labels = { env: 'prod' }) =>
+        this.sallyport.document({ kind: 'node', metadata: { name: full(short), labels }, spec: NODE }),
+      async loginsAt(short) {
+        const { items } = await requester.api.listNodes({})
+        return items.flatMap(({ name, logins }) => (name === full(short) ? logins : [])).toSorted()
+      },
       async ask(more = {}, names = Object.keys(roles)) {
         const body = { roles: names.map((name) => (name === '*' ? name : full(name))), reason: 'ticket #1', ...more }
         const { request } = await requester.api.ask({ body })
