@@ -1,4 +1,5 @@
 // A refused ssh asks within the connection, with the stock client in a real terminal; approvals come from another process.
+import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { approve } from '../support/granted.ts'
 import { startSallyport, type Account, type Sallyport } from '../support/sallyport.ts'
@@ -18,7 +19,7 @@ beforeAll(async () => {
   await role('engineer', { request: { roles: ['dba'], max_duration: '4h', reason } }, { request_on_denied: true })
   await role('reviewer', { review_requests: { roles: ['dba'] } })
   await sallyport.user('alice', ['engineer'])
-  await sallyport.user('carol', ['engineer'])
+  for (const name of ['carol', 'dave', 'erin']) await sallyport.user(name, ['engineer'])
   await sallyport.user('bob', ['reviewer'])
   ;[alice, bob] = (await Promise.all([sallyport.signIn('alice'), sallyport.signIn('bob')])) as [Account, Account]
 })
@@ -59,11 +60,8 @@ const REFUSAL = [
   '  Ask for it:',
   '    sally request create --roles=dba --reason="why you need it" --duration=1h',
 ]
-const ASK = [
-  ...REFUSAL,
-  'sallyport: to ask for dba for 1h right here, give the reason (Ctrl-C: do not ask)',
-  '(+db-box@sallyport) Ticket, and what you will do:',
-]
+const INVITATION = 'sallyport: to ask for dba for 1h right here, give the reason (Ctrl-C: do not ask)'
+const QUESTION = '(+db-box@sallyport) Ticket, and what you will do:'
 
 test('the person is asked why, waits, is told who answers, and is in; a second connection joins and is not asked', async () => {
   await using first = await alice.terminal('ssh', 'db-box')
@@ -77,7 +75,9 @@ test('the person is asked why, waits, is told who answers, and is in; a second c
   await approve(bob, request)
   await Promise.all([inShell(first), inShell(second)])
   expect((await lines(first)).slice(0, 11)).toEqual([
-    ...ASK.with(-1, `${ASK.at(-1)} ticket 7: slow query`),
+    ...REFUSAL,
+    INVITATION,
+    `${QUESTION} ticket 7: slow query`,
     'sallyport: asked for dba for 1h (REQUEST)',
     '  Ctrl-C leaves the request open.',
     '  Waiting: 0 of 1 approvals for dba (any reviewer); can answer: admin, bob',
@@ -162,6 +162,61 @@ test('a denial ends the waiting with the words of who denied; asking again at on
   await again.type('please\r')
   expect(await again.exitStatus()).toBe(255)
   await again.shows(/^sallyport: this was denied a moment ago; it may be asked for again in/m)
+})
+
+test('sally ssh in a terminal asks by itself, shows who can answer, and runs ssh when it is approved', async () => {
+  const dave = await sallyport.signIn('dave')
+  await using terminal = await dave.terminal('sally', 'ssh', 'db-box')
+  await terminal.shows(/Ask for dba \(\S+; up to 4h\)\?/)
+  await terminal.press('y')
+  await terminal.shows(/Ticket, and what you will do/)
+  await terminal.type('ticket 12\r')
+  await terminal.shows(/For how long\? Up to 4h; Enter for 1h/)
+  await terminal.type('2h\r')
+  const [, request = ''] = await terminal.shows(/Seeking request approval\.\.\. \((req_[0-9a-f-]{36})\)/)
+  await terminal.shows(/^\d:\d\d {2}0 of 1 approvals for dba \(any reviewer\); can answer: admin, bob$/m)
+  // Drawn in its place: the second that has passed does not make a second line.
+  await terminal.shows(/^0:0[2-9] {2}0 of 1/m)
+  expect((await terminal.history()).match(/0 of 1 approvals/g)).toHaveLength(1)
+  await approve(bob, request)
+  await terminal.shows(/^Request approved: approved by bob$/m)
+  await inShell(terminal)
+  await terminal.type('exit 3\r')
+  expect(await terminal.exitStatus()).toBe(3)
+  const [created] = await sallyport.events({ type: 'access_request.create', request })
+  expect(created).toMatchObject({ details: { via: 'api', durationMs: 7_200_000 } })
+  expect((await dave.sally('request', 'return', request)).code).toBe(0)
+})
+
+test('sally ssh: Ctrl-C leaves the request open; the same command waits for it, and a denial ends it', async () => {
+  const dave = await sallyport.signIn('dave')
+  await using first = await dave.terminal('sally', 'ssh', '--reason=ticket 13', '--duration=1h', 'db-box', 'true')
+  await first.shows(/Ask for dba/)
+  await first.press('y')
+  const [, request = ''] = await first.shows(/Seeking request approval\.\.\. \((req_[0-9a-f-]{36})\)/)
+  await first.shows(/can answer: admin, bob$/m)
+  await first.press('C-c')
+  await first.shows(/the request stays open\. To go on: sally ssh db-box true$/m)
+  expect(await first.exitStatus()).not.toBe(0)
+
+  await using second = await dave.terminal('sally', 'ssh', 'db-box', 'true')
+  await second.shows(new RegExp(`you have asked already: ${request}`))
+  expect((await deny(request)).code).toBe(0)
+  expect(await second.exitStatus()).toBe(3)
+  await second.shows(/^Request denied: denied by bob$/m)
+})
+
+test('sally scp --request without a terminal asks, waits in plain lines and copies', async () => {
+  const erin = await sallyport.signIn('erin')
+  const target = `/tmp/sallyport-asked-${process.pid}`
+  const copying = erin.start('sally', 'scp', '--request', '--reason=nightly', '/etc/hostname', `db-box:${target}`)
+  const [, request = ''] = await copying.prints(/Seeking request approval\.\.\. \((req_[0-9a-f-]{36})\)/)
+  await approve(bob, request)
+  const done = await copying.finished
+  rmSync(target, { force: true })
+  expect(done).toMatchObject({ code: 0, stdout: '' })
+  expect(done.stderr).toContain('bob approved dba: "go ahead"\n')
+  expect(done.stderr).not.toContain('\u001b')
 })
 
 test('nobody decides in time: the connection ends, the request stays, and the same command works once it is approved', async () => {

@@ -70,7 +70,8 @@ function match(request: TransportRequest): {
 }
 
 function isStream(answer: unknown): answer is { lines: AsyncIterable<unknown> } {
-  return typeof answer === 'object' && answer !== null && 'lines' in answer
+  if (typeof answer !== 'object' || answer === null || !('lines' in answer)) return false
+  return Symbol.asyncIterator in Object(answer.lines)
 }
 
 async function* lines(values: AsyncIterable<unknown>): AsyncGenerator<string> {

@@ -23,13 +23,21 @@ function voteLine({ reviewer, decision, roles, duration, reason, counts, why }: 
   return `  ${reviewer} ${decision === 'approve' ? 'approved' : 'denied'} ${roles.join(', ')}${shorter}${because}${void_}`
 }
 
-function standingLine({ progress, reviewers, resolution }: AccessRequest): string {
+function standingLine(request: AccessRequest): string {
+  const { progress, resolution } = request
+  const people = whoCanAnswer(request)
   const needed = progress
     .filter(({ approve, met }) => approve > 0 && !met)
     .map(({ approvals, approve, role, name }) => `${approvals} of ${approve} approvals for ${role} (${name})`)
-  const who = reviewers.length === 0 ? 'nobody is left who could approve' : `can answer: ${few(reviewers)}`
+  const who = people.length === 0 ? 'nobody is left who could approve' : `can answer: ${few(people)}`
   const hindered = resolution === null ? '' : `; ${resolution}`
   return `  Waiting: ${needed.join('; ')}; ${who}${hindered}`
+}
+
+function whoCanAnswer({ reviewers, notNow, delegates }: AccessRequest): string[] {
+  const closed = new Set(notNow.map(({ name }) => name))
+  const people = reviewers.map((name) => (closed.has(name) ? `${name} (not at this hour)` : name))
+  return [...people, ...delegates.map(({ name, onBehalfOf }) => `${name} for ${onBehalfOf}`)]
 }
 
 const MOST_NAMES = 8

@@ -29,27 +29,36 @@ const config = defineCommand({
   run: async (context, input) => (await import('./config/print-config.ts')).printConfig(context, input.options.install),
 })
 
+const askOptions = {
+  request: { kind: 'switch', summary: 'where access is missing: ask for it without questions, and wait' },
+  reason: { kind: 'text', value: 'text', summary: 'why; with --request, or so as not to be asked' },
+  duration: { kind: 'text', value: 'length', summary: 'for how long (default 1h, or what is allowed)' },
+} as const
+
 const ssh = defineCommand({
   name: 'ssh',
-  summary: 'The stock ssh with your access, without changing ~/.ssh/config',
+  summary: 'The stock ssh with your access, without changing ~/.ssh/config; asks for what is missing',
   examples: [
-    ['sally ssh db-box', 'a shell with your default login'],
+    ['sally ssh db-box', 'a shell with your default login; where you lack access, you are offered to ask for it'],
     ['sally ssh root@db-box uptime', 'one command as root'],
+    ['sally ssh --request --reason="ticket #1234" db-box uptime', 'asks without questions, waits and runs it'],
   ],
+  options: askOptions,
   arguments: { args: { summary: '[options] [user@]node [command]', many: true } },
   passThrough: true,
   run: async (context, input) =>
-    (await import('./connect/run-openssh.ts')).runOpenssh(context, 'ssh', input.arguments.args),
+    (await import('./connect/run-openssh.ts')).runOpenssh(context, 'ssh', input.arguments.args, input.options),
 })
 
 const scp = defineCommand({
   name: 'scp',
-  summary: 'The stock scp with your access',
+  summary: 'The stock scp with your access; asks for what is missing',
   examples: [['sally scp dump.sql db-box:/tmp/', 'to the server']],
+  options: askOptions,
   arguments: { args: { summary: '[options] from... to', many: true } },
   passThrough: true,
   run: async (context, input) =>
-    (await import('./connect/run-openssh.ts')).runOpenssh(context, 'scp', input.arguments.args),
+    (await import('./connect/run-openssh.ts')).runOpenssh(context, 'scp', input.arguments.args, input.options),
 })
 
 const play = defineCommand({

@@ -1,4 +1,5 @@
 // How a request looks to people. Everything that its author or reviewers wrote passes `harmless` on its way out.
+import type { AskWay } from '../../contract/access-check.ts'
 import { formatDuration } from '../../contract/duration.ts'
 import type { AccessRequest, AskPreview, Review } from '../../contract/request.ts'
 import { localTime, utcTime } from './format-time.ts'
@@ -91,6 +92,17 @@ export function voteLine(review: Review): string {
 
 /** `policy:freeze limits it to 1h` */
 const sayingLine = ({ by, says }: AccessRequest['automatic'][number]): string => harmless(`${by} ${says}`)
+
+/** `dba (postgres; up to 4h)`, `node/db-box by dba (postgres; up to 1h)` */
+export function describeWay({ roles, resources, logins, longest }: AskWay): string {
+  const names = roles.join(', ')
+  const what =
+    resources.length === 0 ? names : `${resources.map(({ kind, name }) => `${kind}/${name}`).join(', ')} by ${names}`
+  const shown = logins.slice(0, MOST_LOGINS).join(', ') + (logins.length > MOST_LOGINS ? ', ...' : '')
+  return harmless(`${what} (${shown}; up to ${formatDuration(longest)})`)
+}
+
+const MOST_LOGINS = 6
 
 export function warningText(warning: AccessRequest['warnings'][number]): string {
   return warning === 'nobody_can_approve'

@@ -19,7 +19,7 @@ export function terminalPrompt(terminal: Terminal): Prompt {
   }
   const output = process.stderr
   return {
-    text: (message) => ask<string>((clack) => clack.text({ message, output })),
+    text: (message) => ask<string>((clack) => clack.text({ message, output, defaultValue: '' })),
     secret: (message) => ask<string>((clack) => clack.password({ message, output })),
     confirm: (message) => ask<boolean>((clack) => clack.confirm({ message, output, initialValue: false })),
   }

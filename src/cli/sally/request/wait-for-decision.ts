@@ -1,19 +1,14 @@
-import { ApiError } from '../../../contract/api-error.ts'
 import type { Client } from '../../../contract/client.ts'
 import { EXIT } from '../../../contract/errors.ts'
 import { formatDuration } from '../../../contract/duration.ts'
 import type { AccessRequest, Grant } from '../../../contract/request.ts'
-import { sleep } from '../../../foundation/clock.ts'
 import type { CommandContext } from '../../shared/command-context.ts'
-import { describeRequest, neededLines, reviewersText, stateOf, voteLine } from '../../shared/describe-request.ts'
+import { describeRequest, stateOf } from '../../shared/describe-request.ts'
 import { localTime } from '../../shared/format-time.ts'
 import { harmless } from '../../shared/harmless.ts'
 import { painter } from '../../shared/terminal.ts'
 import { refreshSshConfig } from '../config/refresh-ssh-config.ts'
-
-// A daemon that restarts is back within seconds; the request outlives it.
-const RETRY_MS = 2000
-const PASSING = new Set(['unreachable', 'shutting_down', 'store_unavailable'])
+import { followRequest } from './follow-request.ts'
 
 /** Prints the request, then who answers, until it is decided. Resolves with the exit code: 0 approved, 3 denied, 4 over. */
 export async function waitForDecision(context: CommandContext, api: Client, first: AccessRequest): Promise<number> {
@@ -23,7 +18,7 @@ export async function waitForDecision(context: CommandContext, api: Client, firs
   if (current.state === 'pending') {
     context.progress('Seeking request approval...')
     try {
-      current = await follow(context, api, first)
+      current = await followRequest(context, api, first)
     } catch (error) {
       if (context.terminal.interrupted.aborted) tellHowToResume(context, first)
       throw error
@@ -32,41 +27,6 @@ export async function waitForDecision(context: CommandContext, api: Client, firs
   await refreshSshConfig(context, api)
   await context.show(current, () => outcome(context, current))
   return exitOf(current)
-}
-
-async function follow(context: CommandContext, api: Client, first: AccessRequest): Promise<AccessRequest> {
-  let current = first
-  while (current.state === 'pending') {
-    const next = await poll(context, api, current)
-    tellNews(context, current, next)
-    current = next
-  }
-  return current
-}
-
-async function poll(context: CommandContext, api: Client, current: AccessRequest): Promise<AccessRequest> {
-  const { clock, interrupted } = context.terminal
-  for (let failures = 0; ; failures++) {
-    try {
-      const { id, version } = current
-      return await api.watchRequest({ params: { id }, query: { version }, signal: interrupted })
-    } catch (error) {
-      if (!(error instanceof ApiError) || !PASSING.has(error.code) || clock.now() > current.pendingUntil) throw error
-      if (failures === 0) context.progress(`${harmless(error.message)}; trying again...`)
-      await sleep(clock, RETRY_MS, interrupted)
-    }
-  }
-}
-
-function tellNews(context: CommandContext, before: AccessRequest, after: AccessRequest): void {
-  const known = new Map(before.reviews.map((review) => [review.id, review.counts]))
-  for (const review of after.reviews)
-    if (known.get(review.id) !== review.counts) context.progress(harmless(voteLine(review)))
-  if (after.state !== 'pending') return
-  const needed = neededLines(after).join('; ')
-  if (needed === neededLines(before).join('; ')) return
-  const left = after.reviewers.length === 0 ? 'nobody is left who could approve' : `can answer: ${reviewersText(after)}`
-  context.progress(harmless(`${needed}; ${left}`))
 }
 
 function tellHowToResume(context: CommandContext, request: AccessRequest): void {
