@@ -75,7 +75,9 @@ export class AccessRequests {
 
   /** Errors: Refused('not_found'), also for requests that the caller must not know of. */
   async show(caller: Caller, id: string): Promise<AccessRequest> {
-    return presentRequest(await this.#see(caller, id), caller, this.#parts.clock.now())
+    const shown = presentRequest(await this.#see(caller, id), caller, this.#parts.clock.now())
+    this.#watchers.looked(viewerOf(caller), shown)
+    return shown
   }
 
   async list(caller: Caller, query: ListQuery): Promise<{ items: AccessRequest[]; next: string | null }> {
@@ -89,15 +91,23 @@ export class AccessRequests {
     return found && this.show(caller, found.id)
   }
 
-  /** Answers as soon as the version is not `version`; when the signal is aborted, with what it is then. */
+  /**
+   * Answers as soon as the version is not `version`, or an edit elsewhere shows this caller something else; when the signal is
+   * aborted, with what it is then.
+   */
   async waitForChange(caller: Caller, id: string, version: number, signal: AbortSignal): Promise<AccessRequest> {
+    const viewer = viewerOf(caller)
+    let known = this.#watchers.lastLook(viewer, id)
     for (;;) {
       // The watch stands before the look: a change in between is not missed.
       const change = new AbortController()
       const changed = this.#watchers.next(id, AbortSignal.any([signal, change.signal]))
       try {
-        const shown = await this.show(caller, id)
-        if (shown.version !== version || signal.aborted) return shown
+        const shown = presentRequest(await this.#see(caller, id), caller, this.#parts.clock.now())
+        const digest = this.#watchers.looked(viewer, shown)
+        const isNews = shown.version !== version || (known !== undefined && known !== digest)
+        if (isNews || signal.aborted) return shown
+        known = digest
         await changed
       } finally {
         change.abort()
@@ -214,6 +224,8 @@ export class AccessRequests {
     }))
   }
 }
+
+const viewerOf = ({ userId, actor }: Caller): string => userId ?? actor.kind
 
 /** The store could not be written; the answer shows what holds already. */
 function withEnd(

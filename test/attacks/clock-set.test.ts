@@ -72,9 +72,9 @@ test('the clock set back: nothing is approved or started, and a running session 
   expect(await sallyport.api.showRequest({ params: { id: pending } })).toMatchObject({ state: 'pending', grant: null })
   expect(await alice.ssh(NODE, 'echo in')).toMatchObject({ code: 255, stdout: '' })
 
-  // By the wall clock it would have two hours more. It ends at its own end, or before: looked at again, its grant has not begun.
+  // By the wall clock it would have two hours more. It ends at its own end, by the time that has really passed.
   const ended = await vault.finished
-  expect(ended.stderr).toMatch(/your access \(dba\) has expired|nothing gives this access any more/)
+  expect(ended.stderr).toContain('your access (dba) has expired')
   expect(box.child.exitCode).toBe(null)
 
   setClock('+0')

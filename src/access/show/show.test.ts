@@ -136,6 +136,38 @@ describe('waiting', () => {
     late.abort()
     expect((await idle).version).toBe(after.version)
   })
+  test('ends with an edit that changes what is shown, although no version of the request rises', async () => {
+    const { id, version } = await world.ask('alice', ['dba'])
+    const never = new AbortController().signal
+    const edits = [
+      () => world.user('bob', {}),
+      () => world.role('dba', { allow: { logins: ['other'] } }),
+      () => world.lock('role', 'rol_dba'),
+    ]
+    for (const edit of edits) {
+      const waiting = world.requests.waitForChange(callerNamed('alice'), id, version, never)
+      await edit()
+      expect((await waiting).version).toBe(version)
+      // Between two calls, too.
+      await world.user('carol', { roles: ['lead'], disabled: true })
+      await world.requests.waitForChange(callerNamed('alice'), id, version, never)
+      await world.user('carol', { roles: ['lead'] })
+      await world.requests.waitForChange(callerNamed('alice'), id, version, never)
+    }
+  })
+  test('an edit that changes nothing of what is shown ends nothing', async () => {
+    const { id, version } = await world.ask('alice', ['dba'])
+    const late = new AbortController()
+    let isOver = false
+    const waiting = world.requests
+      .waitForChange(callerNamed('alice'), id, version, late.signal)
+      .then(() => (isOver = true))
+    await world.user('nobody', {})
+    await world.show(id)
+    expect(isOver).toBe(false)
+    late.abort()
+    await waiting
+  })
   test('one that is behind already is answered at once', async () => {
     const { id } = await world.ask('alice', ['dba'])
     expect(
