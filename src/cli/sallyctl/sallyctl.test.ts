@@ -83,6 +83,7 @@ test('approve sends the digests of what the API showed', async () => {
   expect(calls[1]?.body).toEqual({
     decision: 'approve',
     reason: 'ok',
+    shown: { duration: 3_600_000, startAt: null },
     requestDigest: 'a'.repeat(64),
     factsDigest: 'b'.repeat(64),
   })

@@ -255,6 +255,7 @@ test('a vote carries the digests of what was shown, after the person agreed', as
   expect(yes.calls[1]?.body).toEqual({
     decision: 'approve',
     reason: '',
+    shown: { duration: 3_600_000, startAt: null },
     duration: 1_800_000,
     requestDigest: 'c'.repeat(64),
     factsDigest: 'b'.repeat(64),
