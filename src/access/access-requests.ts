@@ -10,6 +10,9 @@ import type { TakenAway } from '../grants/snapshot.ts'
 import { NO_SANDBOX, withPolicies } from './automate/ask-policies.ts'
 import type { Answers, PolicyAsker } from './automate/judge.ts'
 import { sayings } from './automate/ruling.ts'
+import { acknowledgeDeed, checkAcknowledgement } from './break-glass/acknowledge.ts'
+import type { BreakGlassAsked } from './break-glass/plan-break-glass.ts'
+import { breakGlassDeed } from './break-glass/take-access.ts'
 import { askDeed, extensionDeed, forecastAsk, warningsOf, type AskForecast, type AskOutcome } from './ask/ask.ts'
 import type { ExtensionAsked } from './ask/plan-extension.ts'
 import type { Asked } from './ask/plan-ask.ts'
@@ -71,6 +74,38 @@ export class AccessRequests {
       ),
     )
     return this.show(caller, outcome.requestId)
+  }
+
+  /** Takes roles without asking. Refusals for want of the right or of acknowledgements are events. */
+  async breakGlass(caller: Caller, asked: BreakGlassAsked): Promise<AccessRequest> {
+    try {
+      const id = await this.#parts.deeds.commitDeed((tx, now) => breakGlassDeed(tx, now, caller, asked))
+      return await this.show(caller, id)
+    } catch (error) {
+      if (error instanceof Refused) await this.#recordRefusedTaking(caller, asked, error)
+      throw error
+    }
+  }
+
+  async #recordRefusedTaking(caller: Caller, { roles }: BreakGlassAsked, { code }: Refused): Promise<void> {
+    if (!['role_not_requestable', 'break_glass_blocked', 'locked', 'duration_over_cap'].includes(code)) return
+    const details = { code, roles: roles.slice(0, LIMITS.roles) }
+    const event = { type: 'access_request.break_glass', actor: caller.actor, login: caller.loginId, details } as const
+    await this.#parts.deeds.commitDeed(async () => ({ result: null, events: [{ ...event, outcome: 'refused' }] }))
+  }
+
+  /** Looks first, so that no second factor is spent on what is refused anyway. */
+  async acknowledge(
+    caller: Caller,
+    id: string,
+    comment: string,
+    demandFresh: () => Promise<void>,
+  ): Promise<AccessRequest> {
+    const now = this.#parts.clock.now()
+    checkAcknowledgement(await loadCase(this.#parts.reads, id, now), caller, comment, now)
+    await demandFresh()
+    await orNothing(this.#parts.deeds.commitDeed((tx, at) => acknowledgeDeed(tx, at, caller, id, comment)))
+    return this.show(caller, id)
   }
 
   /** Errors: Refused('not_found'), also for requests that the caller must not know of. */

@@ -20,6 +20,8 @@ export const LIMITS = {
   /** For how long reviewers are told of an earlier denial */
   denialRememberedMs: 7 * DAY,
   reviewersShown: 50,
+  /** Others who must have looked at break-glass access before its user may take access that way again */
+  acknowledgements: 2,
   delegationMs: 90 * DAY,
   /** Of one absent person at a time */
   delegations: 20,

@@ -71,3 +71,21 @@ export function grantEnding(told: Told, grant: StoredGrant, now: number): Outbox
   const end = { endsAt: grant.ends_at, left: grant.ends_at - now, extend }
   return { topic: 'grant.ending', body: { ...aboutRequest(told), grant: grant.id, ...end, to: [told.requesterName] } }
 }
+
+/** To every reviewer and administrator, in messages of fifty names: none is left out. Stored with the grant. */
+export function glassBroken(told: Told, people: readonly string[], endsAt: number): OutboxMessage[] {
+  const { reason, duration_ms: duration } = told.request
+  const body = { ...aboutRequest(told), reason, duration, endsAt, needed: LIMITS.acknowledgements }
+  const parts = Math.max(1, Math.ceil(people.length / LIMITS.reviewersShown))
+  return Array.from({ length: parts }, (_, part) => {
+    const to = people.slice(part * LIMITS.reviewersShown, (part + 1) * LIMITS.reviewersShown)
+    return { topic: 'request.break_glass', body: { ...body, to } }
+  })
+}
+
+export function accessAcknowledged(told: Told, by: string, comment: string, missing: number): OutboxMessage {
+  return {
+    topic: 'request.acknowledged',
+    body: { ...aboutRequest(told), by, comment, missing, to: [told.requesterName] },
+  }
+}

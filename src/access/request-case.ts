@@ -1,6 +1,7 @@
 import type { RoleSpec } from '../contract/role.ts'
 import type { Automation } from './automate/automation.ts'
 import { rulingOf, type Ruling } from './automate/ruling.ts'
+import type { AcknowledgementsTable } from '../foundation/database/tables.ts'
 import { tally, type Tally, type TallyInput } from './decide/tally.ts'
 import type { Delegation } from './delegation/delegation.ts'
 import { loadDirectory, type Directory, type Reader } from './directory.ts'
@@ -35,6 +36,8 @@ export interface RequestCase {
   readonly resources: ReadonlyMap<string, ResourceFacts>
   /** Role revisions that its live resource grant pins, by role id */
   readonly pinned: ReadonlyMap<string, RoleSpec>
+  /** Of break-glass access: who else has looked at it */
+  readonly acknowledgements: readonly AcknowledgementsTable[]
 }
 
 /** Null: there is no such request. Give `directory` when several cases are loaded from one read. */
@@ -52,11 +55,13 @@ export async function loadCase(
   const extended = request.extends_grant === null ? null : await grantWithId(tx, request.extends_grant)
   const known = directory ?? (await loadDirectory(tx, now))
   const people = votes.flatMap((vote) => [vote.reviewer_id, ...(vote.on_behalf_of === null ? [] : [vote.on_behalf_of])])
-  const names = await namesOf(tx, [request.user_id, ...people])
+  const acknowledgements = await acknowledgementsOf(tx, request)
+  const names = await namesOf(tx, [request.user_id, ...people, ...acknowledgements.map((each) => each.user_id)])
   const resources = await resourcesById(tx, request.resources)
   const stored = grant ? storedGrant(grant) : null
   const pinned = await pinnedSpecs(tx, stored)
-  return { ...buildCase(request, votes.map(storedVote), stored, known, names, resources, extended), pinned }
+  const built = buildCase(request, votes.map(storedVote), stored, known, names, resources, extended)
+  return { ...built, pinned, acknowledgements }
 }
 
 export function buildCase(
@@ -84,7 +89,18 @@ export function buildCase(
   }
   const standing = votes.filter((vote) => vote.superseded_at === null)
   const input: TallyInput = { ...base, votes: standing, voters: directory.members }
-  return { ...base, directory, votes, grant, extended, names, resources, pinned: NONE_PINNED, tally: tally(input) }
+  return {
+    ...base,
+    directory,
+    votes,
+    grant,
+    extended,
+    names,
+    resources,
+    pinned: NONE_PINNED,
+    acknowledgements: [],
+    tally: tally(input),
+  }
 }
 
 const NONE_PINNED: ReadonlyMap<string, RoleSpec> = new Map()
@@ -95,6 +111,11 @@ async function pinnedSpecs(tx: Reader, grant: StoredGrant | null): Promise<Reado
   const ids = grant.roles.map(({ id, revision }) => `${id}/${revision}`)
   const rows = await tx.selectFrom('role_revisions').select(['role_id', 'spec_json']).where('id', 'in', ids).execute()
   return new Map(rows.map((row) => [row.role_id, JSON.parse(row.spec_json) as RoleSpec]))
+}
+
+async function acknowledgementsOf(tx: Reader, { id, kind }: StoredRequest): Promise<AcknowledgementsTable[]> {
+  if (kind !== 'break_glass') return []
+  return tx.selectFrom('acknowledgements').selectAll().where('request_id', '=', id).orderBy('created_at').execute()
 }
 
 async function grantWithId(tx: Reader, id: string): Promise<StoredGrant | null> {

@@ -124,10 +124,13 @@ export const AccessRequest = z.object({
   warnings: z.array(z.enum(['nobody_can_approve', 'earlier_denial'])),
   /** What review rules and policies said last, in words */
   automatic: z.array(Saying).default([]),
+  /** Of break-glass access: who else has looked at it, and how many must before its user may take access that way again */
+  acknowledged: z.array(z.object({ name: Name, at: Instant, comment: z.string() })).default([]),
+  acknowledgementsNeeded: z.int().default(0),
   /** Of an extension: the grant that it would move the end of */
   grant: Grant.nullable(),
   /** What the viewer may do now: buttons and hints come from here. */
-  can: z.array(z.enum(['review', 'cancel', 'return', 'revoke', 'extend'])),
+  can: z.array(z.enum(['review', 'cancel', 'return', 'revoke', 'extend', 'acknowledge'])),
   /** Grows with each change; for waiting. */
   version: z.int(),
 })
@@ -148,6 +151,16 @@ export const AskBody = z.strictObject({
   dryRun: z.boolean().default(false),
 })
 export type AskBody = z.input<typeof AskBody>
+
+/** Taking roles in an emergency, without asking anybody. */
+export const BreakGlassBody = z.strictObject({
+  roles: z.array(Name).min(1).max(50),
+  reason: z.string().max(4096),
+  duration: DurationMs.optional(),
+  /** The names of the roles, typed again: `dba`, or `dba,web` */
+  confirm: z.string().max(4096),
+})
+export type BreakGlassBody = z.input<typeof BreakGlassBody>
 
 /** What a request would be; also the answer of a dry run. */
 export const AskPreview = z.object({

@@ -8,7 +8,16 @@ import { AddLockBody, Lock } from './lock.ts'
 import { AcceptInvitationBody, LoginSession, Ping, SignedIn, SignInBody } from './login.ts'
 import { NodeDocument, VisibleNode } from './node.ts'
 import { ReviewRuleDocument } from './review-rule.ts'
-import { AccessRequest, AskBody, AskPreview, ExtendBody, Grant, RequestListQuery, ReviewBody } from './request.ts'
+import {
+  AccessRequest,
+  AskBody,
+  AskPreview,
+  BreakGlassBody,
+  ExtendBody,
+  Grant,
+  RequestListQuery,
+  ReviewBody,
+} from './request.ts'
 import { RequestableQuery, RequestableResource } from './requestable.ts'
 import { RoleDocument } from './role.ts'
 import { Session, SessionListQuery } from './session.ts'
@@ -197,6 +206,24 @@ export const routes = {
     path: '/v1/requests/:id/revoke',
     access: signedInOrLocal,
     body: z.strictObject({ reason: z.string().max(4096).default('') }),
+    answer: AccessRequest,
+  }),
+
+  /** Fresh: a second factor bound to this very call. */
+  breakGlass: route({
+    method: 'POST',
+    path: '/v1/break-glass',
+    access: signedIn,
+    fresh: true,
+    body: BreakGlassBody,
+    answer: AccessRequest,
+  }),
+  /** Reviewers of its roles and administrators, never its user. */
+  acknowledge: route({
+    method: 'POST',
+    path: '/v1/requests/:id/acknowledge',
+    access: signedIn,
+    body: z.strictObject({ comment: z.string().max(4096).default('') }),
     answer: AccessRequest,
   }),
 

@@ -5,11 +5,15 @@ import { accountsGiven } from '../identity/resource-access.ts'
 import { deniesOf, mayRequest, type Asking, type Person, type RoleContent } from '../identity/role-rules.ts'
 import { resourceKey, type ResourceFacts } from '../resources/resource.ts'
 import { placeTrouble } from './place-trouble.ts'
+import { askedAs } from './stored-grant.ts'
 import { approvedAt, clockEnd, hasStarted } from './grant-clock.ts'
 
 /** A grant with everything that decides what it gives now. Undefined members are gone. */
 export interface GrantNow {
-  readonly grant: Pick<GrantsTable, 'state' | 'starts_at' | 'ends_at' | 'use_by' | 'use_length_ms' | 'approved_at'>
+  readonly grant: Pick<
+    GrantsTable,
+    'kind' | 'state' | 'starts_at' | 'ends_at' | 'use_by' | 'use_length_ms' | 'approved_at'
+  >
   /** `disabledAt`: kept when enabled again */
   readonly owner:
     | {
@@ -60,7 +64,7 @@ export function grantStanding(grant: GrantNow, now: number): GrantStanding {
   if (!hasStarted(grant.grant, now) || !grant.owner) return { kind: 'not_started' }
   if (grant.owner.locked) return { kind: 'suspended', why: 'the user is locked' }
   const { person } = grant.owner
-  const asking = grant.places === null ? 'role' : 'resource'
+  const asking = askedAs({ kind: grant.grant.kind, resources: grant.places ?? [] })
   const judged = grant.roles.map((role) => ({ role, why: whyRoleGivesNothing(role, person, asking) }))
   const able = judged.flatMap(({ role, why }) => (why === null ? [role] : []))
   const atPlaces = grant.places === null ? null : judgePlaces(grant, able, grant.places, person)

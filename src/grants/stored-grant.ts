@@ -37,8 +37,13 @@ export function confinementOf({ kind, resources, narrowing }: StoredGrant): Conf
 }
 
 /** How its roles were asked for: they give something only while they may still be asked for in that way. */
-export const askedAs = ({ resources }: { readonly resources: readonly unknown[] }): Asking =>
-  resources.length > 0 ? 'resource' : 'role'
+export const askedAs = ({
+  kind,
+  resources,
+}: {
+  readonly kind?: string
+  readonly resources: readonly unknown[]
+}): Asking => (kind === 'break_glass' ? 'break_glass' : resources.length > 0 ? 'resource' : 'role')
 
 export const pinnedResources = (json: string | null): PinnedResource[] =>
   json === null ? [] : (JSON.parse(json) as PinnedResource[])

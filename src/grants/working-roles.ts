@@ -98,7 +98,7 @@ function grantedRole(view: Snapshot, grant: StoredGrant, pinned: PinnedRole, now
   return {
     id: pinned.id,
     name: pinned.name,
-    origin: { kind: 'granted', grantId: grant.id },
+    origin: { kind: 'granted', grantId: grant.id, ...(grant.kind === 'break_glass' ? { unasked: true } : {}) },
     specs: current.revision === pinned.revision ? [current.spec] : [revision, current.spec],
     confinedTo: confinementOf(grant),
   }

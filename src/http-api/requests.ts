@@ -55,6 +55,10 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
       const asked = { durationMs, reason, reviewers, pendingForMs: pendingFor ?? null }
       return await requests.extend(callerOf(context), idOf(params), asked)
     },
+    breakGlass: async (context, { body: { roles, reason, duration, confirm } }) =>
+      await requests.breakGlass(callerOf(context), { roles, reason, durationMs: duration ?? null, confirm }),
+    acknowledge: async (context, { params, body }) =>
+      await requests.acknowledge(callerOf(context), idOf(params), body.comment, context.requireFresh),
     cancelRequest: async (context, { params }) => await requests.cancel(callerOf(context), idOf(params)),
     returnGrant: async (context, { params }) => await requests.return(callerOf(context), idOf(params)),
     revokeGrant: async (context, { params, body }) =>

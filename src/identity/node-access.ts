@@ -7,7 +7,10 @@ import type { ResourceFacts } from '../resources/resource.ts'
 import { matchesPattern } from './patterns.ts'
 
 /** Where a role comes from decides how far its denies reach. */
-export type RoleOrigin = { readonly kind: 'own' } | { readonly kind: 'granted'; readonly grantId: string }
+export type RoleOrigin =
+  | { readonly kind: 'own' }
+  /** `unasked`: taken in an emergency */
+  | { readonly kind: 'granted'; readonly grantId: string; readonly unasked?: true }
 
 /**
  * A role as it works now. A granted role has two specs, the pinned revision and the current one: whatever it gives must be
@@ -133,7 +136,9 @@ export function mergeOptions(roles: readonly WorkingRole[]): MergedOptions {
   const options = roles.flatMap((role) => role.specs.map((spec) => spec.options))
   const oneAllows = (name: 'port_forwarding' | 'agent_forwarding'): boolean =>
     roles.some((role) => role.specs.length > 0 && role.specs.every((spec) => spec.options[name]))
-  const strictness = options.map((o) => STRICTNESS.indexOf(o.record_session))
+  // Access that nobody was asked for is never recorded on a best-effort basis, whatever its roles say.
+  const floor = roles.some(({ origin }) => origin.kind === 'granted' && origin.unasked) ? 1 : 0
+  const strictness = options.map((o) => Math.max(floor, STRICTNESS.indexOf(o.record_session)))
   return {
     portForwarding: oneAllows('port_forwarding'),
     agentForwarding: oneAllows('agent_forwarding'),

@@ -36,8 +36,11 @@ export type MayRequest =
   | { readonly ok: true; readonly blocks: readonly AllowingBlock[] }
   | { readonly ok: false; readonly why: 'denied' | 'escalating' | 'not_allowed' }
 
-/** For the role as a whole (`roles`, `claims_to_roles`), or for named resources that it gives (`search_as_roles`). */
-export type Asking = 'role' | 'resource'
+/**
+ * For the role as a whole (`roles`, `claims_to_roles`), for named resources that it gives (`search_as_roles`), or to take the
+ * role in an emergency without asking anybody (`break_glass`).
+ */
+export type Asking = 'role' | 'resource' | 'break_glass'
 
 /**
  * May this person ask for the role, and which blocks say so. Deny wins. `blocks` holds every block that names the role in
@@ -48,19 +51,28 @@ export function mayRequest(person: Person, role: RoleContent, asking: Asking = '
     return { ok: false, why: 'denied' }
   const naming = person.roles.flatMap((own): AllowingBlock[] => {
     const block = own.spec.allow.request
-    return block && blockNames(block, role.name, person.traits) ? [{ source: own.name, block }] : []
+    const names =
+      block &&
+      (asking === 'break_glass' ? breaksGlassFor(block, role.name) : blockNames(block, role.name, person.traits))
+    return block && names ? [{ source: own.name, block }] : []
   })
   const blocks = isEscalating(role.spec) ? naming.filter(({ block }) => block.escalating) : naming
-  const allows = ({ block }: AllowingBlock): boolean =>
-    asking === 'role' ? blockNamesAsRole(block, role.name, person.traits) : matchesAny(block.search_as_roles, role.name)
+  const allows = ({ block }: AllowingBlock): boolean => {
+    if (asking === 'break_glass') return true
+    return asking === 'role'
+      ? blockNamesAsRole(block, role.name, person.traits)
+      : matchesAny(block.search_as_roles, role.name)
+  }
   if (blocks.some(allows)) return { ok: true, blocks }
   return { ok: false, why: naming.length > 0 && blocks.length === 0 ? 'escalating' : 'not_allowed' }
 }
 
 function deniedNames({ deny }: RoleSpec, asking: Asking): readonly string[] {
   const names = deny.request?.roles ?? []
-  return asking === 'role' ? names : [...names, ...(deny.request?.search_as_roles ?? [])]
+  return asking !== 'resource' ? names : [...names, ...(deny.request?.search_as_roles ?? [])]
 }
+
+const breaksGlassFor = (block: RequestBlock, role: string): boolean => matchesAny(block.break_glass?.roles ?? [], role)
 
 function blockNames(block: RequestBlock, role: string, traits: Person['traits']): boolean {
   return blockNamesAsRole(block, role, traits) || matchesAny(block.search_as_roles, role)
@@ -176,6 +188,17 @@ export function onlyDenies(spec: RoleSpec): RoleSpec {
   return { ...spec, allow: { logins: [], node_labels: {}, rules: [] } }
 }
 
+export const BREAK_GLASS_LIMIT_MS = 3_600_000
+
+/** For how long the blocks let a role be taken without asking: the largest of them, never over an hour. */
+export function breakGlassCapMs(blocks: readonly AllowingBlock[]): number {
+  const lengths = blocks.flatMap(({ block }) => {
+    const parsed = parseDuration(block.break_glass?.max_duration ?? '')
+    return parsed.ok ? [parsed.ms] : []
+  })
+  return Math.min(BREAK_GLASS_LIMIT_MS, Math.max(0, ...lengths))
+}
+
 export const DEFAULT_CAP_MS = 8 * 3_600_000
 
 export interface Cap {
@@ -276,6 +299,15 @@ export function reviewsRole(person: Person, role: string): boolean {
 
 export function reviewerFacts(person: Person): ConditionFacts['reviewer'] {
   return { name: person.name, roles: person.roles.map((own) => own.name), traits: person.traits }
+}
+
+/** Own roles let them write what gives power, or take access away from others. */
+export function administers(person: Person): boolean {
+  const writable = [...ESCALATING_RESOURCES].filter((resource) => resource !== '*')
+  return (
+    mayDo(person, 'request', 'delete') ||
+    writable.some((resource) => ['create', 'update', 'delete'].some((verb) => mayDo(person, resource, verb)))
+  )
 }
 
 /** May this person, as an operator, do `verb` on `resource`: rules of own roles, deny wins. */

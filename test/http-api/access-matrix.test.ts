@@ -57,7 +57,7 @@ const NOT_FOR_LOCAL: RouteName[] = [
     'returnGrant',
     'playSession',
   ] as const),
-  ...(['listDelegations', 'addDelegation'] as const),
+  ...(['listDelegations', 'addDelegation', 'breakGlass', 'acknowledge'] as const),
 ]
 
 let world: IdentityWorld
@@ -168,6 +168,7 @@ test('routes that need a fresh factor are refused without a step-up, and with a 
     [
       ...([
         'addDelegation',
+        'breakGlass',
         'addUser',
         'createDocument',
         'removeFactor',

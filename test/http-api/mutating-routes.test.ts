@@ -63,7 +63,7 @@ beforeEach(async () => {
   })
   await api.serve(join(folder, 'api'))
   await world.role('dba')
-  await world.role('engineer', { request: { roles: ['dba'] } })
+  await world.role('engineer', { request: { roles: ['dba'], break_glass: { roles: ['dba'] } } })
   await world.role('admin', { rules: [{ resources: ['*'], verbs: ['*'] }], review_requests: { roles: ['*'] } })
   alice = await world.person('alice', ['engineer'])
   root = await world.person('root', ['admin'])
@@ -124,6 +124,7 @@ async function granted(): Promise<string> {
   await ok({ route: 'review', who: root, params, body })
   return params.id
 }
+const breakGlassBody = { roles: ['dba'], reason: 'fire', confirm: 'dba' }
 const delegationBody = () => ({ to: 'alice', until: world.clock.now() + 86_400_000 })
 const device = () => ({ device: 'd', sshPublicKey: deviceKey() })
 const role = (name: string) => ({ kind: 'role', metadata: { name }, spec: {} })
@@ -205,6 +206,17 @@ const SCENES: { readonly [K in RouteName]?: Scene } = {
       body: { reason: 'enough' },
     }),
     events: ['grant.revoke'],
+  },
+  breakGlass: {
+    call: async () => ({ route: 'breakGlass', who: alice, body: breakGlassBody }),
+    events: ['mfa.step_up', 'access_request.break_glass', 'grant.start'],
+  },
+  acknowledge: {
+    call: async () => {
+      const { id } = await ok({ route: 'breakGlass', who: alice, body: breakGlassBody })
+      return { route: 'acknowledge', who: root, params: { id: String(id) }, body: {} }
+    },
+    events: ['access_request.acknowledge'],
   },
   addDelegation: {
     call: async () => ({ route: 'addDelegation', who: root, body: delegationBody() }),
@@ -334,6 +346,7 @@ async function contents(): Promise<unknown> {
   ] as const
   const more = [
     'delegations',
+    'acknowledgements',
     'access_requests',
     'reviews',
     'grants',

@@ -22,6 +22,8 @@ export const SAMPLE_BODIES: { readonly [K in RouteName]?: Readonly<Record<string
   review: { decision: 'approve', reason: 'ok', duration: 1, requestDigest: 'x', factsDigest: 'x' },
   extendGrant: { duration: 1, reason: 'why', pendingFor: 1, reviewers: ['bob'] },
   revokeGrant: { reason: 'why' },
+  breakGlass: { roles: ['dba'], reason: 'why', duration: 1, confirm: 'dba' },
+  acknowledge: { comment: 'seen' },
   addDelegation: { to: 'bob', until: 1, roles: ['dba'], reason: 'why' },
   terminateSession: { message: 'why' },
   createDocument: {

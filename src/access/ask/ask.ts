@@ -186,7 +186,8 @@ export function warningsOf(
 
 type RequestRow = ReturnType<typeof requestRow>
 
-function requestRow(plan: AskPlan, requester: Member, directory: Directory, caller: Caller, now: number) {
+/** A pending request as it is stored. */
+export function requestRow(plan: AskPlan, requester: Member, directory: Directory, caller: Caller, now: number) {
   const roles = plan.roles.map(({ id, name, revision, contentHash }): PinnedRole => ({
     id,
     name,

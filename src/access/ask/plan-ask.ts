@@ -45,6 +45,8 @@ export interface Denial {
 }
 
 export interface AskPlan extends ResourcePlan {
+  /** Left out: a request that waits for reviewers */
+  readonly kind?: 'break_glass'
   readonly narrowing: Narrowing | null
   readonly reason: string
   readonly facts: RequestFacts

@@ -40,6 +40,8 @@ export interface RequestFacts {
 }
 
 export interface RoutedContent extends Wanted {
+  /** Left out: whatever the resources say */
+  readonly kind?: string
   readonly roles: readonly { readonly id: string; readonly name: string }[]
 }
 

@@ -1,7 +1,8 @@
 import type { AccessRequest, Grant, NamedResource, Review, ThresholdProgress } from '../../contract/request.ts'
 import { sayings } from '../automate/ruling.ts'
-import { mayOperate, mayReviewNow, type Caller } from '../caller.ts'
+import { mayAcknowledge, mayOperate, mayReviewNow, type Caller } from '../caller.ts'
 import type { CountedVote } from '../decide/tally.ts'
+import { LIMITS } from '../limits.ts'
 import type { RequestCase } from '../request-case.ts'
 import { membersStillToVote, membersWhoMayReview, nobodyCanApprove, votersOf } from '../route/who-can-review.ts'
 import { clockEnd, hasStarted, lengthOf } from '../../grants/grant-clock.ts'
@@ -42,13 +43,18 @@ export function presentRequest(loaded: RequestCase, caller: Caller, now: number)
     suggestedReviewers: [...request.suggested],
     annotations: Object.fromEntries(Object.entries(request.annotations).map(([key, values]) => [key, [...values]])),
     reviews: presentVotes(loaded),
-    progress: progressOf(loaded),
+    // Nobody was asked: nothing is to be reached.
+    progress: request.kind === 'break_glass' ? [] : progressOf(loaded),
     ...presentReviewers(membersStillToVote(reviewers, tally), loaded, loaded.directory.members, now, votersOf(tally)),
     warnings: [
       ...(stuck ? (['nobody_can_approve'] as const) : []),
       ...(request.asked.earlierDenial ? (['earlier_denial'] as const) : []),
     ],
     automatic: sayings(loaded.automation),
+    acknowledged: loaded.acknowledgements.map(({ user_id, created_at: at, comment }) => {
+      return { name: loaded.names.get(user_id) ?? '', at, comment }
+    }),
+    acknowledgementsNeeded: request.kind === 'break_glass' ? LIMITS.acknowledgements : 0,
     grant: shownGrant && presentGrant(shownGrant, requesterName, now),
     can: whatCan(loaded, caller, now),
     version: request.version,
@@ -128,9 +134,17 @@ function whatCan(loaded: RequestCase, caller: Caller, now: number): AccessReques
     if (own) return ['cancel']
     return mayReviewNow(caller, loaded, now, now) ? ['review'] : []
   }
-  if (!grant || grant.state === 'ended' || now >= clockEnd(grant).at) return []
+  const look = lookable(loaded, caller, now)
+  if (!grant || grant.state === 'ended' || now >= clockEnd(grant).at) return look
   const can: AccessRequest['can'] = own ? (grant.kind === 'break_glass' ? ['return'] : ['return', 'extend']) : []
-  return mayRevoke(caller, loaded, now) ? [...can, 'revoke'] : can
+  return mayRevoke(caller, loaded, now) ? [...can, ...look, 'revoke'] : [...can, ...look]
+}
+
+function lookable(loaded: RequestCase, caller: Caller, now: number): AccessRequest['can'] {
+  const { request, acknowledgements } = loaded
+  const open = request.settled_at === null
+  const mine = acknowledgements.some((each) => each.user_id === caller.userId)
+  return open && !mine && mayAcknowledge(caller, loaded, now) ? ['acknowledge'] : []
 }
 
 /** Whoever may review it now, and operators. */

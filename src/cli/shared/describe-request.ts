@@ -38,6 +38,7 @@ export function describeRequest(request: AccessRequest): string {
     fields.push(['Can approve', reviewersText(request)])
     if (request.suggestedReviewers.length > 0) fields.push(['Suggested', request.suggestedReviewers.join(', ')])
   }
+  if (request.acknowledgementsNeeded > 0) fields.push(['Acknowledged', acknowledgedLines(request)])
   if (request.reviews.length > 0) fields.push(['Votes', request.reviews.map(voteLine)])
   if (request.automatic.length > 0) fields.push(['Automatic', request.automatic.map(sayingLine)])
   if (request.warnings.length > 0) fields.push(['Note', request.warnings.map(warningText)])
@@ -68,6 +69,12 @@ export function reviewersText({ reviewers, notNow, delegates }: Answerers): stri
   })
   const standIns = delegates.map(({ name, onBehalfOf }) => `${name} for ${onBehalfOf}`)
   return people.length === 0 ? 'nobody' : [...people, ...standIns].join(', ')
+}
+
+function acknowledgedLines({ acknowledged, acknowledgementsNeeded }: AccessRequest): string[] {
+  const lines = acknowledged.map(({ name, comment }) => (comment === '' ? name : `${name}: "${harmless(comment)}"`))
+  const missing = acknowledgementsNeeded - acknowledged.length
+  return missing > 0 ? [...lines, `${missing} more must look at it (sally request acknowledge)`] : lines
 }
 
 /** `1 of 2 approvals for dba (dba team)`, a line for each threshold. Met ones say so. */

@@ -25,7 +25,13 @@ test('an end reaches the terminal with its reason, and the shell on the target i
   const shell = lab.terminal(['-tt', NODE])
   shell.write('PS1=; stty -echo; echo PID $$ END\n')
   const pid = (await shell.until(/PID (\d+) END/))[1]!
-  lab.control.notify({ kind: 'end', text: 'revoked by bob: incident is over', endText: 'the end', endsAt: null, budgetMs: null })
+  lab.control.notify({
+    kind: 'end',
+    text: 'revoked by bob: incident is over',
+    endText: 'the end',
+    endsAt: null,
+    budgetMs: null,
+  })
   const done = await shell.finished
   expect(done.stdout.split('revoked by bob: incident is over')).toHaveLength(2)
   expect(done.code).toBe(255)
@@ -68,7 +74,13 @@ test('a session ends at its instant without being told, and an extension moves i
   const shell = lab.terminal(['-tt', NODE])
   shell.write("PS1=; stty -echo; echo REA''DY\n")
   await shell.until(/READY/)
-  lab.control.notify({ kind: 'move', text: 'extended by an hour', endText: 'the end', endsAt: Date.now() + 4500, budgetMs: 4500 })
+  lab.control.notify({
+    kind: 'move',
+    text: 'extended by an hour',
+    endText: 'the end',
+    endsAt: Date.now() + 4500,
+    budgetMs: 4500,
+  })
   await shell.until(/extended by an hour/)
   const done = await shell.finished
   expect(done.stdout).toContain('your hour is over')

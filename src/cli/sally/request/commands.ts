@@ -148,8 +148,34 @@ const giveBack = defineCommand({
   run: async (context, input) => (await import('./end-request.ts')).returnGrant(context, input.arguments.id),
 })
 
+const breakGlass = defineCommand({
+  name: 'break-glass',
+  summary: 'Take roles in an emergency without waiting for anybody; everybody who reviews them is told',
+  examples: [
+    ['sally request break-glass --roles=dba --reason="orders are down" --duration=30m', 'asks you to type the role'],
+    ['sally request break-glass --roles=dba --reason="orders are down" --confirm=dba --code=123456', 'for a program'],
+  ],
+  options: {
+    roles: { kind: 'list', value: 'a,b', summary: 'roles to take', required: true },
+    reason: { kind: 'text', value: 'text', summary: 'why; everybody who is told sees it', required: true },
+    duration: { kind: 'text', value: 'length', summary: 'for how long, at most an hour' },
+    confirm: { kind: 'text', value: 'a,b', summary: 'the roles again, instead of typing them' },
+  },
+  run: async (context, input) => (await import('./break-glass.ts')).breakGlass(context, input.options),
+})
+
+const acknowledge = defineCommand({
+  name: 'acknowledge',
+  summary: 'Say that you have looked at access that somebody took in an emergency',
+  examples: [['sally request acknowledge ID --comment="seen, fine"', 'after two of these its user may do so again']],
+  arguments: { id },
+  options: { comment: { kind: 'text', value: 'text', summary: 'what you found' } },
+  run: async (context, input) =>
+    (await import('./break-glass.ts')).acknowledge(context, input.arguments.id, input.options.comment),
+})
+
 export const requestCommands = defineGroup({
   name: 'request',
   summary: 'Ask for access, and review what others ask for',
-  commands: [create, search, ls, show, review, cancel, extend, giveBack],
+  commands: [create, search, ls, show, review, cancel, extend, giveBack, breakGlass, acknowledge],
 })

@@ -18,4 +18,5 @@ const NEXT = {
   return: (id: string) => `To give it back: sally request return ${id}`,
   extend: (id: string) => `For more time: sally request extend ${id} --duration=30m --reason=...`,
   revoke: (id: string) => `To revoke it: sallyctl request revoke ${id} [--reason=...]`,
+  acknowledge: (id: string) => `To say that you have looked at it: sally request acknowledge ${id}`,
 }
