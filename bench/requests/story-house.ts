@@ -8,7 +8,11 @@ import { tempFolder } from '../../test/support/temp-folder.ts'
 import type { Clock } from '../../src/foundation/clock.ts'
 
 /** A house of some size on a durable store, with what the daemon hangs on each commit: the snapshot and the sweep. */
-export async function openStoryHouse(size: { readonly people: number; readonly reviewers: number; readonly roles: number }) {
+export async function openStoryHouse(size: {
+  readonly people: number
+  readonly reviewers: number
+  readonly roles: number
+}) {
   const folder = tempFolder('bench-requests')
   const world: AccessWorld<Clock> = await AccessWorld.open(systemClock, openDatabase(folder.file('store.db')))
   const roles = Array.from({ length: size.roles }, (_, n) => `role-${n}`)

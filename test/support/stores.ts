@@ -1,9 +1,5 @@
-// The same promises on both kinds of store:
-//
-//   describe.each(STORES)('... on %s', (kind) => {
-//     const stores = useStores(kind)                      // starts a server for the file where the kind needs one
-//     it('...', async () => { const database = await stores.open(clock) })
-//   })
+// The same promises on both kinds of store: within `describe.each(STORES)`, `useStores(kind)` starts a server for the file where
+// the kind needs one, and its `open(clock)` gives each test a store of its own.
 import { afterAll, afterEach, beforeAll } from 'vitest'
 import type { Clock } from '../../src/foundation/clock.ts'
 import { openPostgres } from '../../src/foundation/database/postgres/open-postgres.ts'
