@@ -11,6 +11,7 @@ import { openDatabase, type Database } from '../foundation/database/open-databas
 import { ensurePrivateFile } from '../foundation/database/private-files.ts'
 import { takeStoreLock } from '../foundation/database/store-lock.ts'
 import { isId, newId } from '../foundation/ids.ts'
+import type { PostgresSettings } from '../foundation/database/postgres/postgres-settings.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { openKeyEncryptionKey } from '../identity/key-encryption.ts'
@@ -22,6 +23,8 @@ export interface Store {
   readonly database: Database
   /** Tells the time by which the store decides */
   readonly clock: Clock
+  /** How the server is reached, secrets included; null: the store is a file */
+  readonly postgres: PostgresSettings | null
   /** Among the daemons on one store; null: it is the only one */
   readonly instanceId: string | null
   readonly deeds: StoredDeedLog
@@ -40,7 +43,7 @@ export interface StoreSurroundings {
 export async function openStore(config: Config, surroundings: StoreSurroundings): Promise<Store> {
   const { log, metrics, env, askPassphrase } = surroundings
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
-  const { database, instanceId } = await openStorage(config, surroundings)
+  const { database, postgres, instanceId } = await openStorage(config, surroundings)
   const clock = database.storeClock(surroundings.clock)
   try {
     const sealed = await database.reads.selectFrom('authorities').select('id').limit(1).executeTakeFirst()
@@ -66,7 +69,7 @@ export async function openStore(config: Config, surroundings: StoreSurroundings)
     })) {
       deeds.registerReplay(name, replay)
     }
-    return { database, clock, instanceId, deeds, sealer: createSealer(key) }
+    return { database, clock, postgres, instanceId, deeds, sealer: createSealer(key) }
   } catch (error) {
     await database.close()
     throw error
@@ -76,15 +79,19 @@ export async function openStore(config: Config, surroundings: StoreSurroundings)
 async function openStorage(
   { dataDir, storage }: Config,
   { clock, env }: StoreSurroundings,
-): Promise<Pick<Store, 'database' | 'instanceId'>> {
-  if (storage === null) return { database: openDatabase(join(dataDir, 'sallyport.db'), { clock }), instanceId: null }
+): Promise<Pick<Store, 'database' | 'postgres' | 'instanceId'>> {
+  if (storage === null) {
+    const database = openDatabase(join(dataDir, 'sallyport.db'), { clock })
+    return { database, postgres: null, instanceId: null }
+  }
   // What is a daemon's own (spill file, sockets) stays in its data folder.
   const lock = takeStoreLock(join(dataDir, 'daemon.lock'))
   try {
     // Only who needs it loads the driver.
     const { openPostgres } = await import('../foundation/database/postgres/open-postgres.ts')
-    const database = await openPostgres(postgresSettings(storage, env), { clock, onClosed: () => lock.release() })
-    return { database, instanceId: instanceIdIn(dataDir, clock.now()) }
+    const postgres = postgresSettings(storage, env)
+    const database = await openPostgres(postgres, { clock, onClosed: () => lock.release() })
+    return { database, postgres, instanceId: instanceIdIn(dataDir, clock.now()) }
   } catch (error) {
     lock.release()
     throw error

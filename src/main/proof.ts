@@ -51,7 +51,7 @@ export async function openOutside(
 
 export function openProof(
   config: Config,
-  { database, deeds }: Store,
+  { database, deeds, postgres }: Store,
   { installation, authorities, control }: ControlSide,
   outside: OutsideFile,
   { clock, log, entry }: DaemonSurroundings,
@@ -73,6 +73,7 @@ export function openProof(
     entry,
     order: () => ({
       database: database.path,
+      postgres,
       trusted: [authorities.checkpointKey().publicKey.export({ type: 'spki', format: 'pem' }) as string],
       outside: outside.path,
       recordingsDir: config.recordingsDir,

@@ -12,7 +12,7 @@ if (process.argv[2] === 'relay-worker') {
   runRelayWorker(process.argv[3])
 } else if (process.argv[2] === 'verify-store') {
   const { verifyStore } = await import('./verify-store.ts')
-  await verifyStore(process.argv[3] ?? '')
+  await verifyStore(process.stdin)
 } else {
   const { runProgram } = await import('../cli/shared/run-program.ts')
   const { systemSurroundings } = await import('../cli/shared/system-surroundings.ts')

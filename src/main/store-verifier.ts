@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import type { DeedLog } from '../audit/deed.ts'
 import { Verification } from '../contract/audit.ts'
 import type { Clock, Timer } from '../foundation/clock.ts'
+import type { PostgresSettings } from '../foundation/database/postgres/postgres-settings.ts'
 import type { Log } from '../foundation/log.ts'
 
 const EVERY_MS = 3_600_000
@@ -9,9 +10,11 @@ const EVERY_MS = 3_600_000
 const FIRST_MS = 2_000
 const MOST_OUTPUT = 64 * 1024 * 1024
 
-/** What the process that verifies is told, as its second argument. */
+/** What the process that verifies is told, on its stdin: others see the arguments of a process. */
 export interface VerifyOrder {
+  /** The file; with `postgres` a name for people */
   readonly database: string
+  readonly postgres: PostgresSettings | null
   /** Checkpoint keys, SPKI PEM: those this daemon holds in memory */
   readonly trusted: readonly string[]
   readonly outside: string
@@ -52,13 +55,20 @@ export class StoreVerifier {
 
   async verify(signal: AbortSignal): Promise<Verification> {
     const { entry, order } = this.#parts
-    const args = [entry, 'verify-store', JSON.stringify(order())]
+    const args = [entry, 'verify-store']
     const either = AbortSignal.any([signal, this.#stopping.signal])
     const text = await new Promise<string>((resolve, reject) => {
-      execFile(process.execPath, args, { signal: either, maxBuffer: MOST_OUTPUT }, (error, stdout, stderr) => {
-        if (error) reject(new Error(stderr.trim() === '' ? error.message : stderr.trim(), { cause: error }))
-        else resolve(stdout)
-      })
+      const child = execFile(
+        process.execPath,
+        args,
+        { signal: either, maxBuffer: MOST_OUTPUT },
+        (error, stdout, stderr) => {
+          if (error) reject(new Error(stderr.trim() === '' ? error.message : stderr.trim(), { cause: error }))
+          else resolve(stdout)
+        },
+      )
+      child.stdin?.on('error', () => {})
+      child.stdin?.end(JSON.stringify(order()))
     })
     return Verification.parse(JSON.parse(text))
   }

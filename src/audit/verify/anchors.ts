@@ -102,7 +102,7 @@ async function readTable(input: AnchorsInput, anchors: Anchors): Promise<Readonl
   const digests = new Set<string>()
   let ordinal = 0
   let previous: string | null = null
-  for (const row of snapshot.rows('select ordinal, size, note from checkpoints order by ordinal')) {
+  for await (const row of snapshot.rows('select ordinal, size, note from checkpoints order by ordinal')) {
     const where = `checkpoint ${String(row['ordinal'])}`
     if (row['ordinal'] !== ordinal + 1) {
       problems.add('checkpoint_missing', `checkpoint ${String(ordinal + 1)}`, `checkpoints before ${where} are missing`)
@@ -138,7 +138,7 @@ async function readOutside(
     input.problems.add('checkpoint_missing', file, 'the file of checkpoints outside is not there')
     return
   }
-  const lost = lostHistories(input.snapshot)
+  const lost = await lostHistories(input.snapshot)
   let previous: string | null = null
   let last: { digest: string; where: string; vouching: readonly KeyObject[] } | null = null
   for await (const entry of readOutsideFile(file)) {
@@ -200,9 +200,9 @@ function readNote(input: AnchorsInput, anchors: Anchors, text: string, where: st
 }
 
 /** Given-up histories by the digest of their last checkpoint. */
-function lostHistories(snapshot: Snapshot): ReadonlyMap<string, LostHistory> {
+async function lostHistories(snapshot: Snapshot): Promise<ReadonlyMap<string, LostHistory>> {
   const lost = new Map<string, LostHistory>()
-  for (const row of snapshot.rows("select details_json from audit_events where type = 'audit.accept_rollback'")) {
+  for await (const row of snapshot.rows("select details_json from audit_events where type = 'audit.accept_rollback'")) {
     const history = lostHistory(row['details_json'])
     if (history) lost.set(history.digest, history)
   }

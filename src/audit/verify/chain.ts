@@ -33,12 +33,12 @@ const MOVED_BY = 1000
 /** Reads every event in order and names the first that is not the one that was stored. */
 export async function verifyChain(input: ChainInput): Promise<ChainFacts> {
   const walk = new ChainWalk(input)
-  for (const row of input.snapshot.rows('select * from audit_events order by seq')) {
+  for await (const row of input.snapshot.rows('select * from audit_events order by seq')) {
     // node:sqlite types a row as a bag of values; step() checks what it hashes.
-    walk.step(row as unknown as EventRow)
+    await walk.step(row as unknown as EventRow)
     if (walk.events % PAUSE_EVERY === 0) await input.pause()
   }
-  walk.finish()
+  await walk.finish()
   return walk.facts()
 }
 
@@ -58,10 +58,10 @@ class ChainWalk {
     this.#input = input
   }
 
-  step(event: EventRow): void {
+  async step(event: EventRow): Promise<void> {
     if (event.seq !== this.#lastSeq + 1) this.#missing(event.seq)
     this.#checkDetails(event)
-    this.#head = this.#checkLink(event)
+    this.#head = await this.#checkLink(event)
     this.#lastSeq = event.seq
     this.#lastTime = event.time
     this.events += 1
@@ -69,8 +69,8 @@ class ChainWalk {
     this.#input.reached(event.seq, this.#head)
   }
 
-  finish(): void {
-    const head = this.#input.snapshot.get('select seq, hash from chain_head where id = 1')
+  async finish(): Promise<void> {
+    const head = await this.#input.snapshot.get('select seq, hash from chain_head where id = 1')
     const { problems } = this.#input
     if (!head) {
       if (this.events > 0) problems.add('head_altered', 'chain_head', 'the row that names the last event is missing')
@@ -121,17 +121,17 @@ class ChainWalk {
   }
 
   /** Returns the head after the event. */
-  #checkLink(event: EventRow): string {
+  async #checkLink(event: EventRow): Promise<string> {
     if (leafHash(event) !== event.leaf) {
-      this.#explainLeaf(event)
+      await this.#explainLeaf(event)
       return event.hash
     }
     const head = this.#head === null ? event.hash : nextHead(this.#head, event.leaf)
     this.#gap = false
     if (head === event.hash) return head
-    const after =
-      this.#eventAt(event.seq + 1)?.hash ?? this.#input.snapshot.get('select hash from chain_head')?.['hash']
-    const leaf = this.#eventAt(event.seq + 1)?.leaf
+    const next = await this.#eventAt(event.seq + 1)
+    const after = next?.hash ?? (await this.#input.snapshot.get('select hash from chain_head'))?.['hash']
+    const leaf = next?.leaf
     if ((leaf === undefined ? head : nextHead(head, leaf)) === after) {
       this.#add('event_edited', event, 'has another chain hash than it was stored with')
       return head
@@ -143,9 +143,9 @@ class ChainWalk {
     return event.hash
   }
 
-  #explainLeaf(event: EventRow): void {
+  async #explainLeaf(event: EventRow): Promise<void> {
     const was = originalSeq(event)
-    const next = this.#eventAt(event.seq + 1)
+    const next = await this.#eventAt(event.seq + 1)
     const swapped = next !== undefined && originalSeq(next) === event.seq
     if (was === null) this.#add('event_edited', event, 'is not what was stored')
     else if (was === event.seq - 1 && !this.#gap) {
@@ -156,8 +156,8 @@ class ChainWalk {
     } else this.#add('event_moved', event, `was stored as event ${String(was)}`)
   }
 
-  #eventAt(seq: number): EventRow | undefined {
-    return this.#input.snapshot.get('select * from audit_events where seq = ?', seq) as EventRow | undefined
+  async #eventAt(seq: number): Promise<EventRow | undefined> {
+    return (await this.#input.snapshot.get('select * from audit_events where seq = ?', seq)) as EventRow | undefined
   }
 
   #indexRows(event: EventRow): void {

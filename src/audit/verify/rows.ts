@@ -4,7 +4,8 @@ import { POWER_TABLES, type PowerTable } from '../../foundation/database/tables.
 import { parseRows, type RowIndex } from './chain.ts'
 import type { Problems } from './problems.ts'
 
-const PAUSE_EVERY = 1000
+/** Rows that are looked up with one query */
+const TOGETHER = 200
 
 export interface RowsInput {
   readonly snapshot: Snapshot
@@ -18,47 +19,86 @@ export async function verifyRows(input: RowsInput): Promise<number> {
   let count = 0
   for (const table of POWER_TABLES) {
     const left = new Map(input.index.get(table) ?? [])
-    for (const row of input.snapshot.rows(`select * from ${table}`)) {
-      const id = String(row['id'])
-      checkRow(input, table, row, left.get(id))
-      left.delete(id)
-      count += 1
-      if (count % PAUSE_EVERY === 0) await input.pause()
+    for await (const batch of batches(input.snapshot.rows(`select * from ${table}`))) {
+      await checkRows(input, table, batch, left)
+      for (const row of batch) left.delete(String(row['id']))
+      count += batch.length
+      await input.pause()
     }
-    for (const [id, seq] of left) checkAbsent(input, table, id, seq)
+    for await (const batch of batches(left)) await checkAbsent(input, table, batch)
   }
   return count
 }
 
-function checkRow(
+async function* batches<T>(items: AsyncIterable<T> | Iterable<T>): AsyncGenerator<T[]> {
+  let batch: T[] = []
+  for await (const item of items) {
+    batch.push(item)
+    if (batch.length < TOGETHER) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}
+
+async function checkRows(
   { snapshot, problems }: RowsInput,
   table: PowerTable,
-  row: SnapshotRow,
-  seq: number | undefined,
-): void {
-  const where = `${table}/${String(row['id'])}`
-  if (seq === undefined) {
-    problems.add('row_without_event', where, `no event tells of ${where}`)
-    return
+  batch: readonly SnapshotRow[],
+  index: ReadonlyMap<string, number>,
+): Promise<void> {
+  const events = await eventsAt(
+    snapshot,
+    batch.flatMap((row) => index.get(String(row['id'])) ?? []),
+  )
+  for (const row of batch) {
+    const where = `${table}/${String(row['id'])}`
+    const seq = index.get(String(row['id']))
+    if (seq === undefined) {
+      problems.add('row_without_event', where, `no event tells of ${where}`)
+      continue
+    }
+    const event = boundBy(events.get(seq), table, String(row['id']))
+    const last = `event ${String(seq)}, the last that tells of it,`
+    if (event.hash === null) problems.add('row_left_over', where, `${where} is there, but ${last} removed it`)
+    else if (event.hash !== hashOf(table, row))
+      problems.add('row_altered', where, `${where} has other content than ${last} says`)
+    else if (row['event_id'] !== event.id) problems.add('row_altered', where, `${where} does not name ${last}`)
   }
-  const event = boundBy(snapshot, table, String(row['id']), seq)
-  const last = `event ${String(seq)}, the last that tells of it,`
-  if (event.hash === null) problems.add('row_left_over', where, `${where} is there, but ${last} removed it`)
-  else if (event.hash !== hashOf(table, row))
-    problems.add('row_altered', where, `${where} has other content than ${last} says`)
-  else if (row['event_id'] !== event.id) problems.add('row_altered', where, `${where} does not name ${last}`)
 }
 
-function checkAbsent({ snapshot, problems }: RowsInput, table: PowerTable, id: string, seq: number): void {
-  if (boundBy(snapshot, table, id, seq).hash === null) return
-  const where = `${table}/${id}`
-  problems.add('row_missing', where, `${where} is missing; event ${String(seq)} was the last that tells of it`)
+async function checkAbsent(
+  { snapshot, problems }: RowsInput,
+  table: PowerTable,
+  batch: readonly (readonly [id: string, seq: number])[],
+): Promise<void> {
+  const events = await eventsAt(
+    snapshot,
+    batch.map(([, seq]) => seq),
+  )
+  for (const [id, seq] of batch) {
+    if (boundBy(events.get(seq), table, id).hash === null) continue
+    const where = `${table}/${id}`
+    problems.add('row_missing', where, `${where} is missing; event ${String(seq)} was the last that tells of it`)
+  }
 }
 
-function boundBy(snapshot: Snapshot, table: string, id: string, seq: number): { id: unknown; hash: string | null } {
-  const event = snapshot.get('select id, rows_json from audit_events where seq = ?', seq)
-  const bound = parseRows(String(event?.['rows_json'])).find((row) => row.table === table && row.id === id)
-  return { id: event?.['id'], hash: bound?.hash ?? null }
+type BindingEvent = { readonly id: unknown; readonly rows: ReturnType<typeof parseRows> }
+
+async function eventsAt(snapshot: Snapshot, seqs: readonly number[]): Promise<ReadonlyMap<number, BindingEvent>> {
+  const wanted = [...new Set(seqs)]
+  const found = new Map<number, BindingEvent>()
+  if (wanted.length === 0) return found
+  const places = wanted.map(() => '?').join(', ')
+  const rows = snapshot.rows(`select seq, id, rows_json from audit_events where seq in (${places})`, ...wanted)
+  for await (const row of rows)
+    found.set(Number(row['seq']), { id: row['id'], rows: parseRows(String(row['rows_json'])) })
+  return found
+}
+
+function boundBy(event: BindingEvent | undefined, table: string, id: string): { id: unknown; hash: string | null } {
+  const bound = event?.rows.find((row) => row.table === table && row.id === id)
+  return { id: event?.id, hash: bound?.hash ?? null }
 }
 
 /** null for content that we would never have stored, such as bytes. */

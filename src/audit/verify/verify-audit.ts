@@ -15,15 +15,17 @@ export type SessionFileState =
   | { readonly state: 'altered' | 'missing'; readonly message: string }
 
 export interface VerifyInput {
-  /** The database file: of a running daemon, or a copy. Opened read-only. */
+  /** The database file: of a running daemon, or a copy. Opened read-only. With `open` a name for people. */
   readonly database: string
+  /** Opens a store that is no file */
+  readonly open?: () => Promise<Snapshot>
   /** Public checkpoint keys (SPKI PEM) that come from outside the store */
   readonly trusted?: readonly string[]
   /** File of checkpoints outside; null: none */
   readonly outside?: string | null
   /** Checks one session's file; `head` is what the last checkpoint tells of it. Left out: files are not checked. */
   readonly sessionFile?: (session: SessionsTable, head: SessionHead | null) => Promise<SessionFileState>
-  /** Also asks SQLite whether the file itself is whole. */
+  /** Also asks the database whether its own files are whole. */
   readonly checkFile?: boolean
   readonly signal?: AbortSignal
 }
@@ -42,14 +44,14 @@ export async function verifyAudit(input: VerifyInput): Promise<Verification> {
   const trusted = (input.trusted ?? []).map(readTrusted)
   let snapshot: Snapshot | null = null
   try {
-    snapshot = openSnapshot(input.database)
+    snapshot = await (input.open?.() ?? openSnapshot(input.database))
     Object.assign(answer, await verifySnapshot(input, snapshot, trusted, problems))
   } catch (error) {
     const trouble = storeTrouble(error) ?? schemaTrouble(error)
     if (trouble === null) throw error
     problems.add('database_damaged', input.database, `the database cannot be read: ${trouble}`)
   } finally {
-    snapshot?.close()
+    await snapshot?.close()
   }
   return { ...answer, problems: problems.list() }
 }
@@ -60,7 +62,7 @@ async function verifySnapshot(
   trusted: readonly KeyObject[],
   problems: Problems,
 ): Promise<Omit<Verification, 'problems'>> {
-  checkFileAndSchema(input, snapshot, problems)
+  await checkFileAndSchema(input, snapshot, problems)
   const pause = async (): Promise<void> => {
     input.signal?.throwIfAborted()
     await new Promise<void>((resolve) => {
@@ -68,7 +70,7 @@ async function verifySnapshot(
     })
   }
   const outside = input.outside ?? null
-  const local = localKeys(snapshot)
+  const local = await localKeys(snapshot)
   const anchors = await readAnchors({ snapshot, problems, trusted, local, outside, pause })
   const chain = await verifyChain({ snapshot, problems, reached: (seq, head) => anchors.reached(seq, head), pause })
   anchors.finish(chain.lastSeq)
@@ -86,16 +88,11 @@ async function verifySnapshot(
   }
 }
 
-function checkFileAndSchema(input: VerifyInput, snapshot: Snapshot, problems: Problems): void {
-  for (const row of snapshot.rows("select type, name from sqlite_schema where type in ('trigger', 'view')")) {
-    const what = `${String(row['type'])} ${String(row['name'])}`
-    problems.add('schema_altered', what, `the file holds a ${what} that Sallyport never made`)
-  }
+async function checkFileAndSchema(input: VerifyInput, snapshot: Snapshot, problems: Problems): Promise<void> {
+  for (const what of await snapshot.foreignObjects())
+    problems.add('schema_altered', what, `the database holds a ${what} that Sallyport never made`)
   if (input.checkFile !== true) return
-  for (const row of snapshot.rows('pragma integrity_check')) {
-    const line = String(Object.values(row)[0])
-    if (line !== 'ok') problems.add('database_damaged', input.database, line)
-  }
+  for (const line of await snapshot.damage()) problems.add('database_damaged', input.database, line)
 }
 
 function checkCovered(input: VerifyInput, anchors: Anchors, chain: ChainFacts, problems: Problems): void {
@@ -123,7 +120,7 @@ async function verifySessionFiles(
 ): Promise<number> {
   if (!input.sessionFile) return 0
   let count = 0
-  for (const row of snapshot.rows('select * from sessions order by started_at, id')) {
+  for await (const row of snapshot.rows('select * from sessions order by started_at, id')) {
     input.signal?.throwIfAborted()
     // node:sqlite types a row as a bag of values; the select names every column of the table.
     const session = row as unknown as SessionsTable
@@ -148,9 +145,9 @@ function notes(input: VerifyInput, anchors: Anchors, chain: ChainFacts, anchored
   return lines
 }
 
-function localKeys(snapshot: Snapshot): KeyObject[] {
+async function localKeys(snapshot: Snapshot): Promise<KeyObject[]> {
   const keys: KeyObject[] = []
-  for (const row of snapshot.rows("select public_key from authorities where kind = 'checkpoint'")) {
+  for await (const row of snapshot.rows("select public_key from authorities where kind = 'checkpoint'")) {
     try {
       keys.push(checkpointKey(String(row['public_key'])))
     } catch {
@@ -172,5 +169,7 @@ function readTrusted(pem: string): KeyObject {
 /** A table or column is gone, or holds a number that we would never have stored. */
 function schemaTrouble(error: unknown): string | null {
   const { code, message } = error as { code?: unknown; message?: unknown }
-  return code === 'ERR_SQLITE_ERROR' || code === 'ERR_OUT_OF_RANGE' ? String(message) : null
+  const isOfServer = error instanceof Error && 'severity' in error
+  const isOfFile = code === 'ERR_SQLITE_ERROR' || code === 'ERR_OUT_OF_RANGE'
+  return isOfServer || isOfFile || error instanceof RangeError ? String(message) : null
 }

@@ -35,7 +35,7 @@ const verify = defineCommand({
   ],
   options: {
     socket,
-    database: { kind: 'text', value: 'file', summary: 'check this database file, without a daemon' },
+    database: { kind: 'text', value: 'file', summary: 'check this file, or postgres:// URL, without a daemon' },
     trust: { kind: 'text', value: 'file', summary: 'public key of the checkpoints, kept outside' },
     checkpoints: { kind: 'text', value: 'file', summary: 'checkpoints, kept outside' },
     recordings: { kind: 'text', value: 'folder', summary: 'session files, to be checked as well' },

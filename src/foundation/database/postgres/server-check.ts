@@ -1,4 +1,5 @@
 import { Client } from 'pg'
+import { systemClock } from '../../clock.ts'
 import { Refused } from '../../errors.ts'
 import { clientConfig, poolerRefused } from './postgres-connections.ts'
 import type { PostgresSettings } from './postgres-settings.ts'
@@ -90,7 +91,7 @@ async function requireOwnSessions(one: Client, other: Client): Promise<void> {
     throw poolerRefused()
   await other.query('notify sallyport_probe')
   const late = new Promise<'late'>((resolve) => {
-    setTimeout(() => resolve('late'), NOTIFIED_WITHIN_MS).unref()
+    systemClock.after(NOTIFIED_WITHIN_MS, () => resolve('late'))
   })
   if ((await Promise.race([heard, late])) === 'late') throw poolerRefused()
   await one.query('unlisten *')
