@@ -106,7 +106,7 @@ function decideFor(
   // An absent node and one the user may not know of: same answer, same path.
   const access = nodeAccess(atWork.roles, node ?? absentResource('node', question.node))
   const known = node !== undefined && (access.logins.size > 0 || ways.length > 0)
-  if (!known) return unknownNode(view, question, user, now)
+  if (!known) return unknownNode(view, question, user, node, now)
   const lock = view.lockOn('node', node.id, now)
   if (lock) return refusal('locked', lockText(`${node.name} is locked`, lock.message))
   const resolved = resolveLogin(access, question.login, user.name)
@@ -186,8 +186,14 @@ const asksInside = (view: Snapshot, user: UserFacts, now: number): boolean =>
 
 const GONE = 'nothing gives this access any more'
 
-function unknownNode(view: Snapshot, question: AccessQuestion, user: UserFacts, now: number): Refusal {
-  if (question.live) return liveEnd(view, question.live, [], now)
+function unknownNode(
+  view: Snapshot,
+  question: AccessQuestion,
+  user: UserFacts,
+  node: NodeFacts | undefined,
+  now: number,
+): Refusal {
+  if (question.live) return liveEnd(view, question.live, node, [], now)
   return refusal(
     'resource_unknown',
     `there is no node ${question.node} that ${user.name} may use or ask for`,
@@ -199,20 +205,21 @@ function unknownNode(view: Snapshot, question: AccessQuestion, user: UserFacts, 
 function liveEnd(
   view: Snapshot,
   live: { readonly grants: readonly string[] },
+  node: NodeFacts | undefined,
   suspended: RolesAtWork['suspended'],
   now: number,
 ): Refusal {
   const grants = live.grants.flatMap((id) => view.grant(id) ?? [])
-  const why = suspended[0]?.why ?? lastEnd(view, live.grants, now) ?? placeTroubles(view, grants)[0] ?? GONE
+  const why = suspended[0]?.why ?? lastEnd(view, live.grants, now) ?? placeTroubles(view, grants, node)[0] ?? GONE
   return refusal('access_denied', why)
 }
 
-/** What became of the resources that these grants are for. */
-function placeTroubles(view: Snapshot, grants: Iterable<StoredGrant>): string[] {
-  return [...grants].flatMap(({ resources }) => resources.flatMap((pin) => placeTrouble(pin, view.resource(pin)) ?? []))
+/** What became of the node as these grants pin it. A node that is gone is found among those that are gone. */
+function placeTroubles(view: Snapshot, grants: readonly StoredGrant[], node: NodeFacts | undefined): string[] {
+  const pins = grants.flatMap(({ resources }) => resources)
+  const meant = pins.filter((pin) => (node ? pin.id === node.id : view.resource(pin) === undefined))
+  return meant.flatMap((pin) => placeTrouble(pin, node) ?? [])
 }
-
-const isFor = ({ resources }: StoredGrant, node: NodeFacts): boolean => resources.some((pin) => pin.id === node.id)
 
 function refuseLogin(
   view: Snapshot,
@@ -224,7 +231,7 @@ function refuseLogin(
   ways: readonly AskWay[],
   now: number,
 ): Refusal {
-  if (question.live) return liveEnd(view, question.live, atWork.suspended, now)
+  if (question.live) return liveEnd(view, question.live, node, atWork.suspended, now)
   const { name } = user
   const open = ways.filter((way) => way.roles.every((role) => !isLocked(view, role, now)))
   const wanted = question.login === null ? node.name : `${question.login}@${node.name}`
@@ -241,8 +248,8 @@ function refuseLogin(
     const why = `${name} may not use ${wanted}; allowed logins: ${resolved.logins.join(', ')}`
     return { ...refusal('login_not_allowed', why, ...hint), ...help }
   }
-  const about = [...view.grantsOf(user.id)].filter((grant) => grant.state === 'active' && isFor(grant, node))
-  const whys = [...atWork.suspended.map(({ why }) => why), ...placeTroubles(view, about)]
+  const active = [...view.grantsOf(user.id)].filter((grant) => grant.state === 'active')
+  const whys = [...atWork.suspended.map(({ why }) => why), ...placeTroubles(view, active, node)]
   const coming = startsLater(view, question, node, user, now)
   const suspended = whys.map((why) => `  A grant is suspended: ${why}`).slice(0, 2)
   return { ...refusal('access_denied', `${name} may not use ${wanted}`, ...coming, ...suspended, ...hint), ...help }

@@ -12,7 +12,9 @@ import { RoleDocument } from '../../src/contract/role.ts'
 import { canonicalJson } from '../../src/formats/canonical-json.ts'
 import { openTemporaryDatabase, type Database } from '../../src/foundation/database/open-database.ts'
 import { silentLog } from '../../src/foundation/log.ts'
-import type { TakenAway } from '../../src/grants/snapshot.ts'
+import { Snapshot, type TakenAway } from '../../src/grants/snapshot.ts'
+import { rolesAtWork } from '../../src/grants/working-roles.ts'
+import { nodeAccess } from '../../src/identity/node-access.ts'
 import type { Clock } from '../../src/foundation/clock.ts'
 import { ManualClock } from './manual-clock.ts'
 
@@ -96,6 +98,48 @@ export class AccessWorld<C extends Clock = ManualClock> {
     })
   }
 
+  /** Writes a node, or labels it anew. `hostKey` says which machine it is. */
+  async node(
+    name: string,
+    labels: Readonly<Record<string, string>> = {},
+    { id = `nod_${name}`, hostKey = 'ssh-ed25519 AAAA' }: { id?: string; hostKey?: string } = {},
+  ): Promise<void> {
+    await this.#deed('resource.update', async (tx, now) => {
+      const row = {
+        name,
+        address: '127.0.0.1:22',
+        labels_json: canonicalJson(labels),
+        host_key: hostKey,
+        host_authority: null,
+        host_principal: null,
+        deleted_at: null,
+      }
+      const updated = await tx.updateTable('nodes').set(row).where('id', '=', id).executeTakeFirst()
+      if (updated.numUpdatedRows === 0n)
+        await tx
+          .insertInto('nodes')
+          .values({ id, event_id: '', created_at: now, ...row })
+          .execute()
+      return [{ table: 'nodes', id }]
+    })
+  }
+
+  async removeNode(id: string): Promise<void> {
+    await this.#deed('resource.delete', async (tx, now) => {
+      await tx.updateTable('nodes').set({ deleted_at: now }).where('id', '=', id).execute()
+      return [{ table: 'nodes', id }]
+    })
+  }
+
+  /** Logins that work for the user on the node with this id, as connections are decided. */
+  async logins(user: string, nodeId: string): Promise<string[]> {
+    const view = await Snapshot.load(this.database.reads)
+    const person = view.user(`usr_${user}`)
+    const node = view.node(nodeId)
+    if (!person || !node) return []
+    return [...nodeAccess(rolesAtWork(view, person, null, this.clock.now()).roles, node).logins.keys()]
+  }
+
   /** Writes or replaces a user; roles by name. */
   async user(
     name: string,
@@ -132,7 +176,11 @@ export class AccessWorld<C extends Clock = ManualClock> {
     })
   }
 
-  async lock(kind: 'user' | 'role' | 'request', target: string, expiresAt: number | null = null): Promise<string> {
+  async lock(
+    kind: 'user' | 'role' | 'request' | 'node',
+    target: string,
+    expiresAt: number | null = null,
+  ): Promise<string> {
     const id = `lck_${kind}_${target}_${this.#counter++}`
     await this.#deed('lock.create', async (tx, now) => {
       const row = { id, event_id: '', target_kind: kind, target_id: target, target_name: target, message: 'held' }

@@ -42,7 +42,7 @@ export function planResources(
   const known = [...wanted.values()].map((named) => knownResource(requester, named, directory, found, giversOf))
   const roles = asked.roles.length > 0 ? asked.roles : workedOut(known, asked.narrowing, directory)
   const resources = known.map(({ resource }) => resource).sort((a, b) => (a.id < b.id ? -1 : 1))
-  refuseNotGiven(requester, roles, { resources, narrowing: asked.narrowing })
+  refuseNotGiven(requester, roles, { resources, narrowing: asked.narrowing }, asked.roles.length > 0)
   return { roles, resources }
 }
 
@@ -136,29 +136,24 @@ function notRequestable(resource: ResourceFacts, givers: readonly HelpfulRole[])
 const namesOf = (givers: readonly HelpfulRole[]): string => givers.map(({ role }) => role.name).join(', ')
 
 /** Roles that were named are not pruned: one that gives nothing of it is an error. */
-function refuseNotGiven(
-  requester: Member,
-  roles: readonly RoleContent[],
-  wanted: { readonly resources: readonly ResourceFacts[]; readonly narrowing: Narrowing | null },
-): void {
+function refuseNotGiven(requester: Member, roles: readonly RoleContent[], wanted: Given, wereNamed: boolean): void {
   const current = new Map(wanted.resources.map((resource) => [resource.id, resource]))
   const routed = routeResources(requester, roles, wanted, current)
   const login = wanted.narrowing?.login
   const within = login === undefined ? '' : ` with the login "${login}"`
-  const idle = roles.find((role) => !routed.some(({ roleIds }) => roleIds.includes(role.id)))
-  if (idle)
-    throw new Refused(
-      'resource_not_requestable',
-      `the role "${idle.name}" gives none of these resources${within}`,
-      'leave --roles out: the roles are worked out',
-      { role: idle.name },
-    )
+  const hint = wereNamed ? 'leave --roles out: the roles are worked out' : 'ask for them one by one'
   const missing = routed.find(({ roleIds }) => roleIds.length === 0)
-  if (missing)
-    throw new Refused(
-      'resource_not_requestable',
-      `none of these roles gives ${resourceKey(missing)}${within}`,
-      'leave --roles out: the roles are worked out',
-      { resource: resourceKey(missing) },
-    )
+  if (missing) {
+    const text = `none of these roles gives ${resourceKey(missing)}${within}: ${roles.map(({ name }) => name).join(', ')}`
+    throw new Refused('resource_not_requestable', text, hint, { resource: resourceKey(missing) })
+  }
+  const idle = roles.find((role) => !routed.some(({ roleIds }) => roleIds.includes(role.id)))
+  if (!idle) return
+  const text = `the role "${idle.name}" gives none of these resources${within}`
+  throw new Refused('resource_not_requestable', text, hint, { role: idle.name })
+}
+
+interface Given {
+  readonly resources: readonly ResourceFacts[]
+  readonly narrowing: Narrowing | null
 }
