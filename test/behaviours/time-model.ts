@@ -129,8 +129,9 @@ export class TimeModel {
   setDisabled(disabled: boolean): void {
     this.disabled = disabled
     if (!disabled) return
-    for (const request of this.requests) {
+    for (const request of this.requests)
       if (request.state === 'pending') request.state = this.now >= request.pendingUntil ? 'expired' : 'cancelled'
+    for (const request of this.requests) {
       const { grant } = request
       if (grant && !grant.over) this.#end(request, grant, this.#clockEnd(grant) ?? 'user_removed')
     }
