@@ -101,7 +101,8 @@ export class Doors {
 
   async ask({ door: id, reason }: AskInput): Promise<AskAnswer> {
     const door = this.#doors.get(id)
-    if (!door || door.state === 'waiting') return { kind: 'refused', code: 'access_denied', lines: GONE }
+    // First comes who has something to say, then what.
+    if (door?.state !== (reason === null ? 'offered' : 'entered')) return GONE_ANSWER
     const full = reason === null ? this.#enter(door) : null
     if (full !== null) return full
     return this.#inTurn(door.person.userId, () => this.#askInTurn(door, reason))
@@ -109,7 +110,10 @@ export class Doors {
 
   /** After each commit: access that was given otherwise opens the door, and whoever is no longer known leaves it. */
   recheck(rows: readonly RowRef[]): void {
-    if (this.#doors.size === 0 || rows.every((row) => IRRELEVANT.has(row.table))) return
+    if (rows.some((row) => !IRRELEVANT.has(row.table))) this.recheckAll()
+  }
+
+  recheckAll(): void {
     for (const door of this.#entered()) {
       const decision = this.#options.decide(door.input)
       if (decision.ok) this.#openSoon(door)
@@ -128,7 +132,6 @@ export class Doors {
 
   #enter(door: Door): AskAnswer | null {
     const { limits, clock } = this.#options
-    if (door.state !== 'offered') return { kind: 'refused', code: 'malformed', lines: GONE }
     const entered = this.#entered()
     const own = entered.filter((other) => other.person.userId === door.person.userId).length
     if (own >= limits.perUser) return tooMany(`${own} connections of yours wait for access already`)
@@ -140,6 +143,8 @@ export class Doors {
   }
 
   async #askInTurn(door: Door, reason: string | null): Promise<AskAnswer> {
+    // Two at once: the first of them has its answer.
+    if (door.state !== 'entered') return GONE_ANSWER
     const decision = this.#options.decide(door.input)
     if (decision.ok) return { kind: 'go' }
     const [way] = decision.ways
@@ -170,7 +175,7 @@ export class Doors {
 
   #wait(door: Door, requestId: string, lines: readonly string[]): AskAnswer {
     // The client may have left while the request was stored; it stays.
-    if (!this.#doors.has(door.id)) return { kind: 'refused', code: 'access_denied', lines: GONE }
+    if (!this.#doors.has(door.id)) return GONE_ANSWER
     door.state = 'waiting'
     door.requestId = requestId
     door.follow = this.#options.requests.watch(door.person, requestId, (standing) => this.#heard(door, standing))
@@ -239,7 +244,8 @@ export class Doors {
 }
 
 const GONE = ['sallyport: access can no longer be asked for on this connection']
-const WHILE_WAITING = '  Ctrl-C leaves the request open.'
+const GONE_ANSWER: AskAnswer = { kind: 'refused', code: 'access_denied', lines: GONE }
+const WHILE_WAITING = 'Seeking request approval... (Ctrl-C leaves the request open)'
 /** What is typed where a reason may be missing: an empty answer is also what ssh gives when nobody sits there. */
 const NO_REASON = '-'
 const NOTHING_ASKED: AskAnswer = { kind: 'refused', code: 'access_denied', lines: ['sallyport: nothing was asked'] }

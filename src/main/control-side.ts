@@ -85,6 +85,7 @@ export async function openControlSide(
   const takeAway = (taken: TakenAway, now: number): void => {
     snapshot.takeAway(taken, now)
     control.live.recheckAll()
+    control.doors?.recheckAll()
   }
   const requests = new AccessRequests({ reads: database.reads, deeds, clock, log, takeAway })
   const sweeper = new Sweeper({ reads: database.reads, deeds, clock, log })

@@ -79,7 +79,7 @@ test('the person is asked why, waits, is told who answers, and is in; a second c
     INVITATION,
     `${QUESTION} ticket 7: slow query`,
     'sallyport: asked for dba for 1h (REQUEST)',
-    '  Ctrl-C leaves the request open.',
+    'Seeking request approval... (Ctrl-C leaves the request open)',
     '  Waiting: 0 of 1 approvals for dba (any reviewer); can answer: admin, bob',
     '  bob approved dba: "go ahead"',
     'sallyport: request approved by bob, for 1h',
