@@ -25,6 +25,8 @@ export interface Member extends Person {
 export interface Directory {
   readonly installation: string
   readonly members: ReadonlyMap<string, Member>
+  /** Members in good standing whose own roles let them review anything at all, sorted by name */
+  readonly reviewers: readonly Member[]
   readonly roles: ReadonlyMap<string, RoleContent>
   readonly rolesByName: ReadonlyMap<string, RoleContent>
   /** Not removed; those that reached their end a while ago are among them, since votes cast before it stay */

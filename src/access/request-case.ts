@@ -7,6 +7,8 @@ import type { Delegation } from './delegation/delegation.ts'
 import { loadDirectory, type Directory, type Reader } from './directory.ts'
 import { hindranceOf } from './route/hindrance.ts'
 import { digestOfFacts, routeRequest, type RequestFacts } from './route/route-request.ts'
+import { fixedStatement } from '../foundation/database/fixed-statement.ts'
+import type { AccessRequestsTable, GrantsTable, ReviewsTable } from '../foundation/database/tables.ts'
 import { storedGrant, type StoredGrant } from '../grants/stored-grant.ts'
 import { resourcesById } from '../resources/find-resources.ts'
 import type { ResourceFacts } from '../resources/resource.ts'
@@ -47,21 +49,75 @@ export async function loadCase(
   now: number,
   directory?: Directory,
 ): Promise<RequestCase | null> {
-  const row = await tx.selectFrom('access_requests').selectAll().where('id', '=', id).executeTakeFirst()
+  const [row] = await requestWithId(tx, id)
   if (!row) return null
   const request = storedRequest(row)
-  const votes = await tx.selectFrom('reviews').selectAll().where('request_id', '=', id).orderBy('ordinal').execute()
-  const grant = await tx.selectFrom('grants').selectAll().where('request_id', '=', id).executeTakeFirst()
+  const votes = (await votesOn(tx, id)).map(storedVote)
+  const [grant] = mayBeGranted(request) ? await grantOf(tx, id) : []
   const extended = request.extends_grant === null ? null : await grantWithId(tx, request.extends_grant)
   const known = directory ?? (await loadDirectory(tx, now))
-  const people = votes.flatMap((vote) => [vote.reviewer_id, ...(vote.on_behalf_of === null ? [] : [vote.on_behalf_of])])
   const acknowledgements = await acknowledgementsOf(tx, request)
-  const names = await namesOf(tx, [request.user_id, ...people, ...acknowledgements.map((each) => each.user_id)])
-  const resources = await resourcesById(tx, request.resources)
+  const people = [request.user_id, ...votersOf(votes), ...acknowledgements.map((each) => each.user_id)]
+  const names = await namesOf(tx, people, known)
+  const resources = request.resources.length === 0 ? NO_RESOURCES : await resourcesById(tx, request.resources)
   const stored = grant ? storedGrant(grant) : null
   const pinned = await pinnedSpecs(tx, stored)
-  const built = buildCase(request, votes.map(storedVote), stored, known, names, resources, extended)
+  const built = buildCase(request, votes, stored, known, names, resources, extended)
   return { ...built, pinned, acknowledgements }
+}
+
+/** Several, in the order of `ids`, from a few reads; those that are not there are left out. For showing: `pinned` stays empty. */
+export async function loadCases(tx: Reader, ids: readonly string[], directory: Directory): Promise<RequestCase[]> {
+  if (ids.length === 0) return []
+  const rows = await tx.selectFrom('access_requests').selectAll().where('id', 'in', ids).execute()
+  const requests = new Map(rows.map((row) => [row.id, storedRequest(row)]))
+  const voteRows = await tx
+    .selectFrom('reviews')
+    .selectAll()
+    .where('request_id', 'in', ids)
+    .orderBy('ordinal')
+    .execute()
+  const votes = Map.groupBy(voteRows.map(storedVote), (vote) => vote.request_id)
+  const granted = rows.filter(mayBeGranted).map((row) => row.id)
+  const grants = granted.length === 0 ? [] : await grantsWhere(tx, 'request_id', granted)
+  const extendedIds = rows.flatMap((row) => row.extends_grant ?? [])
+  const extended = extendedIds.length === 0 ? [] : await grantsWhere(tx, 'id', extendedIds)
+  const all = [...requests.values()]
+  const acknowledged = new Map<string, RequestCase['acknowledgements']>()
+  for (const request of all) acknowledged.set(request.id, await acknowledgementsOf(tx, request))
+  const people = [
+    ...all.map((request) => request.user_id),
+    ...votersOf([...votes.values()].flat()),
+    ...[...acknowledged.values()].flat().map((each) => each.user_id),
+  ]
+  const names = await namesOf(tx, people, directory)
+  const wanted = all.flatMap((request) => request.resources)
+  const resources = wanted.length === 0 ? NO_RESOURCES : await resourcesById(tx, wanted)
+  return ids.flatMap((id) => {
+    const request = requests.get(id)
+    if (!request) return []
+    const grant = grants.find((each) => each.request_id === id) ?? null
+    const prolonged = extended.find((each) => each.id === request.extends_grant) ?? null
+    const built = buildCase(request, votes.get(id) ?? [], grant, directory, names, resources, prolonged)
+    return [{ ...built, acknowledgements: acknowledged.get(id) ?? [] }]
+  })
+}
+
+const NO_RESOURCES: ReadonlyMap<string, ResourceFacts> = new Map()
+
+const requestWithId = fixedStatement<AccessRequestsTable>('select * from access_requests where id = ?')
+const votesOn = fixedStatement<ReviewsTable>('select * from reviews where request_id = ? order by ordinal')
+const grantOf = fixedStatement<GrantsTable>('select * from grants where request_id = ?')
+
+/** Only an approval makes a grant, in the same transaction. */
+const mayBeGranted = ({ state }: Pick<AccessRequestsTable, 'state'>): boolean => state === 'approved'
+
+const votersOf = (votes: readonly Vote[]): string[] =>
+  votes.flatMap((vote) => [vote.reviewer_id, ...(vote.on_behalf_of === null ? [] : [vote.on_behalf_of])])
+
+async function grantsWhere(tx: Reader, column: 'id' | 'request_id', ids: readonly string[]): Promise<StoredGrant[]> {
+  const rows = await tx.selectFrom('grants').selectAll().where(column, 'in', ids).execute()
+  return rows.map(storedGrant)
 }
 
 export function buildCase(
@@ -123,11 +179,21 @@ async function grantWithId(tx: Reader, id: string): Promise<StoredGrant | null> 
   return row ? storedGrant(row) : null
 }
 
-async function namesOf(tx: Reader, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+/** Names of gone people are in the store alone. */
+async function namesOf(tx: Reader, ids: readonly string[], directory: Directory): Promise<ReadonlyMap<string, string>> {
+  const names = new Map<string, string>()
+  const gone = new Set<string>()
+  for (const id of ids) {
+    const member = directory.members.get(id)
+    if (member) names.set(id, member.name)
+    else gone.add(id)
+  }
+  if (gone.size === 0) return names
   const rows = await tx
     .selectFrom('users')
     .select(['id', 'name'])
-    .where('id', 'in', [...new Set(ids)])
+    .where('id', 'in', [...gone])
     .execute()
-  return new Map(rows.map((row) => [row.id, row.name]))
+  for (const { id, name } of rows) names.set(id, name)
+  return names
 }

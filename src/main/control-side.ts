@@ -1,5 +1,6 @@
 import { AccessRequests } from '../access/access-requests.ts'
 import { Delegations } from '../access/delegation/delegations.ts'
+import { fillSearchIndex } from '../access/search-index.ts'
 import { Sweeper } from '../access/sweeper.ts'
 import { AuthFailures } from '../audit/auth-failures.ts'
 import { rowTrouble } from '../audit/check-row.ts'
@@ -123,6 +124,7 @@ export async function openControlSide(
     delegations: new Delegations({ reads: database.reads, deeds, clock }),
     takeAway,
     async catchUp() {
+      await fillSearchIndex(database)
       const closed = await closeOrphanSessions(orphanParts, 'the daemon was stopped without notice', await orphans())
       if (closed > 0) log.warn({ sessions: closed }, 'sessions of an earlier run were closed')
       await sweeper.start()

@@ -27,6 +27,7 @@ import {
   type StoredGrant,
 } from '../../grants/stored-grant.ts'
 import { findResources, resourcesById } from '../../resources/find-resources.ts'
+import { indexRequest } from '../search-index.ts'
 import { storedRequest, storedVote, type StoredRequest } from '../stored-request.ts'
 import { decideAtAsk, outcomeAtAsk } from './decide-at-ask.ts'
 import { findGrant } from './find-grant.ts'
@@ -153,6 +154,7 @@ async function storePlan(
     .insertInto('access_requests')
     .values({ ...row, facts_json: factsJson(plan, judged.automation) })
     .execute()
+  await indexRequest(tx, row, requester.name)
   const begun = await decideAtAsk(tx, judged, now)
   const { reviewers, nobodyCanApprove: nobody } = forecast(begun.routed, now)
   const warnings = begun.message ? warningsOf(plan, false) : warningsOf(plan, nobody)

@@ -1,3 +1,4 @@
+import { indexVoters } from '../search-index.ts'
 import type { NewEvent, Tx } from '../../audit/deed.ts'
 import type { Actor } from '../../contract/audit.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
@@ -67,6 +68,11 @@ export async function castAutomaticVotes(
   for (const vote of over)
     await tx.updateTable('reviews').set({ superseded_at: now }).where('id', '=', vote.id).execute()
   for (const row of rows) await tx.insertInto('reviews').values(row).execute()
+  await indexVoters(
+    tx,
+    voted.request,
+    rows.map((row) => row.reviewer_id),
+  )
   const kept = voted.votes.map((vote) => (over.includes(vote) ? { ...vote, superseded_at: now } : vote))
   const replaced = new Set(rows.map((row) => row.reviewer_id))
   const withdrawn = over.filter((vote) => !replaced.has(vote.reviewer_id))

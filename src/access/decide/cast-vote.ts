@@ -14,6 +14,7 @@ import { LIMITS } from '../limits.ts'
 import { requestReviewed } from '../messages.ts'
 import { NothingToDo } from '../nothing-to-do.ts'
 import { buildCase, loadCase, type RequestCase } from '../request-case.ts'
+import { indexVoters } from '../search-index.ts'
 import { storedVote, type Vote } from '../stored-request.ts'
 import { decide } from './decide-request.ts'
 import { refuseClosedWindow, seatFor, type Seating } from './seat.ts'
@@ -180,6 +181,7 @@ async function storeVote(
     on_behalf_of: absent?.id ?? null,
   }
   await tx.insertInto('reviews').values(row).execute()
+  await indexVoters(tx, request, [row.reviewer_id, row.on_behalf_of])
   return storedVote(row)
 }
 

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { RoleSpec } from '../../contract/role.ts'
 import { Bug } from '../../foundation/errors.ts'
+import { fixedStatement } from '../../foundation/database/fixed-statement.ts'
 import type { ReviewRuleSpec } from '../../contract/review-rule.ts'
 import type {
   DelegationsTable,
@@ -47,32 +48,39 @@ const MOST_CHANGES = 1000
 /** Parameters of one statement */
 const CHUNK = 500
 
+/** A change of any other table leaves the directory as it is. */
+const KNOWN_TABLES = ['users', 'roles', 'locks', 'delegations', 'review_rules', 'policies'] as const
+const NAMED = KNOWN_TABLES.map((table) => `'${table}'`).join(', ')
+
 interface Head {
   readonly seq: number
   readonly hash: string
   /** Chain hash where our knowledge ends; null = there is no such event here */
   readonly anchor: string | null
+  /** Of known tables, since then */
+  readonly changes: number
 }
+
+const headSince = fixedStatement<Head>(
+  `select seq, hash, (select e.hash from audit_events e where e.seq = ?) as anchor,
+     (select count(*) from change_log c where c.seq > ? and c.table_name in (${NAMED})) as changes
+   from chain_head where id = 1`,
+)
+const changesSince = fixedStatement<{ table_name: string; row_id: string }>(
+  `select distinct table_name, row_id from change_log where seq > ? and table_name in (${NAMED})`,
+)
 
 /**
  * What the store holds as of this read, from what is known already and the rows that the change log names since. `known` may
  * come from another store, or from one that was rolled back: then all is read. Not for a deed that has written such rows itself.
  */
 export async function readKnownRows(tx: Reader, known: KnownRows | null): Promise<KnownRows> {
-  const found = await sql<Head>`
-    select seq, hash, (select e.hash from audit_events e where e.seq = ${known?.seq ?? 0}) as anchor
-    from chain_head where id = 1`.execute(tx)
-  const [head] = found.rows
-  if (!head || !known || head.anchor !== known.hash) return readAll(tx, head)
-  if (head.seq === known.seq) return known
-  const changes = await sql<{ table_name: string; row_id: string }>`
-    select table_name, row_id from change_log
-    where seq > ${known.seq}
-      and table_name in ('users', 'roles', 'locks', 'delegations', 'review_rules', 'policies')
-    limit ${MOST_CHANGES}`.execute(tx)
-  if (changes.rows.length >= MOST_CHANGES) return readAll(tx, head)
+  const [head] = await headSince(tx, known?.seq ?? 0, known?.seq ?? Number.MAX_SAFE_INTEGER)
+  if (!head || !known || head.anchor !== known.hash || head.changes >= MOST_CHANGES) return readAll(tx, head)
+  if (head.changes === 0) return head.seq === known.seq ? known : { ...known, seq: head.seq, hash: head.hash }
+  const changes = await changesSince(tx, known.seq)
   const changed = (table: string): string[] => [
-    ...new Set(changes.rows.flatMap((row) => (row.table_name === table ? [row.row_id] : []))),
+    ...new Set(changes.flatMap((row) => (row.table_name === table ? [row.row_id] : []))),
   ]
   return {
     installation: known.installation,
@@ -128,7 +136,7 @@ async function replaced<T extends { readonly id: string }>(
   return now
 }
 
-async function rowsOf<T extends 'users' | 'roles' | 'locks' | 'delegations' | 'review_rules' | 'policies'>(
+async function rowsOf<T extends (typeof KNOWN_TABLES)[number]>(
   tx: Reader,
   table: T,
   ids: readonly string[],

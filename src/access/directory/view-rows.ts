@@ -50,6 +50,7 @@ export function viewRows(rows: KnownRows, now: number, before: View | null): Vie
   const directory = {
     installation: rows.installation,
     members,
+    reviewers: [...members.values()].filter(mayReviewAnything).sort((a, b) => (a.name < b.name ? -1 : 1)),
     roles: rows.roles,
     rolesByName,
     // A request waits seven days at most: an older delegation decides about none that is pending.
@@ -60,6 +61,9 @@ export function viewRows(rows: KnownRows, now: number, before: View | null): Vie
   }
   return { rows, directory, from, until }
 }
+
+const mayReviewAnything = ({ standing, roles }: Member): boolean =>
+  standing.kind === 'good' && roles.some(({ spec }) => (spec.allow.review_requests?.roles.length ?? 0) > 0)
 
 function messagesInForce(locks: Iterable<LocksTable>, now: number): ReadonlyMap<string, string> {
   const inForce = [...locks].filter((lock) => lock.expires_at === null || lock.expires_at > now)

@@ -15,9 +15,7 @@ export function membersWhoMayReview(
   now: number,
 ): Member[] {
   const when = { from: now, until: Math.max(now + 1, routed.request.pending_until) }
-  return [...directory.members.values()]
-    .filter((member) => member.standing.kind === 'good' && rolesReviewable(member, routed, when).length > 0)
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
+  return directory.reviewers.filter((member) => rolesReviewable(member, routed, when).length > 0)
 }
 
 /** Those who could still bring a decision nearer: may review, and no vote of theirs counts yet. */

@@ -404,6 +404,23 @@ export interface OutboxTable {
   claimed_until: number | null
 }
 
+/** By what requests are found (access/search-index.ts). */
+export interface RequestTermsTable {
+  kind: 'role' | 'resource' | 'reviewer'
+  /** Name of a role, `kind/name` of a resource, id of a voter */
+  name: string
+  /** Of the request, as its order in a list */
+  created_at: number
+  request_id: string
+}
+
+export interface RequestTextsTable {
+  request_id: string
+  created_at: number
+  /** Requester, roles, resources and reason, in lower case */
+  words: string
+}
+
 export interface InstallationTable {
   id: string
   name: string
@@ -440,6 +457,8 @@ export interface Tables {
   change_log: ChangeLogTable
   checkpoints: CheckpointsTable
   outbox: OutboxTable
+  request_terms: RequestTermsTable
+  request_texts: RequestTextsTable
 }
 
 export const POWER_TABLES = [

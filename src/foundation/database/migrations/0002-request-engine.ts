@@ -54,5 +54,17 @@ export const requestEngine: Migration = {
       id text primary key, name text not null, started_at ${int} not null, seen_at ${int} not null,
       dead_after_ms ${int} not null) ${strict}`,
     `alter table outbox add column claimed_until ${int}`,
+    `create table request_terms (
+      kind text not null, name text not null, created_at ${int} not null, request_id text not null,
+      primary key (kind, name, created_at, request_id)) ${strict}`,
+    `create table request_texts (
+      request_id text primary key, created_at ${int} not null, words text not null) ${strict}`,
+    `drop index access_requests_user`,
+    `drop index access_requests_state`,
+    `drop index access_requests_created`,
+    `create index access_requests_by_user on access_requests (user_id, created_at, id)`,
+    `create index access_requests_by_state on access_requests (state, created_at, id)`,
+    `create index access_requests_by_time on access_requests (created_at, id)`,
+    `create index access_requests_due on access_requests (pending_until) where state = 'pending'`,
   ],
 }
