@@ -1,3 +1,4 @@
+import { indexRequest } from '../search-index.ts'
 import type { Deed, NewEvent, Tx } from '../../audit/deed.ts'
 import { formatDuration } from '../../contract/duration.ts'
 import { Refused } from '../../foundation/errors.ts'
@@ -32,6 +33,7 @@ export async function breakGlassDeed(
   const pending = requestRow(plan, requester, directory, caller, now)
   const row = { ...pending, state: 'approved' as const, decided_at: now, resolution }
   await tx.insertInto('access_requests').values(row).execute()
+  await indexRequest(tx, row, requester.name)
   const names = new Map([[requester.id, requester.name]])
   const made = buildCase(storedRequest(row), [], null, directory, names, new Map())
   const grant = grantOf({ ...made, tally: { ...made.tally, grantedMs: plan.durationMs, startAt: null } }, now)
