@@ -75,13 +75,24 @@ export interface ModelRequest {
   decidedAt: number
   firstPrint: string
   votes: ModelVote[]
-  grant: {
-    startsAt: number
-    endsAt: number
-    over: string | null
-    suspended: string | null
-    pins: (number | null)[]
-  } | null
+  start: ModelStart
+  /** Index of the request whose grant it would extend */
+  extends: number | null
+  /** It expired because that grant had ended */
+  gone: boolean
+  grant: ModelGrant | null
+}
+export type ModelStart = 'approval' | 'first-use' | number
+export interface ModelGrant {
+  started: boolean
+  startsAt: number
+  endsAt: number
+  /** Waits for its first use, until then */
+  useBy: number | null
+  length: number
+  over: string | null
+  suspended: string | null
+  pins: (number | null)[]
 }
 interface ModelLock {
   kind: 'user' | 'role' | 'request'
@@ -105,6 +116,8 @@ export class Model {
   readonly contents: Record<AskedRole, number | null> = { p: 0, q: 0 }
   readonly locks = new Map<number, ModelLock>()
   readonly requests: ModelRequest[] = []
+  /** Events that the product must have stored */
+  readonly told = { schedule: 0, start: 0, extend: 0 }
 
   constructor(now: number) {
     this.now = now
@@ -113,13 +126,16 @@ export class Model {
 
   /** Runs a deed: 'ok' or the code of its refusal. A change on a clock more than a minute behind is refused. */
   attempt(deed: () => void): Verdict {
-    const before = structuredClone({ requests: this.requests })
+    const before = structuredClone({ requests: this.requests, told: this.told })
     try {
       deed()
       return 'ok'
     } catch (error) {
       if (!(error instanceof No)) throw error
-      if (error.message === 'clock_set_back') this.requests.splice(0, this.requests.length, ...before.requests)
+      if (error.message === 'clock_set_back') {
+        this.requests.splice(0, this.requests.length, ...before.requests)
+        Object.assign(this.told, before.told)
+      }
       return error.message
     }
   }
@@ -199,22 +215,78 @@ export class Model {
     name: string,
     wanted: readonly (AskedRole | '*')[],
     duration: number | null,
-    pendingFor: number,
+    pendingFor: number | null,
     reason: string,
+    start: ModelStart = 'approval',
   ): Verdict {
     return this.attempt(() => {
-      const user = this.#person(name) ?? no('not_allowed')
-      if (user.disabled) no('user_disabled')
-      if (this.#locked('user', name)) no('locked')
-      const roles = [...new Set(wanted.flatMap((role) => this.#expand(name, role)))].sort()
-      const cap = Math.min(...roles.map((role) => this.#cap(name, role)))
-      const same = (other: ModelRequest): boolean => other.roles.every((role) => roles.includes(role))
-      const denied = this.requests.some(
-        (r) => r.user === name && r.state === 'denied' && this.now - r.decidedAt < 10 * MINUTE && same(r),
-      )
-      if (denied) no('cooling_down')
-      if (duration !== null && duration > cap) no('duration_over_cap')
-      this.#create(name, roles, duration ?? cap, pendingFor, reason)
+      const { roles, length } = this.#plan(name, wanted, duration, start)
+      const end = this.now + (pendingFor ?? DAY)
+      if (typeof start === 'number' && pendingFor !== null && end > start) no('over_limit')
+      const until = typeof start === 'number' ? Math.min(end, start) : end
+      this.#create(name, roles, length, until, reason, { start, extends: null })
+    })
+  }
+
+  #plan(
+    name: string,
+    wanted: readonly (AskedRole | '*')[],
+    duration: number | null,
+    start: ModelStart,
+  ): { roles: AskedRole[]; length: number } {
+    const user = this.#person(name) ?? no('not_allowed')
+    if (user.disabled) no('user_disabled')
+    if (this.#locked('user', name)) no('locked')
+    if (typeof start === 'number' && start <= this.now) no('malformed')
+    if (typeof start === 'number' && start - this.now > 7 * DAY) no('over_limit')
+    const roles = [...new Set(wanted.flatMap((role) => this.#expand(name, role)))].sort()
+    const cap = Math.min(...roles.map((role) => this.#cap(name, role)))
+    const same = (other: ModelRequest): boolean => other.roles.every((role) => roles.includes(role))
+    const denied = this.requests.some(
+      (r) => r.user === name && r.state === 'denied' && this.now - r.decidedAt < 10 * MINUTE && same(r),
+    )
+    if (denied) no('cooling_down')
+    if (duration !== null && duration > cap) no('duration_over_cap')
+    return { roles, length: duration ?? cap }
+  }
+
+  /** More time for the grant of a request, or of the one that this one extends. */
+  extend(name: string, request: ModelRequest, duration: number, reason: string): Verdict {
+    return this.attempt(() => {
+      const base = request.extends === null ? request : (this.requests[request.extends] ?? request)
+      this.#person(name) ?? no('not_allowed')
+      const { grant } = base
+      if (!grant || !this.#sees(name, base)) no('not_found')
+      if (!grant) return
+      if (name !== base.user) no('not_allowed')
+      if (this.#isOver(base, grant)) no('grant_ended')
+      if (base.roles.some((role) => this.contents[role] === null)) no('not_extendable')
+      const { roles, length } = this.#plan(name, base.roles, duration, 'approval')
+      const index = this.requests.indexOf(base)
+      const until = Math.min(this.now + DAY, clockEnd(grant).at)
+      this.#create(name, roles, length, until, reason, { start: 'approval', extends: index })
+    })
+  }
+
+  #isOver(request: ModelRequest, grant: ModelGrant): boolean {
+    return grant.over !== null || this.#overFor(request, grant) !== null
+  }
+
+  #isGone(request: ModelRequest): boolean {
+    const base = request.extends === null ? undefined : this.requests[request.extends]
+    return base?.grant ? this.#isOver(base, base.grant) : false
+  }
+
+  /** The first use of a grant that waits for one. */
+  use(request: ModelRequest): Verdict {
+    return this.attempt(() => {
+      const { grant } = request
+      if (!grant || grant.over || !waits(grant) || this.now < grant.startsAt || this.now >= (grant.useBy ?? 0))
+        no('grant_ended')
+      if (!grant) return
+      this.#stored()
+      Object.assign(grant, { started: true, startsAt: this.now, endsAt: this.now + grant.length, useBy: null })
+      this.told.start += 1
     })
   }
 
@@ -228,17 +300,31 @@ export class Model {
     return all.length > 0 ? all : no('nothing_requestable')
   }
 
-  #create(user: string, roles: AskedRole[], duration: number, pendingFor: number, reason: string): void {
+  #create(
+    user: string,
+    roles: AskedRole[],
+    duration: number,
+    pendingUntil: number,
+    reason: string,
+    kind: Pick<ModelRequest, 'start' | 'extends'>,
+  ): void {
     const twin = this.requests.find(
       (r) =>
         r.state === 'pending' &&
         r.user === user &&
         r.reason === reason &&
         r.duration === duration &&
+        r.start === kind.start &&
+        r.extends === kind.extends &&
         String(r.roles) === String(roles),
     )
     if (twin && this.now < twin.pendingUntil) return
     if (this.requests.filter((r) => r.user === user && r.createdAt > this.now - HOUR).length >= 20) no('ask_rate')
+    if (
+      kind.extends !== null &&
+      this.requests.some((r) => r !== twin && r.state === 'pending' && r.extends === kind.extends)
+    )
+      no('exists')
     if (twin) this.#close(twin, 'expired', twin.pendingUntil)
     const request: ModelRequest = {
       user,
@@ -246,11 +332,13 @@ export class Model {
       reason,
       duration,
       createdAt: this.now,
-      pendingUntil: this.now + pendingFor,
+      pendingUntil,
       state: 'pending',
       decidedAt: 0,
       firstPrint: '',
       votes: [],
+      ...kind,
+      gone: false,
       grant: null,
     }
     request.firstPrint = this.print(request)
@@ -271,7 +359,7 @@ export class Model {
     reason: string,
     stale: boolean,
   ): Verdict {
-    let late = false
+    let late: string | null = null
     const verdict = this.attempt(() => {
       if (name === request.user) no('own_request')
       const user = this.#person(name) ?? no('not_a_reviewer')
@@ -286,17 +374,13 @@ export class Model {
         before.duration === length &&
         before.reason === reason &&
         before.print === print
-      if (request.state === 'expired') no('request_expired')
+      if (request.state === 'expired') no(codeOf(request))
       if (request.state !== 'pending') {
         if (isSame(duration)) return
         no('already_resolved')
       }
-      if (this.now >= request.pendingUntil) {
-        late = true
-        this.#stored()
-        this.#close(request, 'expired', request.pendingUntil)
-        return
-      }
+      late = this.#late(request)
+      if (late !== null) return
       if (print !== this.print(request)) no('request_changed')
       if (duration !== null && !approve) no('malformed')
       if (duration !== null && duration > request.duration) no('widens_request')
@@ -312,16 +396,38 @@ export class Model {
       this.#stored()
       if (outcome !== 'pending') this.#close(request, outcome, this.now)
       if (outcome === 'approved') {
-        request.grant = {
-          startsAt: this.now,
-          endsAt: this.now + this.granted(request),
-          over: null,
-          suspended: null,
-          pins: request.roles.map((role) => this.contents[role]),
-        }
+        this.#give(request)
       }
     })
-    return verdict === 'ok' && late ? 'request_expired' : verdict
+    return verdict === 'ok' && late !== null ? late : verdict
+  }
+
+  #give(request: ModelRequest): void {
+    const length = this.granted(request)
+    const extended = request.extends === null ? null : this.requests[request.extends]?.grant
+    if (extended) {
+      extended.endsAt += length
+      extended.length += length
+      this.told.extend += 1
+      return
+    }
+    const startsAt = typeof request.start === 'number' ? Math.max(this.now, request.start) : this.now
+    const useBy = request.start === 'first-use' ? startsAt + DAY : null
+    const started = useBy === null && startsAt <= this.now
+    const pins = request.roles.map((role) => this.contents[role])
+    const endsAt = (useBy ?? startsAt) + length
+    request.grant = { started, startsAt, endsAt, useBy, length, over: null, suspended: null, pins }
+    this.told[started ? 'start' : 'schedule'] += 1
+  }
+
+  /** Closes what came to its end undecided, and says how that is called; null: it may still be decided. */
+  #late(request: ModelRequest): string | null {
+    const gone = this.#isGone(request)
+    if (!gone && this.now < request.pendingUntil) return null
+    this.#stored()
+    this.#close(request, 'expired', gone ? this.now : request.pendingUntil)
+    request.gone = gone
+    return codeOf(request)
   }
 
   // Counting.
@@ -404,17 +510,17 @@ export class Model {
   // Ends.
 
   cancel(name: string, request: ModelRequest): Verdict {
-    let late = false
+    let late: string | null = null
     const verdict = this.attempt(() => {
       if (!this.#sees(name, request)) no('not_found')
       if (name !== request.user) no('not_allowed')
-      if (request.state === 'expired') no('request_expired')
+      if (request.state === 'expired') no(codeOf(request))
       if (request.state !== 'pending') no('already_resolved')
       this.#stored()
-      late = this.now >= request.pendingUntil
-      this.#close(request, late ? 'expired' : 'cancelled', late ? request.pendingUntil : this.now)
+      late = this.#late(request)
+      if (late === null) this.#close(request, 'cancelled', this.now)
     })
-    return verdict === 'ok' && late ? 'request_expired' : verdict
+    return verdict === 'ok' && late !== null ? late : verdict
   }
 
   takeBack(how: 'returned' | 'revoked', name: string, request: ModelRequest): Verdict {
@@ -426,7 +532,7 @@ export class Model {
         no('not_allowed')
       if (!request.grant) no('not_found')
       if (request.grant?.over) no('grant_ended')
-      if (request.grant) request.grant.over = how
+      if (request.grant) this.#over(request, request.grant, how)
       // Taking away is never refused for a clock.
       this.#lastEvent = Math.max(this.#lastEvent, this.now)
     })
@@ -444,9 +550,19 @@ export class Model {
   /** What the clock, locks and removals end. Each is a deed of its own: on a clock set back none is stored. */
   sweep(): void {
     if (this.now < this.#lastEvent - MINUTE) return
-    for (const request of this.requests) {
-      if (request.state === 'pending') this.#sweepPending(request)
-      else if (request.grant && !request.grant.over) this.#sweepGrant(request, request.grant)
+    for (const request of this.requests) if (request.state === 'pending') this.#sweepPending(request)
+    for (const request of this.requests)
+      if (request.grant && !request.grant.over) this.#sweepGrant(request, request.grant)
+  }
+
+  /** With the grant ends what would extend it. */
+  #over(request: ModelRequest, grant: ModelGrant, why: string): void {
+    grant.over = why
+    const index = this.requests.indexOf(request)
+    for (const other of this.requests) {
+      if (other.extends !== index || other.state !== 'pending') continue
+      this.#close(other, 'expired', this.now)
+      other.gone = true
     }
   }
 
@@ -464,16 +580,21 @@ export class Model {
     if (request.state !== 'pending') this.#stored()
   }
 
-  #sweepGrant(request: ModelRequest, grant: NonNullable<ModelRequest['grant']>): void {
+  #sweepGrant(request: ModelRequest, grant: ModelGrant): void {
     const before = JSON.stringify(grant)
-    grant.over = this.#overFor(request, grant)
-    if (!grant.over) grant.suspended = this.#suspendedFor(request)
+    const why = this.#overFor(request, grant)
+    if (why) this.#over(request, grant, why)
+    else if (!grant.started && grant.useBy === null && this.now >= grant.startsAt) {
+      grant.started = true
+      this.told.start += 1
+    } else if (grant.started) grant.suspended = this.#suspendedFor(request)
     if (JSON.stringify(grant) !== before) this.#stored()
   }
 
-  #overFor(request: ModelRequest, grant: NonNullable<ModelRequest['grant']>): string | null {
+  #overFor(request: ModelRequest, grant: ModelGrant): string | null {
     const user = this.#person(request.user)
-    if (this.now >= grant.endsAt) return 'expired'
+    const end = clockEnd(grant)
+    if (this.now >= end.at) return end.called
     if (!user || user.disabled) return 'user_removed'
     if (this.#locked('request', String(this.requests.indexOf(request)))) return 'locked'
     return request.roles.every((role) => this.contents[role] === null) ? 'role_deleted' : null
@@ -490,7 +611,7 @@ export class Model {
   }
 
   /** An edit after the approval narrows and never widens. */
-  logins(request: ModelRequest, grant: NonNullable<ModelRequest['grant']>): string[] {
+  logins(request: ModelRequest, grant: ModelGrant): string[] {
     const given = request.roles.flatMap((role, index) => {
       const [then, now] = [grant.pins[index] ?? null, this.contents[role]]
       if (then === null || now === null) return []
@@ -528,3 +649,12 @@ export class Model {
 }
 
 export { DAY, HOUR, MINUTE }
+
+const waits = (grant: ModelGrant): boolean => !grant.started && grant.useBy !== null
+
+const codeOf = (request: ModelRequest): string => (request.gone ? 'grant_ended' : 'request_expired')
+
+/** When it ends by itself, and what that is called. */
+export function clockEnd(grant: ModelGrant): { at: number; called: string } {
+  return waits(grant) ? { at: grant.useBy ?? 0, called: 'lapsed' } : { at: grant.endsAt, called: 'expired' }
+}

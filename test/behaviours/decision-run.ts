@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
+import type { AccessRequest } from '../../src/contract/request.ts'
 import type { RoleSpec } from '../../src/contract/role.ts'
 import { openDatabase } from '../../src/foundation/database/open-database.ts'
 import { nodeAccess, type WorkingRole } from '../../src/identity/node-access.ts'
@@ -21,7 +22,10 @@ import {
   LOGINS,
   type AskedRole,
   type AskSetting,
+  clockEnd,
+  type ModelGrant,
   type ModelRequest,
+  type ModelStart,
 } from './decision-model.ts'
 
 // Plays the same history on the product and on the model and compares them after every step.
@@ -41,7 +45,8 @@ const RIGHTS = [
 ] as const
 
 const person = fc.nat(PEOPLE.length - 1)
-const which = fc.nat(7)
+/** -1: the latest */
+const which = fc.oneof({ weight: 2, arbitrary: fc.nat(7) }, { weight: 1, arbitrary: fc.constant(-1) })
 const aSetting = fc.record({
   do: fc.constant('setting'),
   name: fc.constantFrom('ask1', 'ask2'),
@@ -55,25 +60,44 @@ const aQuestion = fc.record({
   who: fc.nat(1),
   roles: fc.constantFrom(['p'], ['q'], ['p', 'q'], ['q', 'p'], ['*']),
   duration: fc.constantFrom(null, HOUR, 3 * HOUR, 6 * HOUR),
-  pending: fc.constantFrom(30 * MINUTE, DAY),
+  pending: fc.constantFrom(30 * MINUTE, DAY, null),
   reason: fc.nat(2),
+  // Milliseconds from now on, where it is a number.
+  start: fc.constantFrom<ModelStart>(
+    ...(['approval', 'approval', 'approval', 'first-use', 'first-use'] as const),
+    ...[20 * MINUTE, 3 * HOUR, -MINUTE, 8 * DAY],
+  ),
 })
+const aVote = fc.record({
+  do: fc.constant('vote'),
+  who: person,
+  which,
+  approve: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+  duration: fc.constantFrom(null, null, null, 30 * MINUTE, 2 * HOUR, 9 * HOUR),
+  reason: fc.nat(1),
+  stale: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+})
+const anExtension = fc.record({
+  do: fc.constant('extend'),
+  /** null: whose it is */
+  who: fc.constantFrom(null, null, 0, 2),
+  which,
+  duration: fc.constantFrom(30 * MINUTE, HOUR, 6 * HOUR),
+  reason: fc.nat(1),
+})
+const aTakingBack = fc.record({ do: fc.constantFrom('returned', 'revoked'), who: person, which })
 export const anAction = fc.oneof(
   { weight: 6, arbitrary: aQuestion },
+  { weight: 22, arbitrary: aVote },
+  { weight: 3, arbitrary: anExtension },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('use'), which }) },
+  // Killed before the commit, and started again on what the store has; or just started again.
   {
-    weight: 22,
-    arbitrary: fc.record({
-      do: fc.constant('vote'),
-      who: person,
-      which,
-      approve: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
-      duration: fc.constantFrom(null, null, null, 30 * MINUTE, 2 * HOUR, 9 * HOUR),
-      reason: fc.nat(1),
-      stale: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
-    }),
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('crash'), inner: fc.oneof(aQuestion, aVote, anExtension, aTakingBack) }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel'), who: person, which }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('returned', 'revoked'), who: person, which }) },
+  { weight: 2, arbitrary: aTakingBack },
   { weight: 3, arbitrary: aSetting },
   {
     weight: 2,
@@ -113,32 +137,52 @@ export const anAction = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('sweep') }) },
 )
 export type Action = typeof anAction extends fc.Arbitrary<infer T> ? T : never
-/** Rules and a question first, so that there is something to decide about. */
+const approvalBy =
+  (at: number) =>
+  (who: number): Action => {
+    return { do: 'vote', who, which: at, approve: true, duration: null, reason: 0, stale: false }
+  }
+const someReviewers = fc.subarray([2, 3, 4, 5])
+/** More time, or something else, and people who approve it: what random steps seldom come to. */
+const aStory = fc
+  .tuple(fc.oneof(anExtension, aQuestion), someReviewers)
+  .map(([asked, voters]): Action[] => [asked, ...voters.map(approvalBy(-1))])
+const steps = fc.oneof(
+  { weight: 12, arbitrary: anAction.map((action): Action[] => [action]) },
+  { weight: 1, arbitrary: aStory },
+)
+/** Rules and a question first, so that there is something to decide about; in most, people approve it, and grants come of it. */
 export const aHistory = fc
-  .tuple(aSetting, aSetting, aQuestion, fc.array(anAction, { maxLength: 30, size: 'max' }))
-  .map(([one, other, question, rest]): Action[] => [one, other, question, ...rest])
+  .tuple(aSetting, aSetting, aQuestion, someReviewers, fc.array(steps, { minLength: 5, maxLength: 25, size: 'max' }))
+  .map(([one, other, question, voters, rest]): Action[] => {
+    return [one, other, question, ...voters.map(approvalBy(0)), ...rest.flat()]
+  })
 
-/** Throws with a description of the first difference. */
-export async function playHistory(history: readonly Action[]): Promise<void> {
+/** Throws with a description of the first difference; gives the types of the events that came of it. */
+export async function playHistory(history: readonly Action[]): Promise<readonly string[]> {
   const run = await Run.start()
   try {
     for (const [step, action] of history.entries()) await run.step(step, action)
-    await run.compareEvents()
+    return await run.compareEvents()
   } finally {
     await run.close()
   }
 }
 
 class Run {
-  readonly #world: AccessWorld
+  #world: AccessWorld
+  readonly #reopen: () => AccessWorld
+  readonly #removed: () => void
   readonly #model: Model
   readonly #ids: string[] = []
   readonly #prints: { requestDigest: string; factsDigest: string }[] = []
   readonly #lockIds = new Map<number, string>()
   #locks = 0
 
-  private constructor(world: AccessWorld) {
+  private constructor(world: AccessWorld, reopen = (): AccessWorld => world, removed = (): void => {}) {
     this.#world = world
+    this.#reopen = reopen
+    this.#removed = removed
     this.#model = new Model(world.clock.now())
   }
 
@@ -147,9 +191,8 @@ class Run {
     const path = join(folder, 'store.db')
     writeFileSync(path, await furnishedStore(), { mode: 0o600 })
     const clock = new ManualClock()
-    const open = { durable: false, lock: false, clock }
-    const gone = (): void => rmSync(folder, { recursive: true, force: true })
-    const run = new Run(new AccessWorld(openDatabase(path, open, gone), clock))
+    const open = (): AccessWorld => new AccessWorld(openDatabase(path, { durable: false, lock: false, clock }), clock)
+    const run = new Run(open(), open, () => rmSync(folder, { recursive: true, force: true }))
     for (const [index, name] of PEOPLE.entries()) {
       run.#model.users.set(name, {
         roles: rolesAtFirst(index),
@@ -179,8 +222,27 @@ class Run {
     }
   }
 
-  close(): Promise<void> {
-    return this.#world.close()
+  async close(): Promise<void> {
+    await this.#world.close()
+    this.#removed()
+  }
+
+  /** Nothing of what `inner` would do reaches the store, and the engine starts again on what is there. */
+  async #crash(inner: Action): Promise<void> {
+    const { database } = this.#world
+    const transact = database.transact.bind(database)
+    database.transact = (work) =>
+      transact(async (tx) => {
+        await work(tx)
+        throw new Error('killed before the commit')
+      })
+    const ignored: string[] = []
+    const requests = this.#ids.length
+    await this.#play(inner, ignored, ignored, false)
+    this.#ids.length = requests
+    this.#prints.length = requests
+    await this.#world.close()
+    this.#world = this.#reopen()
   }
 
   async step(step: number, action: Action): Promise<void> {
@@ -193,11 +255,12 @@ class Run {
       same(`${where}: request ${index}`, await this.#shown(id), this.#expected(index))
   }
 
-  async #play(action: Action, expected: string[], found: string[]): Promise<unknown> {
+  /** `happens`: false for what does not reach the model. */
+  async #play(action: Action, expected: string[], found: string[], happens = true): Promise<unknown> {
     const world = this.#world
     const model = this.#model
     const both = async (modelSays: () => string, productDoes: () => Promise<unknown>): Promise<void> => {
-      expected.push(modelSays())
+      if (happens) expected.push(modelSays())
       found.push(
         await productDoes().then(
           () => 'ok',
@@ -205,13 +268,27 @@ class Run {
         ),
       )
     }
-    const name = 'who' in action ? (PEOPLE[action.who] ?? 'ada') : 'ada'
-    const at = 'which' in action ? action.which % Math.max(1, this.#ids.length) : 0
+    const at = 'which' in action ? placeOf(action.which, this.#ids.length) : 0
     const id = this.#ids[at]
     const request = model.requests[at]
+    const who = 'who' in action ? action.who : 0
+    const name = who === null ? (request?.user ?? 'ada') : (PEOPLE[who] ?? 'ada')
     switch (action.do) {
       case 'ask':
-        return this.#ask(action, name, both)
+        return this.#ask(action, name, both, happens)
+      case 'extend':
+        return id && request && this.#extend(action, name, id, request, both, happens)
+      case 'use':
+        return (
+          id &&
+          request &&
+          both(
+            () => model.use(request),
+            () => world.use(id),
+          )
+        )
+      case 'crash':
+        return this.#crash(action.inner as Action)
       case 'vote':
         return id && request && this.#vote(action, name, id, request, this.#prints[at], both)
       case 'cancel':
@@ -261,7 +338,7 @@ class Run {
       case 'lock':
         return this.#lock(action, name, at, both)
       case 'unlock': {
-        const key = [...model.locks.keys()][action.which % Math.max(1, model.locks.size)]
+        const key = [...model.locks.keys()][placeOf(action.which, model.locks.size)]
         const lockId = key === undefined ? undefined : this.#lockIds.get(key)
         if (key === undefined || lockId === undefined) return null
         return both(
@@ -280,23 +357,42 @@ class Run {
     }
   }
 
-  async #ask(action: Extract<Action, { do: 'ask' }>, name: string, both: Both): Promise<void> {
+  async #ask(action: Extract<Action, { do: 'ask' }>, name: string, both: Both, happens: boolean): Promise<void> {
+    const start = typeof action.start === 'number' ? this.#model.now + action.start : action.start
     const more = {
       reason: `reason ${action.reason}`,
-      pendingFor: action.pending,
+      start: typeof start === 'number' ? ({ at: 'instant', instant: start } as const) : { at: start },
+      ...(action.pending ? { pendingFor: action.pending } : {}),
       ...(action.duration ? { duration: action.duration } : {}),
     }
-    const before = this.#model.requests.length
     await both(
-      () => this.#model.ask(name, action.roles, action.duration, action.pending, more.reason),
-      async () => {
-        const request = await this.#world.ask(name, action.roles, more)
-        if (this.#ids.includes(request.id)) return
-        this.#ids.push(request.id)
-        this.#prints.push(request)
-      },
+      () => this.#model.ask(name, action.roles, action.duration, action.pending, more.reason, start),
+      async () => this.#made(await this.#world.ask(name, action.roles, more)),
     )
-    same('requests made', this.#ids.length - before, this.#model.requests.length - before)
+    if (happens) same('requests made', this.#ids.length, this.#model.requests.length)
+  }
+
+  async #extend(
+    action: Extract<Action, { do: 'extend' }>,
+    name: string,
+    id: string,
+    request: ModelRequest,
+    both: Both,
+    happens: boolean,
+  ): Promise<void> {
+    const reason = `more ${action.reason}`
+    const asked = { reason, durationMs: action.duration, pendingForMs: null, reviewers: [] }
+    await both(
+      () => this.#model.extend(name, request, action.duration, reason),
+      async () => this.#made(await this.#world.requests.extend(callerNamed(name), id, asked)),
+    )
+    if (happens) same('requests made', this.#ids.length, this.#model.requests.length)
+  }
+
+  #made(request: AccessRequest): void {
+    if (this.#ids.includes(request.id)) return
+    this.#ids.push(request.id)
+    this.#prints.push(request)
   }
 
   #vote(
@@ -408,7 +504,10 @@ class Run {
       votes: shown.reviews.map((review) => [review.reviewer.replace('-renamed', ''), review.decision, review.why]),
       counts: shown.progress.map((entry) => [entry.approvals, entry.denials]),
       stuck: shown.warnings.includes('nobody_can_approve'),
-      grant: grant && [grant.starts_at, grant.ends_at, grant.end_reason, grant.suspended, shown.grant?.state],
+      grant: grant && [
+        ...[grant.starts_at, grant.ends_at, grant.use_by, grant.end_reason, grant.suspended],
+        shown.grant?.state,
+      ],
       logins: grant && (await this.#loginsOf(grant)),
     }
   }
@@ -452,27 +551,33 @@ class Run {
       counts: model.counts(request),
       stuck: state === 'pending' && !model.reachable(request),
       grant: grant && [
-        grant.startsAt,
-        grant.endsAt,
-        grant.over,
-        grant.suspended,
-        grant.over || model.now >= grant.endsAt ? 'ended' : 'active',
+        ...[grant.startsAt, grant.endsAt, grant.useBy, grant.over, grant.suspended],
+        grantStateAt(grant, model.now),
       ],
       logins: grant && model.logins(request, grant),
     }
   }
 
   /** One decision event and one grant for each decision, and nothing else was decided. */
-  async compareEvents(): Promise<void> {
+  async compareEvents(): Promise<readonly string[]> {
     const types = await this.#world.eventTypes()
     const count = (type: string): number => types.filter((other) => other === type).length
     const inState = (state: string): number => this.#model.requests.filter((request) => request.state === state).length
+    const { schedule, start, extend } = this.#model.told
     same(
       'decision events',
-      [count('access_request.approve'), count('grant.start'), count('access_request.deny')],
-      [inState('approved'), inState('approved'), inState('denied')],
+      ['access_request.approve', 'access_request.deny', 'grant.schedule', 'grant.start', 'grant.extend'].map(count),
+      [inState('approved'), inState('denied'), schedule, start, extend],
     )
+    return types
   }
+}
+
+const placeOf = (which: number, of: number): number => (which < 0 ? Math.max(0, of - 1) : which % Math.max(1, of))
+
+function grantStateAt(grant: ModelGrant, now: number): string {
+  if (grant.over || now >= clockEnd(grant).at) return 'ended'
+  return grant.started || (grant.useBy === null && now >= grant.startsAt) ? 'active' : 'scheduled'
 }
 
 const rolesAtFirst = (index: number): string[] =>

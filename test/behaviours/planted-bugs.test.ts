@@ -23,7 +23,10 @@ test.each(PLANTED_BUGS.map((planted, index) => [planted.bug, planted, index] as 
     copySources(folder)
     plant(planted, join(folder, 'src'))
     const run = (await import(join(folder, 'test/behaviours/decision-run.ts'))) as typeof import('./decision-run.ts')
-    const property = fc.asyncProperty(run.aHistory, (history: readonly Action[]) => run.playHistory(history))
+    const property = fc.asyncProperty(
+      run.aHistory,
+      async (history: readonly Action[]) => void (await run.playHistory(history)),
+    )
     const result = await fc.check(property, { numRuns: HISTORIES, seed: 4711, endOnFailure: true })
     expect(result.failed, `${planted.bug}: not found in ${HISTORIES} histories`).toBe(true)
     // A difference between product and model, not a copy that does not run.

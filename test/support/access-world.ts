@@ -15,6 +15,9 @@ import { silentLog } from '../../src/foundation/log.ts'
 import { Snapshot, type TakenAway } from '../../src/grants/snapshot.ts'
 import { rolesAtWork } from '../../src/grants/working-roles.ts'
 import { nodeAccess } from '../../src/identity/node-access.ts'
+import { Refused } from '../../src/foundation/errors.ts'
+import { storedGrant } from '../../src/grants/stored-grant.ts'
+import { rowsUsed, useGrant } from '../../src/grants/use-grant.ts'
 import type { Clock } from '../../src/foundation/clock.ts'
 import { ManualClock } from './manual-clock.ts'
 
@@ -212,6 +215,17 @@ export class AccessWorld<C extends Clock = ManualClock> {
     })
     // Consequences of the change follow in deeds of their own.
     await this.sweeper.sweep()
+  }
+
+  /** What the first connection does to a grant that waits for one; its request's id names it. Throws Refused('grant_ended'). */
+  async use(requestId: string): Promise<void> {
+    await this.deeds.commitDeed(async (tx, now) => {
+      const row = await tx.selectFrom('grants').selectAll().where('request_id', '=', requestId).executeTakeFirst()
+      const grant = row && storedGrant(row)
+      if (!grant || !(await useGrant(tx, grant, now))) throw new Refused('grant_ended', 'nothing waits for a use')
+      const about = { actor: ADMIN, request: requestId, grants: [grant.id] }
+      return { result: null, events: [{ type: 'grant.start', outcome: 'success', ...about, rows: rowsUsed(grant) }] }
+    })
   }
 
   // What people do.
