@@ -1,6 +1,6 @@
 // Bundles the programs into dist/: sally, sallyctl, sallyport and proxy-command, each as one .mjs that can be run, with
 // shared code split off so that `--help` reads only what it prints.
-import { access, chmod, readdir, rm } from 'node:fs/promises'
+import { access, chmod, copyFile, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type BuildOptions, type Plugin } from 'esbuild'
@@ -67,5 +67,10 @@ await build({
 // Alone and without the banner: it starts before every `ssh root@node`.
 const { banner: _, ...plain } = common
 await build({ ...plain, entryPoints: { 'proxy-command': 'src/cli/proxy-command.ts' }, outdir: out })
+// A process of its own, with an interpreter and the module that policies import beside it.
+await build({ ...common, entryPoints: { 'policy-sandbox': 'src/policies/sandbox/policy-sandbox.ts' }, outdir: out })
+const wasm = fileURLToPath(import.meta.resolve('@jitl/quickjs-wasmfile-release-sync/wasm'))
+await copyFile(wasm, join(out, 'quickjs.wasm'))
+await copyFile(join(root, 'sdk/policy.ts'), join(out, 'sdk-policy.ts'))
 for (const file of await readdir(out)) if (file.endsWith('.mjs')) await chmod(join(out, file), 0o755)
 process.stdout.write(`dist/: ${[...Object.keys(entryPoints), 'proxy-command'].join(', ')}\n`)

@@ -73,6 +73,20 @@ export const ROOMS: readonly Room[] = [
     because: 'users and roles are judged without knowing requests, grants or connections',
   },
   {
+    path: 'src/policies',
+    mayImport: ['src/identity/time-window.ts', ...LOW],
+    packages: 'any',
+    node: 'any',
+    because: 'policies are run on facts that are handed in: their sandbox knows no store, request or user',
+  },
+  {
+    path: 'src/policies/sandbox',
+    mayImport: [],
+    packages: ['quickjs-emscripten-core', '@jitl/quickjs-wasmfile-release-sync', 'zod'],
+    node: ['node:fs', 'node:module', 'node:net', 'node:url'],
+    because: 'what runs beside code that somebody else wrote has nothing of ours at hand',
+  },
+  {
     path: 'src/grants',
     mayImport: [...STORED, ...LOW],
     packages: 'any',

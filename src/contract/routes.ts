@@ -7,6 +7,7 @@ import { Delivery } from './delivery.ts'
 import { AddLockBody, Lock } from './lock.ts'
 import { AcceptInvitationBody, LoginSession, Ping, SignedIn, SignInBody } from './login.ts'
 import { NodeDocument, VisibleNode } from './node.ts'
+import { PolicyState } from './policy.ts'
 import { ReviewRuleDocument } from './review-rule.ts'
 import {
   AccessRequest,
@@ -315,6 +316,20 @@ export const routes = {
     access: operator('review_rule', 'delete'),
     fresh: true,
     answer: Done,
+  }),
+  listPolicies: route({
+    method: 'GET',
+    path: '/v1/policies',
+    access: operator('policy', 'list'),
+    answer: z.object({ items: z.array(PolicyState) }),
+  }),
+  /** Reads the configured folder anew; a policy that cannot be used is refused with its place, and the old ones stay. */
+  reloadPolicies: route({
+    method: 'POST',
+    path: '/v1/policies/reload',
+    access: operator('policy', 'update'),
+    fresh: true,
+    answer: z.object({ loaded: z.array(z.string()), changed: z.array(z.string()), removed: z.array(z.string()) }),
   }),
   listUsers: route({
     method: 'GET',

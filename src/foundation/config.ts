@@ -111,6 +111,11 @@ const shape = z.strictObject({
       'File outside the database that gets each signed checkpoint. Default: DATA_DIR-checkpoints/checkpoints.jsonl, beside the data folder.',
     ),
   recordings_dir: z.string().optional().describe('Folder of the session recordings. Default: DATA_DIR/recordings.'),
+  policies: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Folder of policy files (*.ts), approval logic as code; see docs/policies.md. Default: none.'),
   login_ttl: Duration.default(12 * 3_600_000).describe('Life of a login session.'),
   offline_grace: Duration.default(60_000).describe(
     'How long live sessions outlive a control process or store that does not answer.',
@@ -171,6 +176,8 @@ export interface Config {
   readonly keyEncryption: string
   readonly checkpointFile: string
   readonly recordingsDir: string
+  /** null: none */
+  readonly policiesDir: string | null
   readonly loginTtlMs: number
   readonly offlineGraceMs: number
   readonly loginGraceMs: number
@@ -253,6 +260,7 @@ function freeze(given: z.output<typeof shape>, base: string): Config {
     keyEncryption: keyEncryption.startsWith('file:') ? `file:${path(keyEncryption.slice(5))}` : keyEncryption,
     checkpointFile: path(given.checkpoint_file ?? `${dataDir}-checkpoints/checkpoints.jsonl`),
     recordingsDir: path(given.recordings_dir ?? `${dataDir}/recordings`),
+    policiesDir: given.policies === undefined ? null : path(given.policies),
     loginTtlMs: given.login_ttl,
     offlineGraceMs: given.offline_grace,
     loginGraceMs: given.login_grace,

@@ -17,6 +17,7 @@ import { deliveryHandlers } from '../http-api/deliveries.ts'
 import { identityChecks, identityHandlers } from '../http-api/identity-handlers.ts'
 import type { IdentityServices } from '../http-api/identity-services.ts'
 import { requestableHandlers } from '../http-api/requestable.ts'
+import { policyHandlers } from '../http-api/policies.ts'
 import { requestHandlers } from '../http-api/requests.ts'
 import { createApi, type Api } from '../http-api/server.ts'
 import { sessionHandlers } from '../http-api/sessions.ts'
@@ -27,6 +28,7 @@ import { Passwords } from '../identity/passwords.ts'
 import type { ControlSide } from './control-side.ts'
 import type { DaemonSurroundings } from './daemon.ts'
 import type { Store } from './open-store.ts'
+import type { Policies } from './policies.ts'
 import type { StoreVerifier } from './store-verifier.ts'
 
 export interface ApiParts {
@@ -34,6 +36,7 @@ export interface ApiParts {
   readonly surroundings: DaemonSurroundings
   readonly store: Store
   readonly side: ControlSide
+  readonly policies: Policies
   readonly outside: OutsideFile
   readonly verifier: StoreVerifier
   readonly metrics: Metrics
@@ -57,6 +60,7 @@ export function openApi(parts: ApiParts): Api {
     handlers: {
       ...identityHandlers(identity),
       ...requestHandlers(side.requests, clock),
+      ...policyHandlers({ database, reload: (doer) => parts.policies.load(doer) }),
       ...delegationHandlers(side.delegations),
       ...checkAccessHandlers({ snapshot: side.snapshot, requests: side.requests, clock }),
       ...visibleNodeHandlers({ snapshot: side.snapshot, clock }),

@@ -1,3 +1,4 @@
+import type { PolicyAsker } from '../access/automate/judge.ts'
 import { AccessRequests } from '../access/access-requests.ts'
 import { Delegations } from '../access/delegation/delegations.ts'
 import { fillSearchIndex } from '../access/search-index.ts'
@@ -45,6 +46,7 @@ export async function openControlSide(
   config: Config,
   store: Store,
   metrics: Metrics,
+  policies: PolicyAsker,
   { clock, log }: DaemonSurroundings,
 ): Promise<ControlSide> {
   const { database, deeds, sealer, instanceId } = store
@@ -88,7 +90,7 @@ export async function openControlSide(
     control.live.recheckAll()
     control.doors?.recheckAll()
   }
-  const requests = new AccessRequests({ reads: database.reads, deeds, clock, log, takeAway })
+  const requests = new AccessRequests({ reads: database.reads, deeds, clock, log, policies, takeAway })
   const sweeper = new Sweeper({ reads: database.reads, deeds, clock, log })
   const orphanParts = { reads: database.reads, deeds, recordingsDir }
   const others =

@@ -9,6 +9,7 @@ import { openApi } from './api.ts'
 import { openControlSide, type ControlSide } from './control-side.ts'
 import { openStore, type Store } from './open-store.ts'
 import { openOutside, openProof } from './proof.ts'
+import { Policies } from './policies.ts'
 import { RelayWorkers } from './relay-workers.ts'
 import { WorkerSettingsSource } from './worker-settings.ts'
 
@@ -38,15 +39,19 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
   const { database, deeds } = store
   const surroundings = { ...given, clock: store.clock }
   const outside = await openOutside(config, store, surroundings)
-  const side = await openControlSide(config, store, metrics, surroundings)
+  const policies = new Policies({ store, folder: config.policiesDir, entry: given.entry, clock: store.clock, log })
+  const side = await openControlSide(config, store, metrics, policies, surroundings)
   const { checkpoints, verifier } = openProof(config, store, side, outside, surroundings)
-  if (deeds.readOnly === null) await side.catchUp()
+  if (deeds.readOnly === null) {
+    await policies.load()
+    await side.catchUp()
+  }
 
   const apiSocket = join(config.dataDir, 'api.sock')
   const { settings, workers } = await openFront(config, side, apiSocket, surroundings)
   let { port } = config.listen
   const publicAddress = (): string => config.publicAddress ?? hostAndPort(config.listen.host, port)
-  const api = openApi({ config, surroundings, store, side, outside, verifier, metrics, publicAddress })
+  const api = openApi({ config, surroundings, store, side, policies, outside, verifier, metrics, publicAddress })
   await api.serve(apiSocket)
   await api.serveAdmin(join(config.dataDir, 'admin', 'sallyport.sock'))
   port = await workers.start()
@@ -71,6 +76,7 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
       await workers.stop(`sallyport: ${why}`, config.shutdownGraceMs)
       await api.close()
       await side.stop()
+      policies.stop()
       if (deeds.readOnly === null) {
         await tell(store, 'daemon.stop', { why }).catch((error: unknown) => {
           log.error({ err: String(error) }, 'daemon.stop could not be stored')

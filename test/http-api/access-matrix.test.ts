@@ -31,6 +31,8 @@ const OPERATOR: { readonly [K in RouteName]?: string } = {
   removeNode: 'node/delete',
   listReviewRules: 'review_rule/list',
   removeReviewRule: 'review_rule/delete',
+  listPolicies: 'policy/list',
+  reloadPolicies: 'policy/update',
   listUsers: 'user/list',
   addUser: 'user/create',
   removeUser: 'user/delete',
@@ -176,7 +178,7 @@ test('routes that need a fresh factor are refused without a step-up, and with a 
         'removeNode',
         'removeRole',
       ] as const),
-      ...(['removeReviewRule', 'removeUser', 'resetUser', 'rotateAuthority'] as const),
+      ...(['reloadPolicies', 'removeReviewRule', 'removeUser', 'resetUser', 'rotateAuthority'] as const),
     ].sort(),
   )
   for (const name of fresh) {

@@ -30,6 +30,7 @@ const MUTATING = (Object.keys(routes) as RouteName[]).filter((name) => {
 /** Tested with their own parts: what they need is more than this folder builds. */
 const ELSEWHERE: { readonly [K in RouteName]?: string } = {
   terminateSession: 'src/http-api/sessions.test.ts',
+  reloadPolicies: 'test/journeys/automation.test.ts',
   verifyAudit: 'src/audit',
   acceptRollback: 'src/audit',
 }

@@ -8,7 +8,7 @@ import { until } from './until.ts'
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** The stamp that script/lib.sh leaves, too. */
 const STAMP = join(ROOT, 'dist', '.built')
-const SOURCES = ['src', 'package-lock.json', 'script/build.ts']
+const SOURCES = ['src', 'sdk', 'package-lock.json', 'script/build.ts']
 
 export interface BuiltPrograms {
   readonly sally: string

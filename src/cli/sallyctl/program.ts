@@ -4,6 +4,7 @@ import { authorityCommands } from './authorities/commands.ts'
 import { daemonCommands } from './daemon/commands.ts'
 import { documentCommands } from './documents/commands.ts'
 import { lockCommands } from './locks/commands.ts'
+import { policyCommands } from './policies/commands.ts'
 import { requestCommands } from './requests/commands.ts'
 import { sessionCommands } from './sessions/commands.ts'
 import { userCommands } from './users/commands.ts'
@@ -16,6 +17,7 @@ export const sallyctl: Program = {
     ...documentCommands,
     requestCommands,
     lockCommands,
+    policyCommands,
     sessionCommands,
     auditCommands,
     authorityCommands,
