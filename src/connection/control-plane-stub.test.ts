@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { ManualClock } from '../../test/support/manual-clock.ts'
 import type { AuthorizationFacts } from './authorization.ts'
-import type { AuthorizeAnswer, AuthorizeInput, ControlPlane, EndNotice } from './control-plane.ts'
+import type { AuthorizeAnswer, AuthorizeInput, ControlPlane, EndNotice, RequestNews } from './control-plane.ts'
 import { serveControlPlane, type Port, type ToControl, type ToWorker } from './control-plane-ipc.ts'
 import { ControlPlaneStub } from './control-plane-stub.ts'
 
@@ -167,3 +167,34 @@ test('a yes that comes after its deadline is ended, because nobody waits for it'
 })
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+test('asking and the news of a request cross the boundary, each to its door; a worker that dies gives its doors up', async () => {
+  const { worker, control, cut } = portPair()
+  const stub = new ControlPlaneStub(worker, new ManualClock())
+  const doors = new Map<string, (news: RequestNews) => void>()
+  serveControlPlane(
+    control,
+    controlThat({
+      ask: ({ door, reason }) => Promise.resolve({ kind: 'prompt', lines: [door], prompt: reason ?? 'why?' }),
+      watchRequest: (door, onNews) => {
+        doors.set(door, onNews)
+        return { stop: () => doors.delete(door) }
+      },
+    }),
+  )
+  expect(await stub.ask({ door: 'dor_1', reason: null })).toEqual({ kind: 'prompt', lines: ['dor_1'], prompt: 'why?' })
+  const seen: RequestNews[] = []
+  const first = stub.watchRequest('dor_1', (news) => seen.push(news))
+  stub.watchRequest('dor_2', () => seen.push({ kind: 'over', lines: ['wrong'] }))
+  await settle()
+  doors.get('dor_1')?.({ kind: 'progress', lines: ['1 of 2'] })
+  doors.get('dor_1')?.({ kind: 'go', lines: [] })
+  await settle()
+  expect(seen.map(({ kind }) => kind)).toEqual(['progress', 'go'])
+  first.stop()
+  await settle()
+  expect([...doors.keys()]).toEqual(['dor_2'])
+  cut()
+  expect(doors.size).toBe(0)
+  await expect(stub.ask({ door: 'dor_2', reason: 'x' })).rejects.toThrow('is gone')
+})

@@ -61,6 +61,23 @@ test('a client that signed in through a worker is proven, once', () => {
   expect(control.trouble(input)).toBe('used_before')
 })
 
+test('whoever was refused and waited is judged anew in everything, and nobody waits with a proof that never counted', () => {
+  const clock = new ManualClock(NOW)
+  const trusted = [publicKeyOf(authority).blob]
+  const control = new SignInProofs({ authorities: () => trusted, clock })
+  const input = signIn('+box')
+  for (let times = 0; times < 2; times++) expect(control.trouble(input, true)).toBe('never_used')
+  expect(control.trouble(input)).toBeNull()
+  expect(control.trouble(input, true)).toBeNull()
+  expect(control.trouble(input)).toBe('used_before')
+  expect(control.trouble({ ...input, node: 'elsewhere' }, true)).toBe('wrong_target')
+  trusted.length = 0
+  expect(control.trouble(input, true)).toBe('unknown_authority')
+  trusted.push(publicKeyOf(authority).blob)
+  clock.advance(60_000)
+  expect(control.trouble(input, true)).toBe('expired')
+})
+
 test('a login under the signature is kept; behind a CONNECT preface the node comes from there', () => {
   expect(proofs().trouble({ ...signIn('root+box'), login: 'root' })).toBeNull()
   expect(proofs().trouble({ ...signIn('root'), login: 'root' })).toBeNull()

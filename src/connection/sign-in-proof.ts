@@ -60,11 +60,12 @@ export class SignInProofs {
       serial === input.certificateSerial
     if (!isSame) return 'wrong_user'
     if (!namesTarget(request.user, input)) return 'wrong_target'
-    return this.#spend(proof) !== again ? null : again ? 'never_used' : 'used_before'
+    if (again) return this.#spent.has(nameOf(proof)) ? null : 'never_used'
+    return this.#spend(proof) ? null : 'used_before'
   }
 
-  #spend({ sessionId }: SignInProof): boolean {
-    const key = createHash('sha256').update(sessionId).digest('base64')
+  #spend(proof: SignInProof): boolean {
+    const key = nameOf(proof)
     if (this.#spent.has(key)) return false
     this.#spent.add(key)
     const [oldest] = this.#spent
@@ -72,6 +73,8 @@ export class SignInProofs {
     return true
   }
 }
+
+const nameOf = ({ sessionId }: SignInProof): string => createHash('sha256').update(sessionId).digest('base64')
 
 /** The user name says `login+node`; behind a CONNECT preface it may say the login alone, and the node is not signed. */
 function namesTarget(userName: string, { node, login }: AuthorizeInput): boolean {

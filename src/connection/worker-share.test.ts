@@ -60,3 +60,20 @@ test('the sessions of a worker that died are ended, those still being authorized
   const { sessionId } = await late
   expect(orphans).toEqual([first.sessionId, sessionId])
 })
+
+test('a worker has nothing to say at the doors of another, and goes through each of its own once', async () => {
+  control.refusal = { ok: false, code: 'access_denied', lines: [], door: 'dor_1' }
+  const share = worker()
+  const other = worker()
+  await share.authorize(input)
+  await expect(other.ask({ door: 'dor_1', reason: null })).rejects.toMatchObject({ code: 'not_allowed' })
+  expect(() => other.watchRequest('dor_1', () => {})).toThrow('no session of this worker')
+  await expect(other.authorize({ ...input, door: 'dor_1' })).rejects.toMatchObject({ code: 'not_allowed' })
+  expect(control.reasons).toEqual([])
+  const watch = share.watchRequest('dor_1', () => {})
+  await share.ask({ door: 'dor_1', reason: null })
+  await share.authorize({ ...input, door: 'dor_1' })
+  watch.stop()
+  await expect(share.authorize({ ...input, door: 'dor_1' })).rejects.toMatchObject({ code: 'not_allowed' })
+  await expect(share.ask({ door: 'dor_1', reason: 'x' })).rejects.toMatchObject({ code: 'not_allowed' })
+})
