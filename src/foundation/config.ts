@@ -194,23 +194,25 @@ export interface Config {
 }
 
 /** Reads and checks the file. Relative paths are relative to the file. Throws ConfigError with every fault at once. */
-export function readConfig(file: string): Config {
+export function readConfig(file: string, instead: Readonly<Record<string, string>> = {}): Config {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
     throw new ConfigError(file, [`cannot be read: ${(error as Error).message}`])
   }
-  return parseConfig(text, file)
+  return parseConfig(text, file, instead)
 }
 
-export function parseConfig(text: string, file: string): Config {
+/** `instead`: keys that replace those of the file. */
+export function parseConfig(text: string, file: string, instead: Readonly<Record<string, string>> = {}): Config {
   const document = parseDocument(text, { uniqueKeys: true })
   if (document.errors.length > 0)
     throw new ConfigError(
       file,
       document.errors.map((error) => error.message.split('\n')[0] ?? ''),
     )
+  for (const [key, value] of Object.entries(instead)) document.set(key, value)
   const checked = shape.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
   if (!checked.success) throw new ConfigError(file, checked.error.issues.flatMap(describeIssue))
   const fault = storageFault(checked.data)

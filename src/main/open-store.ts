@@ -17,6 +17,7 @@ import type { Metrics } from '../foundation/metrics.ts'
 import { openKeyEncryptionKey } from '../identity/key-encryption.ts'
 import { IDENTITY_REPLAYS } from '../identity/replays.ts'
 import { createSealer, type Sealer } from '../identity/sealing.ts'
+import { refuseMoved } from './moved-store.ts'
 import { postgresSettings } from './postgres-settings.ts'
 
 export interface Store {
@@ -81,7 +82,9 @@ async function openStorage(
   { clock, env }: StoreSurroundings,
 ): Promise<Pick<Store, 'database' | 'postgres' | 'instanceId'>> {
   if (storage === null) {
-    const database = openDatabase(join(dataDir, 'sallyport.db'), { clock })
+    const path = join(dataDir, 'sallyport.db')
+    refuseMoved(path)
+    const database = openDatabase(path, { clock })
     return { database, postgres: null, instanceId: null }
   }
   // What is a daemon's own (spill file, sockets) stays in its data folder.

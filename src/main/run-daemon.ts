@@ -1,9 +1,8 @@
 import type { CommandContext } from '../cli/shared/command-context.ts'
-import { CommandFailed } from '../cli/shared/command-failed.ts'
 import { systemClock } from '../foundation/clock.ts'
-import { ConfigError, readConfig, type Config } from '../foundation/config.ts'
 import { createLog } from '../foundation/log.ts'
 import { startDaemon } from './daemon.ts'
+import { readConfigFile } from './read-config-file.ts'
 
 /** `sallyport start`: until SIGTERM or SIGINT. A second signal ends it at once. */
 export async function runDaemon(
@@ -12,7 +11,7 @@ export async function runDaemon(
   version: string,
   context: CommandContext,
 ): Promise<number> {
-  const config = read(file)
+  const config = readConfigFile(file)
   process.umask(0o077)
   const log = createLog(config.logLevel, { part: 'control', pid: process.pid })
   const { promise: stopped, resolve: stop } = Promise.withResolvers<string>()
@@ -33,14 +32,4 @@ export async function runDaemon(
   process.once('SIGINT', () => process.exit(1))
   await daemon.stop(why)
   return 0
-}
-
-function read(file: string): Config {
-  try {
-    return readConfig(file)
-  } catch (error) {
-    if (error instanceof ConfigError)
-      throw new CommandFailed('usage', error.message, 'docs/configuration.md lists every key')
-    throw error
-  }
 }

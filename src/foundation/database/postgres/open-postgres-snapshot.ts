@@ -25,7 +25,8 @@ export async function openPostgresSnapshot(settings: PostgresSettings): Promise<
   return new PostgresSnapshot(client)
 }
 
-class PostgresSnapshot implements Snapshot {
+/** Reads inside whatever transaction the client is in. */
+export class PostgresSnapshot implements Snapshot {
   readonly #client: Client
   #cursors = 0
 

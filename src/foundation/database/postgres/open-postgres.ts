@@ -13,7 +13,7 @@ import { type Database, type HeadWatch, type Landed, refuseUnnamed, type Touched
 import { storeTrouble } from '../store-errors.ts'
 import type { Tables } from '../tables.ts'
 import { migratePostgres } from './migrate-postgres.ts'
-import { openPool } from './postgres-connections.ts'
+import { openPool, WRITE_LOCK } from './postgres-connections.ts'
 import { postgresDialect } from './postgres-dialect.ts'
 import { describePostgres, type PostgresSettings } from './postgres-settings.ts'
 import { checkServer } from './server-check.ts'
@@ -22,8 +22,6 @@ import { StoreClock } from './store-clock.ts'
 import { StoreUnreachable } from './store-unreachable.ts'
 import { WrittenRows } from './written-rows.ts'
 
-/** Held by whoever writes, in every daemon: what `begin immediate` is on SQLite. Given back with the transaction. */
-const WRITE_LOCK = 'select pg_advisory_xact_lock(1396788313, 2)'
 const LANDED_TRIES = 3
 const GONE_AFTER_MS = 3000
 

@@ -4,6 +4,8 @@ import type { PostgresSettings } from './postgres-settings.ts'
 import { StoreUnreachable } from './store-unreachable.ts'
 
 const SCHEMA = 'sallyport'
+/** Held by whoever writes, in every daemon: what `begin immediate` is on SQLite. Given back with the transaction. */
+export const WRITE_LOCK = 'select pg_advisory_xact_lock(1396788313, 2)'
 const KEEP_ALIVE_MS = 10_000
 /** A daemon that stands still inside a transaction holds up all others: the server ends it. */
 const IDLE_IN_TRANSACTION_MS = 5000
