@@ -259,6 +259,46 @@ describe('grants that give the same', () => {
   })
 })
 
+describe('a lock on the request', () => {
+  test('ends access for good, even taken away at once', async () => {
+    await store.grant('one', 'ada', 'dba', HOUR)
+    const session = await open()
+    await store.lock('request', 'req_one', 'held')
+    expect(session.end()).toBeDefined()
+    await store.unlock('request', 'req_one')
+    expect(await refused()).not.toBe('let in')
+  })
+})
+
+describe('a role that binds to the login session', () => {
+  beforeEach(() =>
+    store.role('dba', { options: { bind: 'login' }, allow: { logins: ['postgres'], node_labels: { env: 'prod' } } }, 2),
+  )
+  const asOther = { login_id: 'lgn_other' }
+
+  test('a grant asked for from elsewhere does not work here', async () => {
+    await store.grant('one', 'ada', 'dba', HOUR, asOther, 2)
+    expect(await refused()).not.toBe('let in')
+  })
+  test('it works where it was asked for, and on its first use there', async () => {
+    await waiting('one', HOUR, 'dba', { login_id: 'lgn_ada' })
+    await open()
+  })
+  test.each([
+    ['opened later with a second factor', 1, true, true],
+    ['opened later without one', 1, false, false],
+    ['opened before, with one', -1, true, false],
+  ])('a login session %s', async (_, offset, factor, works) => {
+    store.clock.advance(HOUR)
+    const approved = store.clock.now()
+    await waiting('one', HOUR, 'dba', asOther)
+    store.clock.advance(HOUR)
+    const created_at = approved + offset
+    await store.login('ada', { created_at, expires_at: created_at + DAY, second_factor_at: factor ? created_at : null })
+    expect((await refused()) === 'let in').toBe(works)
+  })
+})
+
 describe('a user who was disabled', () => {
   test('gets nothing back by being enabled before anybody swept', async () => {
     await store.grant('one', 'ada', 'dba', HOUR)

@@ -150,7 +150,9 @@ export class Snapshot {
   /** The lock that is in force on a thing, if any. */
   lockOn(kind: LocksTable['target_kind'], id: string, now: number): Omit<LocksTable, 'event_id'> | undefined {
     for (const lock of this.#locks.values()) {
-      if (lock.target_kind === kind && lock.target_id === id && (lock.expires_at ?? Infinity) > now) return lock
+      if (lock.target_kind !== kind || lock.target_id !== id) continue
+      // One on a request ends it for good, however soon it was taken away.
+      if (kind === 'request' || (lock.expires_at ?? Infinity) > now) return lock
     }
     return undefined
   }
@@ -303,7 +305,7 @@ export class Snapshot {
 
   async #readLock(id: string): Promise<void> {
     const row = await this.#db.selectFrom('locks').selectAll().where('id', '=', id).executeTakeFirst()
-    if (!row || row.removed_at !== null) this.#locks.delete(id)
+    if (!row || (row.removed_at !== null && row.target_kind !== 'request')) this.#locks.delete(id)
     else this.#locks.set(id, row)
   }
 }

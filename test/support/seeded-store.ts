@@ -218,6 +218,12 @@ export async function seededStore() {
           .execute(),
       )
     },
+    unlock: (kind: Tables['locks']['target_kind'], target: string) => {
+      const id = `lck_${kind}_${target}`
+      return write([{ table: 'locks', id }], (tx) =>
+        tx.updateTable('locks').set({ removed_at: clock.now() }).where('id', '=', id).execute(),
+      )
+    },
     events: (type?: string) => {
       const all = database.reads.selectFrom('audit_events').selectAll().orderBy('seq')
       return (type ? all.where('type', '=', type) : all).execute()

@@ -105,7 +105,11 @@ async function readAll(tx: Reader, head: Head | undefined): Promise<KnownRows> {
   const installation = await tx.selectFrom('installation').select('id').executeTakeFirst()
   const users = await tx.selectFrom('users').selectAll().where('deleted_at', 'is', null).execute()
   const roles = await tx.selectFrom('roles').selectAll().where('deleted_at', 'is', null).execute()
-  const locks = await tx.selectFrom('locks').selectAll().where('removed_at', 'is', null).execute()
+  const locks = await tx
+    .selectFrom('locks')
+    .selectAll()
+    .where((where) => where.or([where('removed_at', 'is', null), where('target_kind', '=', 'request')]))
+    .execute()
   const delegations = await tx.selectFrom('delegations').selectAll().where('removed_at', 'is', null).execute()
   const rules = await tx.selectFrom('review_rules').selectAll().where('deleted_at', 'is', null).execute()
   const policies = await tx.selectFrom('policies').selectAll().where('removed_at', 'is', null).execute()
@@ -159,7 +163,9 @@ function knownUsers(rows: readonly UsersTable[]): KnownUser[] {
     }))
 }
 
-const standingLocks = (rows: readonly LocksTable[]): LocksTable[] => rows.filter((row) => row.removed_at === null)
+/** One on a request ends it for good: it stands although it was taken away before anybody swept. */
+const standingLocks = (rows: readonly LocksTable[]): LocksTable[] =>
+  rows.filter((row) => row.removed_at === null || row.target_kind === 'request')
 
 const standingDelegations = (rows: readonly DelegationsTable[]): Delegation[] =>
   rows.filter((row) => row.removed_at === null).map(storedDelegation)

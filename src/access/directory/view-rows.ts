@@ -66,7 +66,9 @@ const mayReviewAnything = ({ standing, roles }: Member): boolean =>
   standing.kind === 'good' && roles.some(({ spec }) => (spec.allow.review_requests?.roles.length ?? 0) > 0)
 
 function messagesInForce(locks: Iterable<LocksTable>, now: number): ReadonlyMap<string, string> {
-  const inForce = [...locks].filter((lock) => lock.expires_at === null || lock.expires_at > now)
+  const inForce = [...locks].filter(
+    (lock) => lock.target_kind === 'request' || lock.expires_at === null || lock.expires_at > now,
+  )
   return new Map(inForce.map((lock) => [`${lock.target_kind}/${lock.target_id}`, lock.message]))
 }
 

@@ -1,5 +1,6 @@
 import type { Deed, Tx } from '../../audit/deed.ts'
 import { Refused } from '../../foundation/errors.ts'
+import { clockEnd } from '../../grants/grant-clock.ts'
 import type { RequestCase } from '../request-case.ts'
 import { expireRequest, type Lateness } from './expire-request.ts'
 import { expireExtension, GRANT_GONE, grantGone, isGone } from './grant-gone.ts'
@@ -18,11 +19,15 @@ export async function lateDeed(tx: Tx, loaded: RequestCase, now: number): Promis
   const { request, requesterName } = loaded
   const gone = request.kind === 'extension' && isGone(loaded, now)
   const { event, message } = gone
-    ? await expireExtension(tx, request, requesterName, now)
+    ? await expireExtension(tx, request, requesterName, overSince(loaded.extended, now))
     : await expireRequest(tx, request, requesterName)
   const because = gone ? 'grant_ended' : 'request_expired'
   return { result: { kind: 'late', because }, events: [event], outbox: [message] }
 }
+
+/** What the clock ended was over at its end, however late we came to say so. */
+const overSince = (grant: RequestCase['extended'], now: number): number =>
+  grant ? Math.min(now, grant.ended_at ?? clockEnd(grant).at) : now
 
 export const lateness = (code: Lateness['code']): Refused => (code === 'grant_ended' ? grantGone() : requestExpired())
 

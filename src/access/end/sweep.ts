@@ -9,7 +9,8 @@ import type { StoredGrant } from '../../grants/stored-grant.ts'
 import { cancelled } from './cancel-request.ts'
 import { consequenceFor, type Consequence } from './consequences.ts'
 import { endGrant } from './end-grant.ts'
-import { expireRequest, touchRequest } from './expire-request.ts'
+import { touchRequest } from './expire-request.ts'
+import { lateDeed } from './lateness.ts'
 
 /** Ids of requests that are pending or have a live grant, and for which something is due at `now`. */
 export async function dueRequests(reader: Reader, now: number): Promise<string[]> {
@@ -65,8 +66,8 @@ async function carryOut(
   const { request, requesterName, grant } = loaded
   switch (due.kind) {
     case 'expire_request': {
-      const { event, message } = await expireRequest(tx, request, requesterName)
-      return { events: [event], outbox: [message], evenIfAltered: true }
+      const { events, outbox = [] } = await lateDeed(tx, loaded, now)
+      return { events, outbox, evenIfAltered: true }
     }
     case 'cancel_request':
       return { ...(await cancelled(tx, loaded, now, SYSTEM, null, due.because)), evenIfAltered: true }

@@ -212,6 +212,24 @@ describe('an approval binds to the terms that were shown', () => {
   })
 })
 
+/** As after a restart: the first sweep comes when everything has happened. */
+function sweepLate(): Promise<void> {
+  const { database, deeds, clock } = world
+  return new Sweeper({ reads: database.reads, deeds, clock, log: silentLog }).sweep()
+}
+
+describe('a lock on the request', () => {
+  test('ends grant and question for good, however soon it is taken away', async () => {
+    const { id } = await granted({ at: 'approval' })
+    const { id: pending } = await ask({ at: 'approval' })
+    await world.sweeper.stop()
+    for (const each of [id, pending]) await world.unlock(await world.lock('request', each))
+    await sweepLate()
+    expect(await world.show(id)).toMatchObject({ grant: { state: 'ended', endReason: 'locked' } })
+    expect((await world.show(pending)).state).toBe('cancelled')
+  })
+})
+
 describe('a user who was disabled', () => {
   test('loses grants and requests for good, however soon the account is enabled again', async () => {
     const { id } = await granted({ at: 'first-use' })
@@ -221,8 +239,7 @@ describe('a user who was disabled', () => {
     await world.user('alice', { roles: ['dev'], disabled: true })
     world.clock.advance(1)
     await world.user('alice', { roles: ['dev'] })
-    const { database, deeds, clock } = world
-    await new Sweeper({ reads: database.reads, deeds, clock, log: silentLog }).sweep()
+    await sweepLate()
     expect(await world.show(id)).toMatchObject({ grant: { state: 'ended', endReason: 'user_removed' } })
     expect(await world.show(pending)).toMatchObject({ state: 'cancelled', resolution: 'the user was disabled' })
     expect((await granted({ at: 'approval' }, { reason: 'anew' })).grant?.state).toBe('active')
