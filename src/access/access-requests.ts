@@ -282,7 +282,7 @@ function withEnd(
   return { ...shown, grant, can: [] }
 }
 
-function previewOf({ plan, routed, outcome, shown, nobodyCanApprove }: AskForecast): AskPreview {
+function previewOf({ plan, steps, routed, outcome, shown, nobodyCanApprove }: AskForecast): AskPreview {
   return {
     roles: plan.roles.map((role) => role.name),
     resources: plan.resources.map(({ kind, name }) => ({ kind, name })),
@@ -290,6 +290,7 @@ function previewOf({ plan, routed, outcome, shown, nobodyCanApprove }: AskForeca
     duration: plan.durationMs,
     longest: plan.longestMs,
     ...shown,
+    escalation: steps.map(({ afterMs: after, notify }) => ({ after, notify: [...notify] })),
     approvalsNeeded: routed.tally.roles.flatMap(({ role, sets }) =>
       sets.flatMap((set) =>
         set.thresholds

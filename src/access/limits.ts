@@ -22,6 +22,8 @@ export const LIMITS = {
   reviewersShown: 50,
   /** Others who must have looked at break-glass access before its user may take access that way again */
   acknowledgements: 2,
+  /** By one step of an escalation */
+  peopleTold: 500,
   delegationMs: 90 * DAY,
   /** Of one absent person at a time */
   delegations: 20,

@@ -76,11 +76,8 @@ export function grantEnding(told: Told, grant: StoredGrant, now: number): Outbox
 export function glassBroken(told: Told, people: readonly string[], endsAt: number): OutboxMessage[] {
   const { reason, duration_ms: duration } = told.request
   const body = { ...aboutRequest(told), reason, duration, endsAt, needed: LIMITS.acknowledgements }
-  const parts = Math.max(1, Math.ceil(people.length / LIMITS.reviewersShown))
-  return Array.from({ length: parts }, (_, part) => {
-    const to = people.slice(part * LIMITS.reviewersShown, (part + 1) * LIMITS.reviewersShown)
-    return { topic: 'request.break_glass', body: { ...body, to } }
-  })
+  const parts = people.length === 0 ? [people] : inParts(people)
+  return parts.map((to) => ({ topic: 'request.break_glass', body: { ...body, to } }))
 }
 
 export function accessAcknowledged(told: Told, by: string, comment: string, missing: number): OutboxMessage {
@@ -88,4 +85,34 @@ export function accessAcknowledged(told: Told, by: string, comment: string, miss
     topic: 'request.acknowledged',
     body: { ...aboutRequest(told), by, comment, missing, to: [told.requesterName] },
   }
+}
+
+/** Nobody answered: further people are told, in messages of fifty names. `mayReview`: those of them who can decide. */
+export function requestEscalated(
+  told: Told,
+  step: { readonly step: number; readonly after_ms: number },
+  people: readonly string[],
+  mayReview: readonly string[],
+): OutboxMessage[] {
+  const { reason, duration_ms: duration, pending_until: pendingUntil, created_at: createdAt } = told.request
+  const about = {
+    ...aboutRequest(told),
+    reason,
+    duration,
+    createdAt,
+    pendingUntil,
+    step: step.step,
+    after: step.after_ms,
+  }
+  return inParts(people).map((to) => {
+    const reviewers = mayReview.filter((name) => to.includes(name))
+    return { topic: 'request.escalated', body: { ...about, to, reviewers } }
+  })
+}
+
+function inParts(people: readonly string[]): (readonly string[])[] {
+  const size = LIMITS.reviewersShown
+  return Array.from({ length: Math.ceil(people.length / size) }, (_, part) =>
+    people.slice(part * size, (part + 1) * size),
+  )
 }

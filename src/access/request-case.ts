@@ -1,9 +1,10 @@
 import type { RoleSpec } from '../contract/role.ts'
 import type { Automation } from './automate/automation.ts'
 import { rulingOf, type Ruling } from './automate/ruling.ts'
-import type { AcknowledgementsTable } from '../foundation/database/tables.ts'
+import type { AcknowledgementsTable, EscalationsTable } from '../foundation/database/tables.ts'
 import { tally, type Tally, type TallyInput } from './decide/tally.ts'
 import type { Delegation } from './delegation/delegation.ts'
+import { stepsOf } from './escalate/plan-escalation.ts'
 import { loadDirectory, type Directory, type Reader } from './directory.ts'
 import { hindranceOf } from './route/hindrance.ts'
 import { digestOfFacts, routeRequest, type RequestFacts } from './route/route-request.ts'
@@ -40,6 +41,8 @@ export interface RequestCase {
   readonly pinned: ReadonlyMap<string, RoleSpec>
   /** Of break-glass access: who else has looked at it */
   readonly acknowledgements: readonly AcknowledgementsTable[]
+  /** Who is told when nobody answers */
+  readonly steps: readonly EscalationsTable[]
 }
 
 /** Null: there is no such request. Give `directory` when several cases are loaded from one read. */
@@ -63,7 +66,7 @@ export async function loadCase(
   const stored = grant ? storedGrant(grant) : null
   const pinned = await pinnedSpecs(tx, stored)
   const built = buildCase(request, votes, stored, known, names, resources, extended)
-  return { ...built, pinned, acknowledgements }
+  return { ...built, pinned, acknowledgements, steps: await stepsOf(tx, [id]) }
 }
 
 /** Several, in the order of `ids`, from a few reads; those that are not there are left out. For showing: `pinned` stays empty. */
@@ -85,6 +88,7 @@ export async function loadCases(tx: Reader, ids: readonly string[], directory: D
   const all = [...requests.values()]
   const acknowledged = new Map<string, RequestCase['acknowledgements']>()
   for (const request of all) acknowledged.set(request.id, await acknowledgementsOf(tx, request))
+  const steps = Map.groupBy(await stepsOf(tx, ids), (step) => step.request_id)
   const people = [
     ...all.map((request) => request.user_id),
     ...votersOf([...votes.values()].flat()),
@@ -99,7 +103,7 @@ export async function loadCases(tx: Reader, ids: readonly string[], directory: D
     const grant = grants.find((each) => each.request_id === id) ?? null
     const prolonged = extended.find((each) => each.id === request.extends_grant) ?? null
     const built = buildCase(request, votes.get(id) ?? [], grant, directory, names, resources, prolonged)
-    return [{ ...built, acknowledgements: acknowledged.get(id) ?? [] }]
+    return [{ ...built, acknowledgements: acknowledged.get(id) ?? [], steps: steps.get(id) ?? [] }]
   })
 }
 
@@ -155,6 +159,7 @@ export function buildCase(
     resources,
     pinned: NONE_PINNED,
     acknowledgements: [],
+    steps: [],
     tally: tally(input),
   }
 }

@@ -5,6 +5,7 @@ import { Refused } from '../foundation/errors.ts'
 import type { PowerTable, Tables } from '../foundation/database/tables.ts'
 import type { Log } from '../foundation/log.ts'
 import { brokenDelegations, endBrokenDelegation } from './delegation/remove-delegation.ts'
+import { dueEscalations, escalateDeed } from './escalate/escalate.ts'
 import type { Consequence } from './end/consequences.ts'
 import { consequenceDeed, dueRequests, overdueRequests } from './end/sweep.ts'
 import { dueNotices, noticeDeed } from './end/tell-end.ts'
@@ -75,6 +76,7 @@ export class Sweeper {
       }
     }
     await this.#tellEnds()
+    await this.#escalate()
     if (only === 'everything') await this.#sweepDelegations()
   }
 
@@ -83,6 +85,14 @@ export class Sweeper {
     for (const { grant } of await dueNotices(reads, clock.now())) {
       if (this.#stopped) return
       await orNothing<'told'>(deeds.commitDeed((tx, now) => noticeDeed(tx, now, grant.request_id)))
+    }
+  }
+
+  async #escalate(): Promise<void> {
+    const { reads, clock, deeds } = this.#parts
+    for (const id of await dueEscalations(reads, clock.now())) {
+      if (this.#stopped) return
+      await orNothing<'told'>(deeds.commitDeed((tx, now) => escalateDeed(tx, now, id)))
     }
   }
 

@@ -124,6 +124,12 @@ export const AccessRequest = z.object({
   warnings: z.array(z.enum(['nobody_can_approve', 'earlier_denial'])),
   /** What review rules and policies said last, in words */
   automatic: z.array(Saying).default([]),
+  /** Whom to tell when nobody has answered for `after`; `at` and `told`: when and who was */
+  escalation: z
+    .array(
+      z.object({ after: DurationMs, notify: z.array(z.string()), at: Instant.nullable(), told: z.array(z.string()) }),
+    )
+    .default([]),
   /** Of break-glass access: who else has looked at it, and how many must before its user may take access that way again */
   acknowledged: z.array(z.object({ name: Name, at: Instant, comment: z.string() })).default([]),
   acknowledgementsNeeded: z.int().default(0),
@@ -172,6 +178,7 @@ export const AskPreview = z.object({
   reviewers: z.array(Name),
   notNow: z.array(z.object({ name: Name, opensAt: Instant })).default([]),
   delegates: z.array(z.object({ name: Name, onBehalfOf: Name, until: Instant })).default([]),
+  escalation: z.array(z.object({ after: DurationMs, notify: z.array(z.string()) })).default([]),
   approvalsNeeded: z.array(z.object({ role: Name, name: z.string(), approve: z.int() })),
   warnings: z.array(z.enum(['nobody_can_approve', 'earlier_denial'])),
   /** What review rules and policies would say, and what would come of it at once */

@@ -228,6 +228,7 @@ describe('what comes with it', () => {
       reviewers: ['bob'],
       notNow: [],
       delegates: [],
+      escalation: [],
       approvalsNeeded: [{ role: 'dba', name: 'two', approve: 2 }],
       warnings: ['nobody_can_approve'],
       automatic: [],

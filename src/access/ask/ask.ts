@@ -11,13 +11,14 @@ import { judge, type Answers } from '../automate/judge.ts'
 import { maySee, requestNotFound, requireMember, type Caller } from '../caller.ts'
 import { loadDirectory, type Directory, type Member, type Reader } from '../directory.ts'
 import { expireRequest } from '../end/expire-request.ts'
+import { escalationSteps, firstToTell, storeEscalation, type PlannedStep } from '../escalate/plan-escalation.ts'
 import { LIMITS } from '../limits.ts'
 import { requestCreated } from '../messages.ts'
 import { NothingToDo } from '../nothing-to-do.ts'
 import { buildCase, loadCase, type RequestCase } from '../request-case.ts'
 import { digestOfFacts } from '../route/route-request.ts'
 import { membersWhoMayReview, nobodyCanApprove } from '../route/who-can-review.ts'
-import { presentReviewers } from '../show/present-reviewers.ts'
+import { delegatesOf, presentReviewers } from '../show/present-reviewers.ts'
 import {
   askedAs,
   pinnedResources,
@@ -42,6 +43,7 @@ export interface AskOutcome {
 /** What a request would be: who could approve it and what stands against it. */
 export interface AskForecast {
   readonly plan: AskPlan
+  readonly steps: readonly PlannedStep[]
   /** With the votes that rules and policies would cast */
   readonly routed: RequestCase
   readonly outcome: ReturnType<typeof outcomeAtAsk>
@@ -67,7 +69,8 @@ export async function forecastAsk(
   const votes = automaticRows(judged, judged.ruling, now).map(storedVote)
   const { request, names, resources, extended, automation } = judged
   const routed = buildCase(request, votes, null, directory, names, resources, extended, automation)
-  return { plan, routed, outcome: outcomeAtAsk(routed.tally), ...forecast(routed, now) }
+  const steps = escalationSteps(requester, plan.roles, askedAs(plan))
+  return { plan, steps, routed, outcome: outcomeAtAsk(routed.tally), ...forecast(routed, now) }
 }
 
 function forecast(routed: RequestCase, now: number): Pick<AskForecast, 'reviewers' | 'shown' | 'nobodyCanApprove'> {
@@ -155,22 +158,27 @@ async function storePlan(
     .values({ ...row, facts_json: factsJson(plan, judged.automation) })
     .execute()
   await indexRequest(tx, row, requester.name)
+  const steps = escalationSteps(requester, plan.roles, askedAs(plan))
+  await storeEscalation(tx, row, steps)
   const begun = await decideAtAsk(tx, judged, now)
   const { reviewers, nobodyCanApprove: nobody } = forecast(begun.routed, now)
   const warnings = begun.message ? warningsOf(plan, false) : warningsOf(plan, nobody)
   const created = createdEvent(begun.routed, caller, expanded, reviewers, warnings)
   const told = { request: begun.routed.request, requesterName: requester.name }
-  const asks = requestCreated(
-    told,
-    reviewers.map((member) => member.name),
-    warnings,
-  )
+  const first = firstToTell(reviewers, plan.suggested, steps.length > 0, begun.routed, now)
+  const asks = requestCreated(told, namesToTell(first, begun.routed, directory, now), warnings)
   return {
     result: { requestId: row.id, existing: false },
     events: [...(expired ? [expired.event] : []), created, ...begun.events] as [NewEvent, ...NewEvent[]],
     // Nobody is asked about what rules and policies have decided already.
     outbox: [...(expired ? [expired.message] : []), begun.message ?? asks],
   }
+}
+
+/** With those who stand in for them. */
+function namesToTell(first: readonly Member[], routed: RequestCase, { members }: Directory, now: number): string[] {
+  const standIns = delegatesOf(first, routed, members, now).map(({ delegate }) => delegate)
+  return [...new Set([...first, ...standIns].map(({ name }) => name))]
 }
 
 const factsJson = ({ facts, earlierDenial }: AskPlan, automation: Automation | null): string =>

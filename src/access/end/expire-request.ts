@@ -1,6 +1,7 @@
 import type { NewEvent, OutboxMessage, Tx } from '../../audit/deed.ts'
 import { SYSTEM } from '../caller.ts'
 import { requestDecided } from '../messages.ts'
+import { dropEscalation } from '../escalate/plan-escalation.ts'
 import { moveRequest, type RequestState } from '../state-moves.ts'
 import type { StoredRequest } from '../stored-request.ts'
 import { Bug } from '../../foundation/errors.ts'
@@ -54,6 +55,7 @@ export async function closeRequest(
     .where('state', '=', 'pending')
     .executeTakeFirst()
   if (result.numUpdatedRows !== 1n) throw new Bug(`request ${request.id} was decided twice`)
+  await dropEscalation(tx, request.id)
 }
 
 /** Raises the version, so that whoever waits for a change of the request hears of it. */

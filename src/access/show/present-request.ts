@@ -51,6 +51,7 @@ export function presentRequest(loaded: RequestCase, caller: Caller, now: number)
       ...(request.asked.earlierDenial ? (['earlier_denial'] as const) : []),
     ],
     automatic: sayings(loaded.automation),
+    escalation: presentSteps(loaded),
     acknowledged: loaded.acknowledgements.map(({ user_id, created_at: at, comment }) => {
       return { name: loaded.names.get(user_id) ?? '', at, comment }
     }),
@@ -101,6 +102,14 @@ function progressOf({ tally }: RequestCase): ThresholdProgress[] {
       })),
     ),
   )
+}
+
+function presentSteps({ steps, directory }: RequestCase): AccessRequest['escalation'] {
+  return steps.map(({ after_ms: after, notify_json, told_at: at, told_json }) => {
+    const told = (JSON.parse(told_json ?? '[]') as string[]).slice(0, LIMITS.reviewersShown)
+    const names = told.map((id) => directory.members.get(id)?.name ?? 'gone')
+    return { after, notify: JSON.parse(notify_json) as string[], at, told: names }
+  })
 }
 
 /** Also for /v1/me: grants of a user. */

@@ -36,6 +36,7 @@ export function describeRequest(request: AccessRequest): string {
   if (request.state === 'pending') {
     fields.push(['Open until', localTime(request.pendingUntil)], ['Needed', neededLines(request)])
     fields.push(['Can approve', reviewersText(request)])
+    fields.push(...escalationFields(request.escalation))
     if (request.suggestedReviewers.length > 0) fields.push(['Suggested', request.suggestedReviewers.join(', ')])
   }
   if (request.acknowledgementsNeeded > 0) fields.push(['Acknowledged', acknowledgedLines(request)])
@@ -54,6 +55,7 @@ export function describePreview(preview: AskPreview): string {
     ['Duration', `${formatDuration(preview.duration)} (longest: ${formatDuration(preview.longest)})`],
     ['Approvals', needed],
     ['Can approve', reviewersText(preview)],
+    ...escalationFields(preview.escalation),
     ...(preview.automatic.length === 0 ? [] : [['Automatic', preview.automatic.map(sayingLine)] as const]),
     ...(preview.outcome === 'pending' ? [] : [['Outcome', `${preview.outcome} at once`] as const]),
     ...(preview.warnings.length === 0 ? [] : [['Note', preview.warnings.map(warningText)] as const]),
@@ -69,6 +71,17 @@ export function reviewersText({ reviewers, notNow, delegates }: Answerers): stri
   })
   const standIns = delegates.map(({ name, onBehalfOf }) => `${name} for ${onBehalfOf}`)
   return people.length === 0 ? 'nobody' : [...people, ...standIns].join(', ')
+}
+
+function escalationFields(
+  steps: readonly { after: number; notify: string[]; at?: number | null; told?: string[] }[],
+): [string, string[]][] {
+  if (steps.length === 0) return []
+  const lines = steps.map(({ after, notify, at, told = [] }) => {
+    const done = at ? `, done at ${localTime(at)}: ${told.length === 0 ? 'nobody' : told.join(', ')}` : ''
+    return `after ${formatDuration(after)} without an answer tell ${notify.map(harmless).join(', ')}${done}`
+  })
+  return [['Escalates', lines]]
 }
 
 function acknowledgedLines({ acknowledged, acknowledgementsNeeded }: AccessRequest): string[] {
