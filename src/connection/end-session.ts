@@ -4,7 +4,10 @@ import type { RecordingHead } from './control-plane.ts'
 
 export interface EndSessionInput {
   readonly sessionId: string
-  readonly reason: string
+  /** For programs */
+  readonly code: string
+  /** For people; null: the code says it all */
+  readonly text: string | null
   readonly complete: boolean
   readonly contents: readonly string[]
   readonly head: RecordingHead | null
@@ -19,7 +22,7 @@ export async function endSessionDeed(tx: Tx, now: number, input: EndSessionInput
     .updateTable('sessions')
     .set({
       ended_at: now,
-      end_reason: input.reason,
+      end_reason: input.text ?? input.code,
       recording_state: state,
       recording_bytes: head?.bytes ?? 0,
       recording_head: head?.digest ?? null,
@@ -35,7 +38,8 @@ export async function endSessionDeed(tx: Tx, now: number, input: EndSessionInput
     ...input.about,
     outcome: input.complete ? 'success' : 'failure',
     details: {
-      reason: input.reason,
+      code: input.code,
+      text: input.text,
       recording: state,
       chunks: head?.chunks ?? 0,
       digest: head?.digest ?? null,

@@ -34,6 +34,7 @@ export interface LiveSession {
   portForwarding: boolean
   agentForwarding: boolean
   /** Set once; the session is being closed */
+  endCode: string | null
   endText: string | null
 }
 
@@ -151,6 +152,7 @@ export class LiveSessions {
   /** Closes it now: first the session, then whoever stores the fact. */
   end(session: LiveSession, code: string, text: string): void {
     if (session.endText !== null) return
+    session.endCode = code
     session.endText = text
     this.#watchers.get(session.facts.sessionId)?.(this.#notice(session, 'end'))
     this.#options.onRecheck({ kind: 'ended', session, code, text })

@@ -234,7 +234,8 @@ export class LocalControlPlane implements ControlPlane {
     this.live.remove(sessionId)
     const input = {
       sessionId,
-      reason: session.endText ?? end.reason,
+      code: session.endCode ?? end.reason,
+      text: session.endText,
       complete: end.complete,
       contents: end.contents,
       head: end.head,
@@ -455,6 +456,7 @@ export class LocalControlPlane implements ControlPlane {
       grants: facts.grants,
       portForwarding: facts.permissions.portForwarding,
       agentForwarding: facts.permissions.agentForwarding,
+      endCode: null,
       endText: null,
     }
     this.live.register(session, recheckAt)

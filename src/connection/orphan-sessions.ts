@@ -40,7 +40,8 @@ async function closeOrphan(parts: OrphanParts, session: SessionsTable, reason: s
   const requests = JSON.parse(session.request_ids_json) as string[]
   const input: EndSessionInput = {
     sessionId: session.id,
-    reason,
+    code: 'cut_short',
+    text: reason,
     complete: found.state === 'complete',
     contents: JSON.parse(session.contents_json) as string[],
     head: found.head,

@@ -67,6 +67,7 @@ export const EVENT_TYPES = [
   'ca.create',
   'ca.rotate',
   'ca.export',
+  'api.refused',
   'audit.export',
   'audit.search',
   'audit.accept_rollback',

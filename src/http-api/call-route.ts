@@ -21,6 +21,8 @@ export interface ApiOptions {
   readonly authenticate: (token: string, address: string) => Promise<SignedInCaller>
   readonly mayOperate: MayOperate
   readonly spendStepUp: SpendStepUp
+  /** Somebody signed in was refused what only operators may */
+  readonly reportRefused: (caller: SignedInCaller, route: RouteName) => void
   /** Origins of our own web page, `https://host:port`. Browsers elsewhere may not change anything. */
   readonly origins: readonly string[]
   /** What keeps the daemon from working; empty = ready */
@@ -53,17 +55,17 @@ export function callRoute(app: FastifyInstance, name: RouteName, listening: List
     onRequest: async (request) => {
       checkContractVersion(request, route)
       if (!listening.local) checkOrigin(request, route, options.origins)
-      callers.set(request, await admit(request, route, listening))
+      callers.set(request, await admit(request, name, listening))
     },
     handler: async (request, reply) => {
       // A body may take its time: who was signed in when it began may not be when it is there.
-      const caller = request.body === undefined ? callers.get(request) : await admit(request, route, listening)
+      const caller = request.body === undefined ? callers.get(request) : await admit(request, name, listening)
       const handler = options.handlers[name] as Handler<RouteName> | undefined
       if (!caller || !handler) throw new Refused('not_found', 'this daemon does not serve that route')
       return await withDeadline(request, reply, listening, async (signal) => {
         const body = request.body instanceof Buffer ? request.body : NO_BODY
         const input = parseInput(route, request, body)
-        const call = { request, caller, signal, action: actionOf(request.method, request.url, body) }
+        const call = { name, request, caller, signal, action: actionOf(request.method, request.url, body) }
         const token = stepUpToken(request)
         if (route.fresh) await demandStepUp(caller, call.action, token, options.spendStepUp)
         const answer = await handler(contextOf(call, token, listening), input as Parameters<Handler<RouteName>>[1])
@@ -98,10 +100,26 @@ function checkOrigin(request: FastifyRequest, route: Route, origins: readonly st
   if (!origins.includes(origin)) throw new Refused('not_allowed', 'calls from that web page are refused')
 }
 
-async function admit(request: FastifyRequest, route: Route, listening: Listening): Promise<Caller> {
+async function admit(request: FastifyRequest, name: RouteName, listening: Listening): Promise<Caller> {
+  const route: Route = routes[name]
   const caller = await identify(request, route, listening)
-  await checkAccess(route.access, caller, listening.options.mayOperate)
+  await tellingRefusal(caller, name, listening, () => checkAccess(route.access, caller, listening.options.mayOperate))
   return caller
+}
+
+async function tellingRefusal(
+  caller: Caller,
+  name: RouteName,
+  { options }: Listening,
+  check: () => Promise<void>,
+): Promise<void> {
+  try {
+    await check()
+  } catch (error) {
+    if (caller.kind === 'user' && error instanceof Refused && error.code === 'not_allowed')
+      options.reportRefused(caller, name)
+    throw error
+  }
 }
 
 async function identify(request: FastifyRequest, route: Route, listening: Listening): Promise<Caller> {
@@ -128,13 +146,15 @@ function stepUpToken(request: FastifyRequest): string | undefined {
 }
 
 interface Call {
+  readonly name: RouteName
   readonly request: FastifyRequest
   readonly caller: Caller
   readonly signal: AbortSignal
   readonly action: string
 }
 
-function contextOf(call: Call, token: string | undefined, { options, local, addressOf }: Listening): CallContext {
+function contextOf(call: Call, token: string | undefined, listening: Listening): CallContext {
+  const { options, local, addressOf } = listening
   const { caller, request, signal, action } = call
   return {
     actor: actorOf(caller),
@@ -145,7 +165,8 @@ function contextOf(call: Call, token: string | undefined, { options, local, addr
     local,
     address: addressOf(request),
     signal,
-    requireOperator: async (resource, verb) => await checkOperator(caller, resource, verb, options.mayOperate),
+    requireOperator: (resource, verb) =>
+      tellingRefusal(caller, call.name, listening, () => checkOperator(caller, resource, verb, options.mayOperate)),
     requireFresh: async () => await demandFresh(caller, action, token, options.spendStepUp, options.clock.now()),
     log: options.log.child({ route: request.routeOptions.url }),
   }

@@ -18,6 +18,7 @@ import { sessionHandlers } from './sessions.ts'
 const sealer = createSealer({ id: '0123456789abcdef', key: createSecretKey(randomBytes(32)) })
 let store: SeededStore
 let folder: TempFolder
+let signedOut: string | null
 let ended: { id: string; message: string; by: string }[]
 let handlers: ReturnType<typeof sessionHandlers>
 
@@ -25,6 +26,7 @@ beforeEach(async () => {
   store = await seededStore()
   folder = tempFolder('sessions')
   ended = []
+  signedOut = null
   handlers = sessionHandlers({
     db: store.database.reads,
     deeds: store.deeds,
@@ -32,6 +34,7 @@ beforeEach(async () => {
     sealer,
     mayOperate: (user, resource, verb) =>
       Promise.resolve(user === 'usr_auditor' && resource === 'recording' && verb === 'read'),
+    stillSignedIn: (loginId) => loginId !== signedOut,
     liveBytes: () => 77,
     terminate: ({ id }, { message, by }) => ended.push({ id, message, by: by.name }) > 0,
   })
@@ -177,6 +180,15 @@ describe('playing', () => {
     expect(await store.events('session.recording.access')).toHaveLength(1)
   })
 
+  test('stops within a line when the login session of the one who looks has ended', async () => {
+    const { id } = await session()
+    const answer = await handlers.playSession?.(as('ada'), { params: { id }, query: undefined, body: undefined })
+    const lines = (answer as { lines: AsyncIterable<PlayedRecord> }).lines[Symbol.asyncIterator]()
+    expect((await lines.next()).done).toBe(false)
+    signedOut = 'lgn_ada'
+    await expect(lines.next()).rejects.toMatchObject({ code: 'login_ended' })
+  })
+
   test('no event, no line', async () => {
     const { id } = await session()
     const full = (): Promise<never> => Promise.reject(new Refused('store_unavailable', 'full'))
@@ -187,6 +199,7 @@ describe('playing', () => {
       recordingsDir: folder.path,
       sealer,
       mayOperate: () => Promise.resolve(false),
+      stillSignedIn: () => true,
       liveBytes: () => undefined,
       terminate: () => false,
     })

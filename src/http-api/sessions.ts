@@ -27,6 +27,8 @@ export interface SessionServices {
   readonly recordingsDir: string
   readonly sealer: Sealer
   readonly mayOperate: MayOperate
+  /** False once the login session or its user can do nothing any more */
+  readonly stillSignedIn: (loginId: string) => boolean
   /** Length of the file of a session that is open now */
   readonly liveBytes: (sessionId: string) => number | undefined
   /** Closes a live session now, wherever it lives; false when it is not live. */
@@ -158,7 +160,8 @@ async function play(
     }),
   )
   if (problem !== null) throw refusalFor(problem)
-  return untilAborted(playRecords(path, key, row.ended_at === null), context.signal)
+  const mayGoOn = (): boolean => context.login !== null && services.stillSignedIn(context.login.id)
+  return untilAborted(playRecords(path, key, row.ended_at === null), context.signal, mayGoOn)
 }
 
 async function check(path: string, key: Uint8Array, row: SessionRow): Promise<RecordingProblem | null> {
@@ -188,10 +191,15 @@ function refusalFor(problem: RecordingProblem): Refused {
   )
 }
 
-async function* untilAborted(records: AsyncIterable<PlayedRecord>, signal: AbortSignal): AsyncGenerator<PlayedRecord> {
+async function* untilAborted(
+  records: AsyncIterable<PlayedRecord>,
+  signal: AbortSignal,
+  mayGoOn: () => boolean,
+): AsyncGenerator<PlayedRecord> {
   try {
     for await (const record of records) {
       if (signal.aborted) return
+      if (!mayGoOn()) throw new Refused('login_ended', 'your login session has ended', 'run: sally login')
       yield record
     }
   } catch (error) {

@@ -21,6 +21,8 @@ import { policyHandlers } from '../http-api/policies.ts'
 import { requestHandlers } from '../http-api/requests.ts'
 import { createApi, type Api } from '../http-api/server.ts'
 import { sessionHandlers } from '../http-api/sessions.ts'
+import { isSignedIn } from '../http-api/still-signed-in.ts'
+import { RefusedCalls } from '../http-api/refused-calls.ts'
 import { statusHandlers } from '../http-api/status.ts'
 import { visibleNodeHandlers } from '../http-api/visible-nodes.ts'
 import { AttemptLimiter } from '../identity/attempt-limiter.ts'
@@ -56,6 +58,7 @@ export function openApi(parts: ApiParts): Api {
     const health = deeds.health()
     return Promise.resolve(health.ok ? [] : [health.why])
   }
+  const refused = new RefusedCalls(deeds, clock, log)
   return createApi({
     handlers: {
       ...identityHandlers(identity),
@@ -95,11 +98,13 @@ export function openApi(parts: ApiParts): Api {
         recordingsDir: config.recordingsDir,
         sealer,
         mayOperate: checks.mayOperate,
+        stillSignedIn: (loginId) => isSignedIn(side.snapshot, loginId, clock.now()),
         liveBytes: (id) => control.openHeads().get(id)?.bytes,
         terminate: (session, order) => terminateAnywhere(store, clock, control, session, order),
       }),
     },
     ...checks,
+    reportRefused: (caller, route) => refused.report(caller, route),
     origins: [],
     notReady,
     metrics: () => parts.metrics.text(),

@@ -24,6 +24,7 @@ async function serve(temp: TempFolder, handlers: ApiOptions['handlers']): Promis
     handlers,
     authenticate: () => Promise.reject(new Refused('not_signed_in', 'nobody signs in here')),
     mayOperate: async () => false,
+    reportRefused: () => {},
     spendStepUp: () => Promise.reject(new Refused('step_up_required', 'no')),
     origins: ['https://sallyport.example:3022'],
     notReady: async () => [],

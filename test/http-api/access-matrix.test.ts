@@ -77,6 +77,7 @@ beforeAll(async () => {
   api = createApi({
     handlers,
     ...identityChecks(world.services),
+    reportRefused: () => {},
     spendStepUp: async (_login, _action, token) => {
       if (token !== 'fresh') throw new Refused('step_up_required', 'no')
     },

@@ -55,6 +55,7 @@ beforeEach(async () => {
       ...delegationHandlers(delegations),
     },
     ...identityChecks(world.services),
+    reportRefused: () => {},
     origins: [],
     notReady: async () => [],
     metrics: async () => ({ contentType: 'text/plain', text: '' }),

@@ -35,6 +35,7 @@ async function start(options: Partial<ApiOptions> = {}): Promise<void> {
       return { loginId: 'lgn_1', user: { id: 'usr_1', name: 'alice' }, secondFactorAt: null, hasSecondFactor: false }
     },
     mayOperate: async () => false,
+    reportRefused: () => {},
     spendStepUp: async () => {
       throw new Refused('step_up_required', 'no')
     },
@@ -116,6 +117,15 @@ describe('who calls', () => {
     }
     expect(await answered).toContain('HTTP/1.1 200')
     socket.destroy()
+  })
+
+  test('who is signed in and calls what only operators may is refused and told of, and others are not', async () => {
+    const told: string[] = []
+    await start({ reportRefused: ({ loginId }, route) => void told.push(`${loginId} ${route}`) })
+    expect((await rawCall(open, { path: '/v1/users', token: TOKEN })).status).toBe(403)
+    expect((await rawCall(open, { path: '/v1/users' })).status).toBe(401)
+    expect((await rawCall(open, { path: '/v1/users', token: 'unknown' })).status).toBe(401)
+    expect(told).toEqual(['lgn_1 listUsers'])
   })
 
   test('on the admin socket everybody is the local admin and a token changes nothing', async () => {

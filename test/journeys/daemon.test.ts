@@ -178,6 +178,6 @@ test('after the restart the same files and the same grant let in: no login, no r
   const verified = await sallyport.admin('audit', 'verify')
   expect(verified.stdout).toMatch(/^OK: /)
   expect(verified.code).toBe(0)
-  const reasons = (await sallyport.events({ type: 'session.end' })).map(({ details }) => details?.['reason'])
+  const reasons = (await sallyport.events({ type: 'session.end' })).map(({ details }) => details?.['code'])
   expect(reasons.filter((reason) => reason === 'shutdown')).toHaveLength(1)
 })

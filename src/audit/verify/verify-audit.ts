@@ -84,7 +84,7 @@ async function verifySnapshot(
     checkpoints: anchors.checkpoints,
     sessionFiles,
     anchored,
-    notes: notes(input, anchors, chain, anchored),
+    notes: [...notes(input, anchors, chain, anchored), ...(await acceptances(snapshot))],
   }
 }
 
@@ -143,6 +143,28 @@ function notes(input: VerifyInput, anchors: Anchors, chain: ChainFacts, anchored
   if (chain.pruned > 0) lines.push(`pruned: ${String(chain.pruned)} events have lost their details to retention`)
   if (!input.sessionFile) lines.push('session files were not checked')
   return lines
+}
+
+/** What operators have accepted is whole for the chain, and still something that a reader must know. */
+async function acceptances(snapshot: Snapshot): Promise<string[]> {
+  const lines: string[] = []
+  const events = "select seq, time, actor_json, details_json from audit_events where type = 'audit.accept_rollback'"
+  for await (const row of snapshot.rows(`${events} order by seq`)) {
+    const actor = partOf(row['actor_json'], 'name')
+    const when = new Date(Number(row['time'])).toISOString()
+    const why = partOf(row['details_json'], 'why')
+    lines.push(`event ${String(row['seq'])} of ${when}: ${actor} accepted what had been found: ${why}`)
+  }
+  return lines
+}
+
+function partOf(json: unknown, key: string): string {
+  try {
+    const found: unknown = JSON.parse(String(json))
+    return typeof found === 'object' && found !== null && key in found ? String(Object(found)[key]) : 'unknown'
+  } catch {
+    return 'unknown'
+  }
 }
 
 async function localKeys(snapshot: Snapshot): Promise<KeyObject[]> {
