@@ -77,7 +77,7 @@ function placeOf(cursor: string): SortKey {
     const [kind, name] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[]
     if (typeof kind === 'string' && typeof name === 'string') return [kind, name]
   } catch {
-    // Falls through to the refusal: what is no JSON is no cursor of ours.
+    // Falls through to the refusal: what is no JSON, or no list, is no cursor of ours.
   }
   throw new Refused('malformed', 'that is no cursor of this list', 'start without one')
 }

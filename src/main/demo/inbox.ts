@@ -11,6 +11,7 @@ const Body = z.object({
   user: z.string().default('somebody'),
   request: z.string().default(''),
   roles: z.array(z.string()).default([]),
+  resources: z.array(z.string()).default([]),
   reason: z.string().default(''),
   duration: z.number().optional(),
   reviewer: z.string().default(''),
@@ -58,7 +59,8 @@ export function openInbox(clock: Clock, api: Client, print: (line: string) => vo
 function sentence({ topic, body: unread }: Delivery): string {
   const body = Body.parse(unread)
   const to = body.to.length === 0 ? 'nobody' : new Intl.ListFormat('en').format(body.to)
-  const what = `${body.roles.join(', ')}${body.duration === undefined ? '' : ` for ${formatDuration(body.duration)}`}`
+  const on = body.resources.length === 0 ? '' : ` on ${body.resources.join(', ')}`
+  const what = `${body.roles.join(', ')}${on}${body.duration === undefined ? '' : ` for ${formatDuration(body.duration)}`}`
   return `to ${to}: ${text(topic, what, body)}`
 }
 

@@ -44,11 +44,19 @@ function outcome(context: CommandContext, request: AccessRequest): string {
 }
 
 function accessLine(grant: Grant): string {
-  if (grant.state === 'active') return `Access until ${localTime(grant.endsAt)}. Connect as always: ssh NODE`
+  const connect = sshTo(grant)
+  if (grant.state === 'active') return `Access until ${localTime(grant.endsAt)}. Connect as always: ${connect}`
   if (grant.useBy === null)
-    return `Access from ${localTime(grant.startsAt)} until ${localTime(grant.endsAt)}. Then connect as always: ssh NODE`
+    return `Access from ${localTime(grant.startsAt)} until ${localTime(grant.endsAt)}. Then connect as always: ${connect}`
   const length = formatDuration(grant.endsAt - grant.useBy)
-  return `Access for ${length} from your first connection, which must be before ${localTime(grant.useBy)}: ssh NODE`
+  return `Access for ${length} from your first connection, which must be before ${localTime(grant.useBy)}: ${connect}`
+}
+
+/** What is granted on one node, or with one login, is said as it is typed. */
+function sshTo({ resources, narrowing }: Grant): string {
+  const [only, ...others] = resources.filter(({ kind }) => kind === 'node')
+  const node = only && others.length === 0 ? only.name : 'NODE'
+  return `ssh ${narrowing?.login === undefined ? '' : `${narrowing.login}@`}${node}`
 }
 
 function exitOf({ state }: AccessRequest): number {
