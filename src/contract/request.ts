@@ -217,9 +217,25 @@ export const ReviewBody = z.strictObject({
 export type ReviewBody = z.input<typeof ReviewBody>
 
 export const RequestListQuery = PageQuery.extend({
-  /** mine: asked by me; reviewable: waiting for my vote; all: everything I may see. */
-  scope: z.enum(['mine', 'reviewable', 'all']).default('all'),
+  /** mine: asked by me; reviewable: waiting for my vote; reviewed: I have voted on it; all: everything I may see. */
+  scope: z.enum(['mine', 'reviewable', 'reviewed', 'all']).default('all'),
   state: RequestState.optional(),
   user: Name.optional(),
   role: Name.optional(),
+  /** `node/db-box` */
+  resource: z
+    .string()
+    .max(128)
+    .refine((text) => ResourceName.safeParse(text).success, 'a resource is KIND/NAME, as in node/db-box')
+    .optional(),
+  /** Name of a user who voted, or `rule:NAME` */
+  reviewer: z.string().min(1).max(200).optional(),
+  /** Made at this instant or later */
+  since: z.coerce.number().pipe(Instant).optional(),
+  /** Made before this instant */
+  until: z.coerce.number().pipe(Instant).optional(),
+  /** In the reason and in the names of people, roles and resources */
+  text: z.string().min(1).max(200).optional(),
+  sort: z.enum(['created', 'state']).default('created'),
+  order: z.enum(['asc', 'desc']).default('desc'),
 })

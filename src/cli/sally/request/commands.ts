@@ -1,4 +1,5 @@
 import { defineCommand, defineGroup } from '../../shared/define-command.ts'
+import { REQUEST_FILTERS } from '../../shared/request-filters.ts'
 
 const id = { summary: 'id of the request' } as const
 
@@ -67,16 +68,16 @@ const search = defineCommand({
 const ls = defineCommand({
   name: 'ls',
   summary: 'List requests',
-  examples: [['sally request ls --reviewable', 'those that wait for your vote']],
+  examples: [
+    ['sally request ls --reviewable', 'those that wait for your vote'],
+    ['sally request ls --role=dba --since=7d --text=1234', 'last week, for dba, with 1234 in the reason'],
+  ],
   options: {
     mine: { kind: 'switch', summary: 'asked by you' },
     reviewable: { kind: 'switch', summary: 'waiting for your vote' },
+    reviewed: { kind: 'switch', summary: 'you have voted on it, or somebody for you' },
     all: { kind: 'switch', summary: 'all that you may see (the default)' },
-    state: {
-      kind: 'choice',
-      choices: ['pending', 'approved', 'denied', 'cancelled', 'expired'],
-      summary: 'only those in this state',
-    },
+    ...REQUEST_FILTERS,
   },
   run: async (context, input) => (await import('./list-requests.ts')).listRequests(context, input.options),
 })

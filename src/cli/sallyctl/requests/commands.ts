@@ -1,4 +1,5 @@
 import { defineCommand, defineGroup } from '../../shared/define-command.ts'
+import { REQUEST_FILTERS } from '../../shared/request-filters.ts'
 import { socket } from '../socket-option.ts'
 
 const id = { summary: 'id (token) of the request' } as const
@@ -17,16 +18,13 @@ export const requestCommands = defineGroup({
     defineCommand({
       name: 'ls',
       summary: 'List them, newest first',
-      examples: [['sallyctl request ls --state=pending', 'those that wait for a decision']],
+      examples: [
+        ['sallyctl request ls --state=pending', 'those that wait for a decision'],
+        ['sallyctl request ls --reviewer=bob --resource=node/db-box', 'what bob voted on for db-box'],
+      ],
       options: {
         socket,
-        state: {
-          kind: 'choice',
-          choices: ['pending', 'approved', 'denied', 'cancelled', 'expired'],
-          summary: 'only those in this state',
-        },
-        user: { kind: 'text', value: 'name', summary: 'only those of this user' },
-        role: { kind: 'text', value: 'name', summary: 'only those for this role' },
+        ...REQUEST_FILTERS,
       },
       run: async (context, input) => (await import('./requests.ts')).listRequests(context, input.options),
     }),

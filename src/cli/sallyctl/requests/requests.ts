@@ -1,18 +1,13 @@
-import type { RequestState } from '../../../contract/request.ts'
 import { allPages } from '../../shared/all-pages.ts'
 import type { CommandContext } from '../../shared/command-context.ts'
 import { describeRequest, requestTable } from '../../shared/describe-request.ts'
+import { readFilters, type RequestFilters } from '../../shared/request-filters.ts'
 import { reviewRequest } from '../../shared/review-request.ts'
 
-export interface RequestFilter {
-  readonly state: RequestState | undefined
-  readonly user: string | undefined
-  readonly role: string | undefined
-}
-
-export async function listRequests(context: CommandContext, { state, user, role }: RequestFilter): Promise<void> {
+export async function listRequests(context: CommandContext, options: RequestFilters): Promise<void> {
+  const { query, most } = readFilters(options, context.terminal.clock.now())
   const api = await context.dial.operator(context)
-  const items = await allPages((cursor) => api.listRequests({ query: { scope: 'all', state, user, role, cursor } }))
+  const items = await allPages((cursor) => api.listRequests({ query: { ...query, scope: 'all', cursor } }), most)
   await context.show(items, () => requestTable(items, context.terminal.stdout.columns))
 }
 
