@@ -13,6 +13,15 @@ export function sdkSource(): string {
   return readFileSync(new URL(bundled ? './sdk-policy.ts' : '../../../sdk/policy.ts', import.meta.url), 'utf8')
 }
 
+/** 32 MiB: the interpreter's own 16 are among them. Its own limit counts large blocks alone, so this is the one that holds. */
+const MEMORY = { initial: 256, maximum: 512 } as const
+
+// Node has it; its types are the web's.
+interface Web {
+  readonly WebAssembly: { readonly Memory: new (pages: typeof MEMORY) => object }
+}
+const { Memory } = (globalThis as typeof globalThis & Web).WebAssembly
+
 let binary: ArrayBuffer | undefined
 
 /** An interpreter with memory of its own. */
@@ -24,5 +33,5 @@ export async function newInterpreter(): Promise<QuickJSWASMModule> {
         : fileURLToPath(import.meta.resolve('@jitl/quickjs-wasmfile-release-sync/wasm')),
     ),
   ).buffer
-  return newQuickJSWASMModuleFromVariant(newVariant(variant, { wasmBinary: binary }))
+  return newQuickJSWASMModuleFromVariant(newVariant(variant, { wasmBinary: binary, wasmMemory: new Memory(MEMORY) }))
 }
