@@ -20,9 +20,11 @@ describe.each(STORES)('requests for resources on %s', (kind) => {
     all: { allow: { logins: ['root', 'postgres', 'deploy'], node_labels: { env: ['db', 'web'] } } },
   }
 
-  /** Nodes db (env=db) and web (env=web); both roles may be searched. */
+  /** Nodes db (env=db) and web (env=web); all roles of the scene may be searched. */
   async function scene(options: SceneOptions = {}): Promise<Scene> {
-    const made = await house.scene({ roles: ROLES, request: { roles: [], search_as_roles: ['*'] }, ...options })
+    const made = await house.scene({ roles: ROLES, ...options })
+    const block = options.request ?? {}
+    await made.define('dev', { allow: { request: { search_as_roles: [made.role('*')], ...block } } })
     await made.node('db', { env: 'db' })
     await made.node('web', { env: 'web' })
     return made
@@ -51,7 +53,9 @@ describe.each(STORES)('requests for resources on %s', (kind) => {
   })
 
   test('48: without search_as_roles it is refused', async () => {
-    const made = await scene({ request: {} })
+    const made = await scene({ request: { roles: ['none'], search_as_roles: [] } })
+    expect(await refusalOf(ask(made, ['db']))).toBe('resource_unknown')
+    await made.define('dev', { allow: { request: { roles: [made.role('db')] } } })
     expect(await refusalOf(ask(made, ['db']))).toBe('resource_not_requestable')
   })
 
@@ -66,7 +70,7 @@ describe.each(STORES)('requests for resources on %s', (kind) => {
     const made = await scene()
     await made.define('dev', { allow: { request: { search_as_roles: [made.role('db')] } } })
     expect(await refusalOf(ask(made, ['db'], {}, ['all']))).toBe('role_not_requestable')
-    await made.define('dev', { allow: { request: { search_as_roles: ['*'] } } })
+    await made.define('dev', { allow: { request: { search_as_roles: [made.role('*')] } } })
     expect(await refusalOf(ask(made, ['web'], {}, ['all', 'db']))).toBe('resource_not_requestable')
     expect(rolesOf(made, await ask(made, ['web', 'db'], {}, ['all', 'db']))).toEqual(['all', 'db'])
   })
@@ -88,7 +92,7 @@ describe.each(STORES)('requests for resources on %s', (kind) => {
   })
 
   test('37: a reason that the searching block requires is required', async () => {
-    const made = await scene({ request: { roles: [], search_as_roles: ['*'], reason: { mode: 'required' } } })
+    const made = await scene({ request: { reason: { mode: 'required' } } })
     expect(await refusalOf(ask(made, ['db'], { reason: ' ' }))).toBe('reason_required')
   })
 
@@ -104,7 +108,7 @@ describe.each(STORES)('requests for resources on %s', (kind) => {
   test('74, 75, 76: grants of roles and of several resources add up, each within its own limits', async () => {
     const made = await scene()
     await made.define('extra', { allow: { logins: ['me'], node_labels: { env: 'web' } } })
-    await made.define('dev', { allow: { request: { roles: [made.role('extra')], search_as_roles: ['*'] } } })
+    await made.define('dev', { allow: { request: { roles: [made.role('extra')], search_as_roles: [made.role('*')] } } })
     const requests = [
       await ask(made, ['db'], { narrowing: { login: 'root' } }),
       await ask(made, ['web'], { narrowing: { login: 'deploy' } }),
