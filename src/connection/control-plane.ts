@@ -73,10 +73,11 @@ export interface MintInput {
 }
 
 export type SessionRecordEvent =
-  | { readonly type: 'exec'; readonly channel: number; readonly command: string }
+  /** `sha256`: of a command that is not UTF-8, whose text shows those bytes as \xHH */
+  | { readonly type: 'exec'; readonly channel: number; readonly command: string; readonly sha256?: string }
   | { readonly type: 'shell'; readonly channel: number }
   | { readonly type: 'sftp'; readonly channel: number }
-  | { readonly type: 'scp'; readonly channel: number; readonly command: string }
+  | { readonly type: 'scp'; readonly channel: number; readonly command: string; readonly sha256?: string }
   | {
       readonly type: 'port_forward'
       readonly channel: number

@@ -254,7 +254,7 @@ export class Model {
   extend(name: string, request: ModelRequest, duration: number, reason: string): Verdict {
     return this.attempt(() => {
       const base = request.extends === null ? request : (this.requests[request.extends] ?? request)
-      this.#person(name) ?? no('not_allowed')
+      if (!this.#person(name)) no('not_allowed')
       const { grant } = base
       if (!grant || !this.#sees(name, base)) no('not_found')
       if (!grant) return

@@ -44,7 +44,7 @@ describe('audit verify of a PostgreSQL store', () => {
   it.each([
     ['update grants set ends_at = ends_at + 1', 'row_altered'],
     ['delete from grants', 'row_missing'],
-    ["update audit_events set details_json = '{\"x\":1}' where seq = 3", 'event_edited'],
+    ['update audit_events set details_json = \'{"x":1}\' where seq = 3', 'event_edited'],
     ["update audit_events set outcome = 'refused' where seq = 3", 'event_edited'],
     ['delete from audit_events where seq = (select max(seq) from audit_events)', 'tail_cut'],
     ['delete from audit_events where seq = 3', 'event_missing'],

@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+import { hash } from 'node:crypto'
 import type { SessionRecordEvent } from '../../control-plane.ts'
 import { mayPassEnv, otherSide, requestVerdict, type Side } from './channel-rules.ts'
 import type { ChannelOpens } from './channel-opens.ts'
@@ -5,6 +7,7 @@ import { printable } from './channel-opens.ts'
 import type { Channel } from './channel.ts'
 import { EXIT_FAILED, type Notices } from './notices.ts'
 import { scpCommand } from './observe/scp-command.ts'
+import { textOfBytes } from './observe/text-of-bytes.ts'
 import type { RelayContext } from './relay-host.ts'
 import type { InboundPacket } from './ssh-leg.ts'
 import {
@@ -136,10 +139,10 @@ export class ChannelRequests {
     const subsystem = request.type === 'subsystem' ? readSubsystem(request.rest) : null
     const bytes = forced === null ? asked : Buffer.from(forced)
     if (bytes) {
-      const command = bytes.toString('utf8')
+      const command = textOfBytes(bytes, bytes.length)
       const isScp = scpCommand(command) !== null
       return {
-        event: { type: isScp ? 'scp' : 'exec', channel, command },
+        event: { type: isScp ? 'scp' : 'exec', channel, command, ...digestUnlessText(bytes) },
         observe: () => observer.exec(channel, command),
       }
     }
@@ -197,4 +200,9 @@ export class ChannelRequests {
   #refuse(side: Side, channel: Channel, request: ChannelRequest): void {
     if (request.wantReply) channel[side].replies.answer(bare(MESSAGE.CHANNEL_FAILURE, channel[side].peerId))
   }
+}
+
+/** A command is bytes. What it looks like may stand for several of them: where they are no UTF-8, their digest tells which. */
+function digestUnlessText(bytes: Buffer): { readonly sha256?: string } {
+  return isUtf8(bytes) ? {} : { sha256: hash('sha256', bytes) }
 }

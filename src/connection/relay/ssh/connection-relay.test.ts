@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ALL_PERMISSIONS, NO_FORWARDING, RelayPair, settled } from '../../../../test/support/relay-pair.ts'
@@ -39,6 +40,17 @@ test('a program is started only when its event is stored, and what came behind i
     data(42, 'two'),
     payload(96, 42),
   ])
+})
+
+test('a command that is not UTF-8 goes on byte for byte, and the event tells which bytes it was', async () => {
+  const pair = new RelayPair()
+  const id = pair.openSession()
+  const command = Buffer.from('rm caf\xe9', 'latin1')
+  pair.client.receive(payload(98, id, 'exec', true, command))
+  await settled()
+  expect(pair.target.take()).toEqual([payload(98, 42, 'exec', true, command)])
+  const sha256 = createHash('sha256').update(command).digest('hex')
+  expect(pair.appends[0]?.event).toEqual({ type: 'exec', channel: id, command: 'rm caf\\xe9', sha256 })
 })
 
 test('a program whose event cannot be stored is refused with a line that says so', async () => {
