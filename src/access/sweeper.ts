@@ -7,7 +7,8 @@ import type { Log } from '../foundation/log.ts'
 import { brokenDelegations, endBrokenDelegation } from './delegation/remove-delegation.ts'
 import { dueEscalations, escalateDeed } from './escalate/escalate.ts'
 import type { Consequence } from './end/consequences.ts'
-import { consequenceDeed, dueRequests, overdueRequests } from './end/sweep.ts'
+import { affectedBy, dueRequests, overdueRequests, type Affected } from './end/due-requests.ts'
+import { consequenceDeed } from './end/sweep.ts'
 import { dueNotices, noticeDeed } from './end/tell-end.ts'
 import { orNothing } from './nothing-to-do.ts'
 
@@ -55,17 +56,29 @@ export class Sweeper {
 
   /** Everything that is due now, one deed each. Sweeps run one after the other. */
   sweep(only: 'everything' | 'overdue' = 'everything'): Promise<void> {
-    this.#running = this.#running
-      .then(() => this.#sweepNow(only))
-      .catch((error: unknown) => {
-        this.#parts.log.error({ err: error }, 'a sweep of requests failed; the next one tries again')
-      })
+    return this.#next(() => (only === 'overdue' ? this.#sweepOverdue() : this.#sweepAffected('all')))
+  }
+
+  #next(sweep: () => Promise<void>): Promise<void> {
+    this.#running = this.#running.then(sweep).catch((error: unknown) => {
+      this.#parts.log.error({ err: error }, 'a sweep of requests failed; the next one tries again')
+    })
     return this.#running
   }
 
-  async #sweepNow(only: 'everything' | 'overdue'): Promise<void> {
-    const { reads, clock, deeds } = this.#parts
-    const due = only === 'overdue' ? await overdueRequests(reads, clock.now()) : await dueRequests(reads, clock.now())
+  async #sweepOverdue(): Promise<void> {
+    await this.#carryOut(await overdueRequests(this.#parts.reads, this.#parts.clock.now()))
+  }
+
+  async #sweepAffected(affected: Affected): Promise<void> {
+    const { reads, clock } = this.#parts
+    if (affected === 'nothing') return
+    await this.#carryOut(await dueRequests(reads, clock.now(), affected))
+    await this.#sweepDelegations()
+  }
+
+  async #carryOut(due: readonly string[]): Promise<void> {
+    const { deeds } = this.#parts
     for (const id of due) {
       if (this.#stopped) return
       try {
@@ -77,7 +90,6 @@ export class Sweeper {
     }
     await this.#tellEnds()
     await this.#escalate()
-    if (only === 'everything') await this.#sweepDelegations()
   }
 
   async #tellEnds(): Promise<void> {
@@ -106,7 +118,8 @@ export class Sweeper {
 
   /** Not awaited by the commit that caused it: it makes deeds of its own. */
   #onCommitted(committed: Pick<Committed, 'rows'>): void {
-    if (committed.rows.some((row) => CONSEQUENTIAL.has(row.table))) void this.sweep()
+    if (!committed.rows.some((row) => CONSEQUENTIAL.has(row.table))) return
+    void this.#next(async () => this.#sweepAffected(await affectedBy(committed, this.#parts.reads)))
   }
 
   #arm(): void {

@@ -1,6 +1,5 @@
 import type { Deed, NewEvent, Tx } from '../../audit/deed.ts'
 import { SYSTEM } from '../caller.ts'
-import { loadDirectory, type Reader } from '../directory.ts'
 import { NothingToDo } from '../nothing-to-do.ts'
 import { loadCase, type RequestCase } from '../request-case.ts'
 import { clockEnd } from '../../grants/grant-clock.ts'
@@ -11,43 +10,6 @@ import { consequenceFor, type Consequence } from './consequences.ts'
 import { endGrant } from './end-grant.ts'
 import { touchRequest } from './expire-request.ts'
 import { lateDeed } from './lateness.ts'
-
-/** Ids of requests that are pending or have a live grant, and for which something is due at `now`. */
-export async function dueRequests(reader: Reader, now: number): Promise<string[]> {
-  const pending = await reader.selectFrom('access_requests').select('id').where('state', '=', 'pending').execute()
-  const live = await reader.selectFrom('grants').select('request_id as id').where('state', '!=', 'ended').execute()
-  if (pending.length + live.length === 0) return []
-  const directory = await loadDirectory(reader, now)
-  const due: string[] = []
-  for (const { id } of [...pending, ...live]) {
-    const loaded = await loadCase(reader, id, now, directory)
-    if (loaded && consequenceFor(loaded, now).kind !== 'none') due.push(id)
-  }
-  return due
-}
-
-/** Only what the clock starts and ends: cheap enough for every second. */
-export async function overdueRequests(reader: Reader, now: number): Promise<string[]> {
-  const pending = await reader
-    .selectFrom('access_requests')
-    .select('id')
-    .where('state', '=', 'pending')
-    .where('pending_until', '<=', now)
-    .execute()
-  const over = await reader
-    .selectFrom('grants')
-    .select('request_id as id')
-    .where('state', '!=', 'ended')
-    .where((where) =>
-      where.or([
-        where('ends_at', '<=', now),
-        where.and([where('state', '=', 'scheduled'), where('use_by', '<=', now)]),
-        where.and([where('state', '=', 'scheduled'), where('use_by', 'is', null), where('starts_at', '<=', now)]),
-      ]),
-    )
-    .execute()
-  return [...pending, ...over].map(({ id }) => id)
-}
 
 /** Carries out what is due for one request, judged anew inside the transaction. Throws NothingToDo when nothing is. */
 export async function consequenceDeed(tx: Tx, now: number, id: string): Promise<Deed<Consequence>> {
