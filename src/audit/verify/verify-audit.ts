@@ -76,6 +76,7 @@ async function verifySnapshot(
   anchors.finish(chain.lastSeq)
   checkCovered(input, anchors, chain, problems)
   const rows = await verifyRows({ snapshot, problems, index: chain.rows, pause })
+  await checkInstallation(snapshot, problems)
   const sessionFiles = await verifySessionFiles(input, snapshot, anchors, problems)
   const anchored = anchors.outsideCheckpoints > 0 || (trusted.length > 0 && anchors.lastIsTrusted)
   return {
@@ -143,6 +144,22 @@ function notes(input: VerifyInput, anchors: Anchors, chain: ChainFacts, anchored
   if (chain.pruned > 0) lines.push(`pruned: ${String(chain.pruned)} events have lost their details to retention`)
   if (!input.sessionFile) lines.push('session files were not checked')
   return lines
+}
+
+/** Its row is as old as the chain and never changes: the chain's first words say what it is. */
+async function checkInstallation(snapshot: Snapshot, problems: Problems): Promise<void> {
+  const first = "select seq, details_json from audit_events where type = 'installation.create' order by seq limit 1"
+  const event = await snapshot.get(first)
+  if (!event || event['details_json'] === null) return
+  const where = 'installation'
+  let rows = 0
+  for await (const row of snapshot.rows('select id, name from installation')) {
+    rows += 1
+    const same = ['installation', 'name'].map((key) => partOf(event['details_json'], key)).join(' ')
+    if (same !== `${String(row['id'])} ${String(row['name'])}`)
+      problems.add('row_altered', where, `the installation is not the one that event ${String(event['seq'])} tells of`)
+  }
+  if (rows !== 1) problems.add('row_missing', where, `there are ${String(rows)} installations; there was one`)
 }
 
 /** What operators have accepted is whole for the chain, and still something that a reader must know. */
