@@ -19,9 +19,10 @@ export interface IdentityStore {
 }
 
 /** A store with a frozen clock and a key-encryption key of its own. */
-export function identityStore(): IdentityStore {
-  const clock = new ManualClock()
-  const database = openTemporaryDatabase(clock)
+export function identityStore(
+  clock = new ManualClock(),
+  database: Database = openTemporaryDatabase(clock),
+): IdentityStore {
   const deeds = new StoredDeedLog({ database, clock, log: silentLog, spill: spillInMemory() })
   const sealer = createSealer({ id: '0011223344556677', key: createSecretKey(randomBytes(32)) })
   return {

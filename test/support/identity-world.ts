@@ -43,8 +43,7 @@ export interface SignedInPerson {
 }
 
 /** Services over a temporary store with a frozen clock and cheap password hashes. */
-export async function identityWorld(): Promise<IdentityWorld> {
-  const store = identityStore()
+export async function identityWorld(store = identityStore()): Promise<IdentityWorld> {
   const taken: TakenAway[] = []
   const failures = new AuthFailures(store.deeds, store.clock, silentLog)
   const services: IdentityServices = {
