@@ -142,7 +142,7 @@ describe('who is meant', () => {
 })
 
 describe('who is told first', () => {
-  const first = async () => (await world.outbox()).filter(({ topic }) => topic === 'request.created').at(-1)?.body['to']
+  const first = async () => (await world.outbox()).findLast(({ topic }) => topic === 'request.created')?.body['to']
 
   test('suggested reviewers, where they may review; the others when it escalates', async () => {
     await asking([{ after: '15m', notify: ['*'] }], { suggested_reviewers: ['bob', 'zoe'] })
