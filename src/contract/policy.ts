@@ -51,12 +51,28 @@ export const Verdicts = z.union([Verdict.transform((one) => [one]), z.array(Verd
 
 /** A rule's or policy's answer: what it says, or why it failed. */
 export const Judgement = z.union([
-  z.object({ ok: z.literal(true), verdicts: z.array(Verdict) }),
+  z.object({ ok: z.literal(true), verdicts: z.array(Verdict).readonly() }),
   z.object({ ok: z.literal(false), problem: z.string() }),
 ])
 
+export type Judgement = z.infer<typeof Judgement>
+
+/** A request with what was seen and said of it when it was made. */
+export const PastJudgement = z.object({
+  request: z.string(),
+  user: z.string(),
+  roles: z.array(z.string()),
+  state: z.string(),
+  createdAt: Instant,
+  facts: AutomationFacts,
+  judged: z.array(z.object({ by: z.string(), judgement: Judgement })),
+})
+export type PastJudgement = z.infer<typeof PastJudgement>
+
 export const PolicyState = z.object({
   file: z.string(),
+  /** TypeScript by path: the file and what it imports from its folder */
+  modules: z.record(z.string(), z.string()),
   contentHash: z.string(),
   /** Can only approve: failing, it abstains instead of blocking */
   approveOnly: z.boolean(),

@@ -7,7 +7,7 @@ import { Delivery } from './delivery.ts'
 import { AddLockBody, Lock } from './lock.ts'
 import { AcceptInvitationBody, LoginSession, Ping, SignedIn, SignInBody } from './login.ts'
 import { NodeDocument, VisibleNode } from './node.ts'
-import { PolicyState } from './policy.ts'
+import { PastJudgement, PolicyState } from './policy.ts'
 import { ReviewRuleDocument } from './review-rule.ts'
 import {
   AccessRequest,
@@ -322,6 +322,14 @@ export const routes = {
     path: '/v1/policies',
     access: operator('policy', 'list'),
     answer: z.object({ items: z.array(PolicyState) }),
+  }),
+  /** What rules and policies saw and said when requests were made, oldest first. */
+  pastJudgements: route({
+    method: 'GET',
+    path: '/v1/policies/past',
+    access: operator('policy', 'read'),
+    query: z.object({ since: z.coerce.number().int().min(0), cursor: z.string().max(100).optional() }),
+    answer: page(PastJudgement),
   }),
   /** Reads the configured folder anew; a policy that cannot be used is refused with its place, and the old ones stay. */
   reloadPolicies: route({

@@ -1,4 +1,5 @@
 import { listPolicies, type PolicyChanges } from '../access/automate/policies-in-force.ts'
+import { pastJudgements } from '../access/automate/past-judgements.ts'
 import type { Database } from '../foundation/database/open-database.ts'
 import type { Doer } from '../identity/doer.ts'
 import type { Handlers } from './handler.ts'
@@ -14,6 +15,7 @@ export interface PolicyServices {
 export function policyHandlers({ database, reload }: PolicyServices): Handlers {
   return {
     listPolicies: async () => ({ items: await listPolicies(database.reads) }),
+    pastJudgements: async (_context, { query }) => await pastJudgements(database.reads, query.since, query.cursor),
     async reloadPolicies(context) {
       const { loaded, changed, removed } = await reload(doerOf(context))
       return { loaded: [...loaded], changed: [...changed], removed: [...removed] }

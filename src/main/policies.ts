@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { dirname, join } from 'node:path'
 import type { Answers, PolicyAsker, Question } from '../access/automate/judge.ts'
 import type { Judgement, PolicyContent } from '../access/automate/automation.ts'
 import { putInForce, sourcesOf, type PolicyChanges } from '../access/automate/policies-in-force.ts'
@@ -13,6 +12,7 @@ import { PolicySandbox } from '../policies/policy-sandbox.ts'
 import { PolicyProblem, readPolicyFolder } from '../policies/read-folder.ts'
 import { runPolicyOn, type Runnable } from '../policies/run-policy.ts'
 import type { Store } from './open-store.ts'
+import { sandboxEntry } from './sandbox-entry.ts'
 
 export interface PoliciesParts {
   readonly store: Pick<Store, 'database' | 'deeds'>
@@ -22,13 +22,6 @@ export interface PoliciesParts {
   readonly entry: string
   readonly clock: Clock
   readonly log: Log
-}
-
-/** The sandbox's program: beside the bundle of the program at `entry`, or the source. */
-export function sandboxEntry(entry: string): string {
-  return entry.endsWith('.mjs')
-    ? join(dirname(entry), 'policy-sandbox.mjs')
-    : join(dirname(entry), '../policies/sandbox/policy-sandbox.ts')
 }
 
 /** The policies of the configured folder: put in force by hash, and run in their sandbox. */

@@ -16,6 +16,8 @@ process.exitCode = await runProgram(
     version: manifest.version,
     // Reads database files, which no other command does: loaded when it is asked for.
     verifyOffline: async (files) => (await import('./verify-offline.ts')).verifyOffline(files),
+    openWorkbench: async (from) =>
+      (await import('./policy-workbench.ts')).openWorkbench(from, fileURLToPath(import.meta.url)),
     proxyCommand: [process.execPath, fileURLToPath(proxyCommand)],
   }),
 )

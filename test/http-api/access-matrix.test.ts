@@ -32,6 +32,7 @@ const OPERATOR: { readonly [K in RouteName]?: string } = {
   listReviewRules: 'review_rule/list',
   removeReviewRule: 'review_rule/delete',
   listPolicies: 'policy/list',
+  pastJudgements: 'policy/read',
   reloadPolicies: 'policy/update',
   listUsers: 'user/list',
   addUser: 'user/create',

@@ -37,7 +37,10 @@ export const SAMPLE_BODIES: { readonly [K in RouteName]?: Readonly<Record<string
 }
 
 /** Query parameters that a route cannot do without. */
-export const SAMPLE_QUERIES: { readonly [K in RouteName]?: string } = { watchRequest: 'version=1' }
+export const SAMPLE_QUERIES: { readonly [K in RouteName]?: string } = {
+  pastJudgements: 'since=0',
+  watchRequest: 'version=1',
+}
 
 /** The path with every parameter filled in. */
 export function samplePath(name: RouteName, path: string): string {

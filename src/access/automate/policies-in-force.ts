@@ -99,6 +99,7 @@ function policyEvent(
 export async function listPolicies(reader: Reader): Promise<PolicyState[]> {
   return (await inForce(reader)).map((row) => ({
     file: row.file,
+    modules: JSON.parse(row.modules_json) as Record<string, string>,
     contentHash: row.content_hash,
     approveOnly: row.approve_only === 1,
     zone: row.zone,

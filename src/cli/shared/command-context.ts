@@ -1,4 +1,5 @@
 import type { Client } from '../../contract/client.ts'
+import type { AutomationFacts, Judgement } from '../../contract/policy.ts'
 import type { PlayOutput } from '../sally/play/play-options.ts'
 import type { ProfileStore, Proxy } from './profile.ts'
 import type { Prompt } from './prompt.ts'
@@ -25,11 +26,25 @@ export interface Surroundings {
   readonly playOutput?: () => Promise<PlayOutput>
   /** Runs another program on this terminal and resolves with its exit code. */
   readonly execute: (program: string, args: readonly string[]) => Promise<number>
+  /** Runs policies in their sandbox; only operators' tools carry it. */
+  readonly openWorkbench?: OpenWorkbench
   /** Checks a database file without a daemon; only operators' tools carry it. */
   readonly verifyOffline?: (files: OfflineFiles) => Promise<OfflineVerdict>
 }
 
 export type ProxyAddress = Pick<Proxy, 'host' | 'port' | 'name' | 'tlsAuthority'>
+
+/** Sources of policies: a folder, or by policy what it is made of. Throws CommandFailed('usage') with every fault and its place. */
+export type OpenWorkbench = (
+  from: { readonly folder: string } | { readonly policies: Readonly<Record<string, Readonly<Record<string, string>>>> },
+) => Promise<PolicyWorkbench>
+
+export interface PolicyWorkbench {
+  /** Policies, sorted */
+  readonly files: readonly string[]
+  judge(file: string, facts: AutomationFacts): Promise<Judgement>
+  close(): void
+}
 
 export interface OfflineFiles {
   readonly database: string
