@@ -1,4 +1,5 @@
 import type { Client } from '../../../contract/client.ts'
+import { ResourceName } from '../../../contract/common.ts'
 import { ApiError } from '../../../contract/api-error.ts'
 import type { AskBody } from '../../../contract/request.ts'
 import type { CommandContext } from '../../shared/command-context.ts'
@@ -47,7 +48,7 @@ function askBody(options: CreateOptions, now: number): AskBody {
   const pendingFor = readDuration(options.pendingFor)
   return {
     roles: [...options.roles],
-    ...(options.resource.length === 0 ? {} : { resources: [...options.resource] }),
+    ...(options.resource.length === 0 ? {} : { resources: options.resource.map(checkedResource) }),
     reviewers: [...options.reviewers],
     dryRun: options.dryRun,
     reason: options.reason ?? '',
@@ -56,6 +57,13 @@ function askBody(options: CreateOptions, now: number): AskBody {
     ...(start === undefined ? {} : { start }),
     ...(pendingFor === undefined ? {} : { pendingFor }),
   }
+}
+
+function checkedResource(text: string): string {
+  const parsed = ResourceName.safeParse(text)
+  if (parsed.success) return text
+  const problem = parsed.error.issues[0]?.message ?? 'that is no resource'
+  throw new CommandFailed('usage', `"${text.slice(0, 100)}": ${problem}`, 'For instance: --resource=node/db-box')
 }
 
 /** Whether a reason is required is the roles' matter: the person is asked for one when the server says so. */

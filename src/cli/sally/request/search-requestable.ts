@@ -48,7 +48,8 @@ function proposal(found: readonly RequestableResource[]): string[] {
   const single = missing.filter((each) => each.roles.some((role) => role.asResource))
   if (single.length > 0) {
     const named = single.slice(0, IN_COMMAND).map((each) => `--resource=${keyOf(each)}`)
-    const which = single.length > IN_COMMAND ? `the first ${IN_COMMAND} of them` : single.length > 1 ? 'them' : 'it'
+    const all = single.length > 1 ? 'all that is missing' : (single.map(keyOf)[0] ?? '')
+    const which = single.length > IN_COMMAND ? `the first ${IN_COMMAND}` : all
     return ['', `To ask for ${which}:`, `  sally request create ${named.join(' ')} --reason="why you need it"`]
   }
   const role = missing.flatMap((each) => each.roles)[0]
