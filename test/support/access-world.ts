@@ -184,7 +184,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
     target: string,
     expiresAt: number | null = null,
   ): Promise<string> {
-    const id = `lck_${kind}_${target}_${this.#counter++}`
+    const id = `lck_${kind}_${target}_${AccessWorld.#counter++}`
     await this.#deed('lock.create', async (tx, now) => {
       const row = { id, event_id: '', target_kind: kind, target_id: target, target_name: target, message: 'held' }
       await tx
@@ -203,7 +203,8 @@ export class AccessWorld<C extends Clock = ManualClock> {
     })
   }
 
-  #counter = 0
+  // Of all worlds: one may be opened on the store of another.
+  static #counter = 0
 
   async #deed(
     type: NewEvent['type'],

@@ -18,19 +18,15 @@ export function watchPowerRows(database: DatabaseSync): void {
       .all()
       .map((row) => String(row['name']))
     const old = `json_object(${columns.map((name) => `'${name}', old.${name}`).join(', ')})`
-    for (const [name, when, row, before] of [
-      ['insert', 'insert', 'new', 'null'],
-      ['update', `update of ${columns.join(', ')}`, 'new', `case when old.id = new.id then ${old} end`],
-      ['rename', 'update of id', 'old', old],
-      ['delete', 'delete', 'old', old],
-    ] as const) {
-      database.exec(`
-        create temp trigger touched_${table}_${name} after ${when} on main.${table} begin
-          insert into touched_rows select '${table}', ${row}.id, ${before} where not exists (
-            select 1 from touched_rows where table_name = '${table}' and row_id = ${row}.id
-          );
-        end`)
-    }
+    const noted = (row: 'old' | 'new', before: string, only = ''): string => `
+      insert into touched_rows select '${table}', ${row}.id, ${before} where ${only} not exists (
+        select 1 from touched_rows where table_name = '${table}' and row_id = ${row}.id
+      );`
+    database.exec(`
+      create temp trigger touched_${table}_insert after insert on main.${table} begin ${noted('new', 'null')} end;
+      create temp trigger touched_${table}_update after update of ${columns.join(', ')} on main.${table} begin
+        ${noted('old', old)} ${noted('new', 'null', 'new.id <> old.id and')} end;
+      create temp trigger touched_${table}_delete after delete on main.${table} begin ${noted('old', old)} end`)
   }
 }
 
