@@ -1,6 +1,5 @@
 import type { Kysely } from 'kysely'
 import type { DeedLog } from '../audit/deed.ts'
-import type { AskWay } from '../contract/access-check.ts'
 import type { AccessRequest, AskPreview } from '../contract/request.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Tables } from '../foundation/database/tables.ts'
@@ -24,7 +23,7 @@ import { grantHasEnded, takeBackDeed, ORDERS, type OrderName, type TakeBackInput
 import { LIMITS } from './limits.ts'
 import { orNothing } from './nothing-to-do.ts'
 import { loadCase, type RequestCase } from './request-case.ts'
-import { findPending } from './show/find-pending.ts'
+import { findPending, type Wanted } from './show/find-pending.ts'
 import { listRequests, type ListQuery } from './show/list-requests.ts'
 import { mayRevoke, presentRequest } from './show/present-request.ts'
 import { Watchers } from './watchers.ts'
@@ -119,10 +118,10 @@ export class AccessRequests {
     return listRequests(this.#parts.reads, this.#parts.clock.now(), caller, query)
   }
 
-  /** The caller's undecided request that would give what one of these ways gives. */
-  async pendingFor(caller: Caller, ways: readonly AskWay[]): Promise<AccessRequest | null> {
+  /** The caller's undecided request that would give what was refused. */
+  async pendingFor(caller: Caller, wanted: Wanted): Promise<AccessRequest | null> {
     const { reads, clock } = this.#parts
-    const found = caller.userId === null ? null : await findPending(reads, caller.userId, ways, clock.now())
+    const found = caller.userId === null ? null : await findPending(reads, caller.userId, wanted, clock.now())
     return found && this.show(caller, found.id)
   }
 

@@ -1,5 +1,5 @@
 import type { AskWay } from '../contract/access-check.ts'
-import type { RequestState } from '../contract/request.ts'
+import type { NamedResource, RequestState } from '../contract/request.ts'
 
 /** Who stands at the door, by what was proven. */
 export interface DoorPerson {
@@ -8,10 +8,17 @@ export interface DoorPerson {
   readonly loginSessionId: string
 }
 
+export interface WantedAtDoor {
+  readonly place: NamedResource
+  /** null: none named */
+  readonly login: string | null
+  readonly ways: readonly AskWay[]
+}
+
 /** Access requests as a refused connection needs them. Connections know no more of them; main gives the real ones. */
 export interface AskAtDoor {
-  /** Id of an undecided request of this person that would give one of these */
-  pending(person: DoorPerson, ways: readonly AskWay[]): Promise<string | null>
+  /** Id of an undecided request of this person that would give it */
+  pending(person: DoorPerson, wanted: WantedAtDoor): Promise<string | null>
   /** Resolves with the id. Errors: Refused, as of `sally request create`. */
   ask(
     person: DoorPerson,

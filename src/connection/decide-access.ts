@@ -164,6 +164,7 @@ function waysToAsk(view: Snapshot, user: UserFacts, node: NodeFacts, login: stri
     roles: [role.name],
     // A role that may be asked for as such opens everything it gives; any other one can be asked for this node alone.
     resources: asRole ? [] : [{ kind: node.kind, name: node.name }],
+    narrowing: asRole || login === null ? null : { login },
     logins: [...accounts],
     longest: capOf(blocks).ms,
     reason: reasonFor(blocks),

@@ -12,6 +12,7 @@ const MINUTE = 60_000
 const way: AskWay = {
   roles: ['dba'],
   resources: [],
+  narrowing: null,
   logins: ['postgres'],
   longest: 4 * 60 * MINUTE,
   reason: { required: true, prompt: 'Ticket' },

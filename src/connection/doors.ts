@@ -149,7 +149,9 @@ export class Doors {
     if (decision.ok) return { kind: 'go' }
     const [way] = decision.ways
     if (!decision.asksInside || !way) return { kind: 'refused', code: decision.code, lines: decision.lines }
-    const pending = await this.#options.requests.pending(door.person, decision.ways)
+    const { node, login } = door.input
+    const wanted = { place: { kind: 'node', name: node }, login, ways: decision.ways } as const
+    const pending = await this.#options.requests.pending(door.person, wanted)
     if (pending !== null) return this.#wait(door, pending, [`sallyport: you have asked already (${pending})`])
     return reason === null ? promptFor(decision, way) : this.#askFor(door, way, reason)
   }

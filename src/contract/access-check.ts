@@ -1,12 +1,14 @@
 import { z } from 'zod'
 import { DurationMs, Instant, Login, Name } from './common.ts'
-import { AccessRequest, NamedResource } from './request.ts'
+import { AccessRequest, NamedResource, Narrowing } from './request.ts'
 
 /** One way to what was refused: what to ask for. The first of several gives the least. */
 export const AskWay = z.object({
   roles: z.array(Name),
   /** Empty: whatever the roles give */
   resources: z.array(NamedResource),
+  /** A request for resources asks for the login that was wanted, and no other */
+  narrowing: Narrowing.nullable(),
   /** What it would let one sign in as, there */
   logins: z.array(Login),
   longest: DurationMs,

@@ -29,7 +29,9 @@ export function checkAccessHandlers({ snapshot, requests, clock }: CheckAccessSe
       const decision = decideAccess(snapshot, question, clock.now())
       if (decision.ok) return { ok: true, login: decision.login, endsAt: decision.endsAt }
       const { code, lines, ways } = decision
-      const pending = ways.length === 0 ? null : await requests.pendingFor(callerOf(context), ways)
+      const place = { kind: 'node', name: node.name } as const
+      const pending =
+        ways.length === 0 ? null : await requests.pendingFor(callerOf(context), { place, login: question.login, ways })
       return { ok: false, code, lines: [...lines], ways: [...ways], pending }
     },
   }

@@ -21,13 +21,13 @@ export interface AskAtDoorParts {
 export function askAtDoor(parts: AskAtDoorParts): AskAtDoor {
   const { requests } = parts
   return {
-    async pending(person, ways) {
-      return (await requests().pendingFor(callerOf(person), ways))?.id ?? null
+    async pending(person, wanted) {
+      return (await requests().pendingFor(callerOf(person), wanted))?.id ?? null
     },
     async ask(person, { way, reason, durationMs }) {
-      const { roles, resources } = way
+      const { roles, resources, narrowing } = way
       const start = { at: 'approval' } as const
-      const asked = { roles, resources, narrowing: null, reason, durationMs, pendingForMs: null, reviewers: [], start }
+      const asked = { roles, resources, narrowing, reason, durationMs, pendingForMs: null, reviewers: [], start }
       return (await requests().ask(callerOf(person), asked)).request.id
     },
     watch(person, requestId, onStanding) {

@@ -1,12 +1,21 @@
 import type { AskWay } from '../../contract/access-check.ts'
+import type { NamedResource } from '../../contract/request.ts'
 import type { Reader } from '../directory.ts'
 import { storedRequest, type StoredRequest } from '../stored-request.ts'
 
-/** The newest undecided request of this user that would give what one of the ways gives, as soon as it is approved. */
+/** What somebody was refused, and what would help. */
+export interface Wanted {
+  readonly place: NamedResource
+  /** null: none named */
+  readonly login: string | null
+  readonly ways: readonly AskWay[]
+}
+
+/** The newest undecided request of this user that would give it as soon as it is approved. */
 export async function findPending(
   reader: Reader,
   userId: string,
-  ways: readonly AskWay[],
+  wanted: Wanted,
   now: number,
 ): Promise<StoredRequest | null> {
   const rows = await reader
@@ -18,21 +27,19 @@ export async function findPending(
     .orderBy('created_at', 'desc')
     .limit(MOST_LOOKED_AT)
     .execute()
-  return rows.map(storedRequest).find((request) => ways.some((way) => gives(request, way))) ?? null
+  return rows.map(storedRequest).find((request) => gives(request, wanted)) ?? null
 }
 
 const MOST_LOOKED_AT = 100
 
 /** An extension opens nothing, and one that starts at an instant opens nothing at its approval. */
-function gives(request: StoredRequest, way: AskWay): boolean {
+function gives(request: StoredRequest, { place, login, ways }: Wanted): boolean {
   if (request.extends_grant !== null || request.start.at === 'instant') return false
-  const login = request.narrowing?.login
-  if (login !== undefined && !way.logins.includes(login)) return false
+  const narrowed = request.narrowing?.login
+  if (narrowed !== undefined && login !== null && narrowed !== login) return false
+  const { resources } = request
+  if (resources.length > 0 && !resources.some(({ kind, name }) => kind === place.kind && name === place.name))
+    return false
   const names = request.roles.map((role) => role.name)
-  const resources = request.resources.map(({ kind, name }) => `${kind}/${name}`)
-  return (
-    way.roles.every((role) => names.includes(role)) &&
-    (resources.length === 0 || way.resources.length > 0) &&
-    way.resources.every(({ kind, name }) => resources.includes(`${kind}/${name}`))
-  )
+  return ways.some((way) => way.roles.every((role) => names.includes(role)))
 }

@@ -120,6 +120,7 @@ async function file(context: CommandContext, api: Client, { way, reason, duratio
   const body = {
     roles: [...way.roles],
     resources: way.resources.map(({ kind, name }) => `${kind}/${name}`),
+    ...(way.narrowing ? { narrowing: way.narrowing } : {}),
     reason,
     duration: durationMs,
   }

@@ -14,6 +14,7 @@ const HOUR = 3_600_000
 const dba: AskWay = {
   roles: ['dba'],
   resources: [],
+  narrowing: null,
   logins: ['postgres'],
   longest: 4 * HOUR,
   reason: { required: true, prompt: 'Ticket number' },
@@ -21,6 +22,7 @@ const dba: AskWay = {
 const root: AskWay = {
   roles: ['root-on-db'],
   resources: [{ kind: 'node', name: 'db-box' }],
+  narrowing: { login: 'postgres' },
   logins: ['postgres', 'root'],
   longest: HOUR / 2,
   reason: { required: false, prompt: null },
@@ -117,6 +119,7 @@ test('of several ways one is chosen by its number; Enter asks for none of them',
   expect(second.calls.find((call) => call.route === 'ask')?.body).toMatchObject({
     roles: ['root-on-db'],
     resources: ['node/db-box'],
+    narrowing: { login: 'postgres' },
     reason: '',
     duration: HOUR / 2,
   })
