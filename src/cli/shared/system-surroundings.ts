@@ -6,7 +6,8 @@ import type { Surroundings } from './command-context.ts'
 
 /** The real ones, for an entry point. */
 export function systemSurroundings(
-  facts: Pick<Surroundings, 'program' | 'version' | 'proxyCommand'> & Partial<Pick<Surroundings, 'verifyOffline' | 'openWorkbench'>>,
+  facts: Pick<Surroundings, 'program' | 'version' | 'proxyCommand'> &
+    Partial<Pick<Surroundings, 'verifyOffline' | 'openWorkbench'>>,
 ): Surroundings {
   const terminal = processTerminal()
   return {
