@@ -1,0 +1,2 @@
+/** Roles that reach production are called `prod-...` here. */
+export const isProduction = (role: string): boolean => role.startsWith('prod-')
