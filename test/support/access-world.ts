@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto'
 import { AccessRequests } from '../../src/access/access-requests.ts'
+import { NO_SANDBOX } from '../../src/access/automate/ask-policies.ts'
+import type { PolicyAsker } from '../../src/access/automate/judge.ts'
 import type { Caller } from '../../src/access/caller.ts'
 import { Sweeper } from '../../src/access/sweeper.ts'
 import { takingAwayReplays } from '../../src/access/end/take-back.ts'
@@ -41,6 +43,8 @@ export class AccessWorld<C extends Clock = ManualClock> {
   readonly requests: AccessRequests
   readonly sweeper: Sweeper
   readonly taken: TakenAway[] = []
+  /** Runs policies */
+  asker: PolicyAsker = NO_SANDBOX
 
   constructor(database: Database, clock: C) {
     this.clock = clock
@@ -48,7 +52,8 @@ export class AccessWorld<C extends Clock = ManualClock> {
     this.deeds = new StoredDeedLog({ database, clock, log: silentLog, spill: spillInMemory() })
     for (const [name, replay] of Object.entries(takingAwayReplays)) this.deeds.registerReplay(name, replay)
     const parts = { reads: database.reads, deeds: this.deeds, clock, log: silentLog }
-    this.requests = new AccessRequests({ ...parts, takeAway: (taken) => void this.taken.push(taken) })
+    const policies: PolicyAsker = { ask: (question) => this.asker.ask(question) }
+    this.requests = new AccessRequests({ ...parts, policies, takeAway: (taken) => void this.taken.push(taken) })
     this.sweeper = new Sweeper(parts)
   }
 
