@@ -165,4 +165,33 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     'if (!mayRevoke(caller, loaded, this.#parts.clock.now()))',
     "if (caller.userId === '')",
   ),
+  bug('a lapsed grant is used', 'grants/use-grant.ts', "'use_by', '>', now", "'use_by', '>', 0"),
+  bug('the first use leaves the end where it was', 'grants/use-grant.ts', 'now + lengthOf(grant)', 'grant.ends_at'),
+  bug('a grant is used before its start', 'grants/use-grant.ts', "'starts_at', '<=', now", "'starts_at', '>', 0"),
+  bug('a request waits beyond its start', 'access/ask/plan-start.ts', 'return latest.at', 'return end'),
+  bug('an approval starts early', 'access/grant/make-grant.ts', 'Math.max(now, startAt ?? now)', 'now'),
+  bug(
+    'an extension counts from the start',
+    'access/grant/extend-grant.ts',
+    'const endsAt = grant.ends_at + byMs',
+    'const endsAt = grant.starts_at + byMs',
+  ),
+  bug(
+    'an extension outlives its grant',
+    'access/end/end-grant.ts',
+    'await expireExtensions(tx, grant.id, requesterName, end.at)',
+    'await Promise.all([] as never[])',
+  ),
+  bug(
+    'an ended grant is extended',
+    'access/ask/plan-extension.ts',
+    'if (isGone({ extended: grant, directory, resources: left, pinned: new Map() }, now))',
+    "if (grant.id === '')",
+  ),
+  bug(
+    'two extensions of a grant wait at once',
+    'access/ask/ask.ts',
+    'if (!other || other.id === overdue?.id) return',
+    'if (!other || other.id) return',
+  ),
 ]
