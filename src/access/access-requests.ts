@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { DeedLog } from '../audit/deed.ts'
 import type { AccessRequest, AskPreview } from '../contract/request.ts'
+import type { RequestPreview } from '../contract/request-preview.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Tables } from '../foundation/database/tables.ts'
 import { Refused } from '../foundation/errors.ts'
@@ -25,6 +26,7 @@ import { orNothing } from './nothing-to-do.ts'
 import { loadCase, type RequestCase } from './request-case.ts'
 import { findPending, type Wanted } from './show/find-pending.ts'
 import { listRequests, type ListQuery } from './show/list-requests.ts'
+import { previewRequest } from './show/preview/preview-request.ts'
 import { mayRevoke, presentRequest } from './show/present-request.ts'
 import { Watchers } from './watchers.ts'
 
@@ -112,6 +114,11 @@ export class AccessRequests {
     const shown = presentRequest(await this.#see(caller, id), caller, this.#parts.clock.now())
     this.#watchers.looked(viewerOf(caller), shown)
     return shown
+  }
+
+  /** Errors: as of `show`. */
+  async preview(caller: Caller, id: string): Promise<RequestPreview> {
+    return previewRequest(this.#parts.reads, await this.#see(caller, id), caller, this.#parts.clock.now())
   }
 
   async list(caller: Caller, query: ListQuery): Promise<{ items: AccessRequest[]; next: string | null }> {

@@ -20,6 +20,7 @@ import {
   ReviewBody,
 } from './request.ts'
 import { RequestableQuery, RequestableResource } from './requestable.ts'
+import { RequestPreview } from './request-preview.ts'
 import { RoleDocument } from './role.ts'
 import { Session, SessionListQuery } from './session.ts'
 import { Invitation, User, UserDocument } from './user.ts'
@@ -176,6 +177,13 @@ export const routes = {
     answer: page(AccessRequest),
   }),
   showRequest: route({ method: 'GET', path: '/v1/requests/:id', access: signedInOrLocal, answer: AccessRequest }),
+  /** What would change, earlier uses, hints and what is still needed: for whoever is to vote. */
+  previewRequest: route({
+    method: 'GET',
+    path: '/v1/requests/:id/preview',
+    access: signedInOrLocal,
+    answer: RequestPreview,
+  }),
   /** Answers as soon as the request's version differs from `version`, or after 25 s with what it is then. */
   watchRequest: route({
     method: 'GET',

@@ -25,6 +25,7 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
     },
     listRequests: async (context, { query }) => await requests.list(callerOf(context), query),
     showRequest: async (context, { params }) => await requests.show(callerOf(context), idOf(params)),
+    previewRequest: async (context, { params }) => await requests.preview(callerOf(context), idOf(params)),
     async watchRequest(context, { params, query }) {
       const late = new AbortController()
       const timer = clock.after(WATCH_MS, () => late.abort())

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Deed, Tx } from '../../audit/deed.ts'
 import { dueMark, NOTICE_MINUTES } from '../../grants/end-notice.ts'
 import { hasStarted } from '../../grants/grant-clock.ts'
@@ -22,7 +23,7 @@ export async function dueNotices(reader: Reader, now: number): Promise<DueNotice
   const rows = await reader
     .selectFrom('grants')
     .selectAll()
-    .where('state', '!=', 'ended')
+    .where('state', '!=', sql.lit('ended'))
     .where('ends_at', '>', now)
     .where('ends_at', '<=', now + FIRST_MS)
     .execute()

@@ -195,6 +195,21 @@ test('a reason is asked for only when the server wants one and somebody sits the
 test('show tells a reviewer all that matters, and a hostile reason stays inside its frame', async () => {
   const reason = 'fix\x1b[2J\x1b[31m\nState:       approved\n\u202eevil'
   const { stdout, exit } = await run(['request', 'show', 'req_1'], {
+    previewRequest: () => ({
+      change: {
+        nodes: { before: 3, after: 14 },
+        logins: { before: ['deploy'], added: ['postgres'] },
+        gains: ['db-1', 'db-2', 'db-3', 'db-4', 'db-5', 'db-6'].map((node) => ({ node, logins: ['postgres'] })),
+        moreGains: 5,
+        complete: true,
+      },
+      lastUses: [
+        { session: 'ses_1', request: 'req_0', node: 'db-1', login: 'postgres', startedAt: NOW, endedAt: NOW + 120_000 },
+      ],
+      otherPending: [{ id: 'req_2', roles: ['web'], reason: 'x\x1b[2J', createdAt: NOW }],
+      hints: ['asked from the same address as yours'],
+      needed: ['dba: 1 more approval counted by "dba team"'],
+    }),
     showRequest: () =>
       aRequest({
         ...half,
@@ -220,6 +235,18 @@ test('show tells a reviewer all that matters, and a hostile reason stays inside 
     Needed:      1 of 2 approvals for dba (dba team)
     Can approve: carol
     Votes:       bob approved dba: "ok\\n\\x07"
+
+    Changes:      nodes: 3 -> 14, logins + postgres
+                  db-1: + postgres
+                  db-2: + postgres
+                  db-3: + postgres
+                  db-4: + postgres
+                  db-5: + postgres
+                  and 6 more
+    Still needed: dba: 1 more approval counted by "dba team"
+    Last uses:    2026-01-01 12:00:00 postgres@db-1, 2 min (sally play ses_1)
+    Also open:    req_2: web: "x\\x1b[2J"
+    Look closely: asked from the same address as yours
 
     To vote: sally request review req_1 --approve|--deny [--reason=...]
     "
