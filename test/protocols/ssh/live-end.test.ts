@@ -77,13 +77,14 @@ test('a session ends at its instant without being told, and an extension moves i
   lab.control.notify({
     kind: 'move',
     text: 'extended by an hour',
-    endText: 'the end',
+    endText: 'your second hour is over',
     endsAt: Date.now() + 4500,
     budgetMs: 4500,
   })
   await shell.until(/extended by an hour/)
   const done = await shell.finished
-  expect(done.stdout).toContain('your hour is over')
+  expect(done.stdout).toContain('your second hour is over')
+  expect(done.stdout).not.toContain('your hour is over')
   expect(await endsOf(lab)).toMatchObject([{ reason: 'expired' }])
 })
 
