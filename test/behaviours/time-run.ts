@@ -159,6 +159,10 @@ class TimeRun {
       }
       case 'disable':
       case 'enable':
+        // What is given in the very millisecond of a disabling counts as given before it.
+        model.pass(1)
+        this.#world.clock.advance(1)
+        this.#control.live.recheckAll()
         model.setDisabled(action.do === 'disable')
         await this.#world.user('alice', { roles: ['dev'], disabled: action.do === 'disable' })
         model.sweep()
