@@ -235,10 +235,14 @@ export class Snapshot {
     }
   }
 
+  /** Only once the row is read: nobody must miss the name meanwhile, or live sessions would be closed for it. */
+  #unname(names: Map<string, string>, id: string, name: string | undefined): void {
+    if (name !== undefined && names.get(name) === id) names.delete(name)
+  }
+
   async #readUser(id: string): Promise<void> {
-    const before = this.#users.get(id)
-    if (before && this.#userIdByName.get(before.name) === id) this.#userIdByName.delete(before.name)
     const row = await this.#db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst()
+    this.#unname(this.#userIdByName, id, this.#users.get(id)?.name)
     if (!row || row.deleted_at !== null) {
       this.#users.delete(id)
       return
@@ -261,14 +265,14 @@ export class Snapshot {
   }
 
   async #readRole(id: string): Promise<void> {
-    const before = this.#roles.get(id)
-    if (before && this.#roleIdByName.get(before.name) === id) this.#roleIdByName.delete(before.name)
     const row = await this.#db.selectFrom('roles').selectAll().where('id', '=', id).executeTakeFirst()
-    if (!row || row.deleted_at !== null) {
+    const isThere = row !== undefined && row.deleted_at === null
+    if (isThere && !this.#revisions.has(`${id}/${row.revision}`)) await this.#readRevision(`${id}/${row.revision}`)
+    this.#unname(this.#roleIdByName, id, this.#roles.get(id)?.name)
+    if (!isThere) {
       this.#roles.delete(id)
       return
     }
-    if (!this.#revisions.has(`${id}/${row.revision}`)) await this.#readRevision(`${id}/${row.revision}`)
     const spec = this.#revisions.get(`${id}/${row.revision}`)
     if (!spec) return
     this.#roles.set(id, { id, name: row.name, revision: row.revision, contentHash: row.content_hash, spec })
@@ -276,9 +280,8 @@ export class Snapshot {
   }
 
   async #readNode(id: string): Promise<void> {
-    const before = this.#nodes.get(id)
-    if (before && this.#nodeIdByName.get(before.name) === id) this.#nodeIdByName.delete(before.name)
     const row = await this.#db.selectFrom('nodes').selectAll().where('id', '=', id).executeTakeFirst()
+    this.#unname(this.#nodeIdByName, id, this.#nodes.get(id)?.name)
     if (!row || row.deleted_at !== null) {
       this.#nodes.delete(id)
       return

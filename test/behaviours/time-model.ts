@@ -26,6 +26,8 @@ export interface ModelRequest {
   state: 'pending' | 'approved' | 'cancelled' | 'expired'
   grant: ModelGrant | null
   readonly extends: ModelRequest | null
+  /** It expired because the grant that it would extend had ended */
+  lostGrant: boolean
 }
 
 export interface ModelSession {
@@ -55,7 +57,15 @@ export class TimeModel {
     if (instant !== null && instant > this.now + 7 * DAY) return 'over_limit'
     if (duration > CAP) return 'duration_over_cap'
     const pendingUntil = Math.min(this.now + DAY, instant ?? Infinity)
-    this.requests.push({ start, duration, pendingUntil, state: 'pending', grant: null, extends: null })
+    this.requests.push({
+      start,
+      duration,
+      pendingUntil,
+      state: 'pending',
+      grant: null,
+      extends: null,
+      lostGrant: false,
+    })
     return 'ok'
   }
 
@@ -70,22 +80,23 @@ export class TimeModel {
     if (pending && this.now < pending.pendingUntil) return pending.duration === duration ? 'ok' : 'exists'
     const last = grant.useBy !== null && grant.endsAt === null ? grant.useBy : (grant.endsAt ?? 0)
     const pendingUntil = Math.min(this.now + DAY, last)
-    this.requests.push({ start: 'approval', duration, pendingUntil, state: 'pending', grant: null, extends: request })
+    this.requests.push({
+      start: 'approval',
+      duration,
+      pendingUntil,
+      state: 'pending',
+      grant: null,
+      extends: request,
+      lostGrant: false,
+    })
     return 'ok'
   }
 
   approve(request: ModelRequest, shorter: number | null, startAt: number | null): string {
-    if (request.state === 'expired') return this.#goneWith(request) ? 'grant_ended' : 'request_expired'
+    if (request.state === 'expired') return request.lostGrant ? 'grant_ended' : 'request_expired'
     if (request.state !== 'pending') return 'already_resolved'
     const extended = request.extends?.grant ?? null
-    if (extended && this.#isOver(extended)) {
-      request.state = 'expired'
-      return 'grant_ended'
-    }
-    if (this.now >= request.pendingUntil) {
-      request.state = 'expired'
-      return 'request_expired'
-    }
+    if (this.#expire(request)) return request.lostGrant ? 'grant_ended' : 'request_expired'
     const instant = typeof request.start === 'object' ? request.start.instant : 0
     if (startAt !== null) {
       if (extended) return 'malformed'
@@ -113,8 +124,13 @@ export class TimeModel {
     return 'ok'
   }
 
-  #goneWith(request: ModelRequest): boolean {
-    return request.extends?.grant?.over !== undefined && request.extends?.grant?.over !== null
+  /** True when it is over: its time, or the grant that it would extend. */
+  #expire(request: ModelRequest): boolean {
+    const extended = request.extends?.grant ?? null
+    request.lostGrant = extended !== null && this.#isOver(extended)
+    if (!request.lostGrant && this.now < request.pendingUntil) return false
+    request.state = 'expired'
+    return true
   }
 
   takeBack(request: ModelRequest, how: 'returned' | 'revoked'): string {
@@ -130,7 +146,8 @@ export class TimeModel {
     this.disabled = disabled
     if (!disabled) return
     for (const request of this.requests)
-      if (request.state === 'pending') request.state = this.now >= request.pendingUntil ? 'expired' : 'cancelled'
+      if (request.state === 'pending' && !(this.now >= request.pendingUntil && this.#expire(request)))
+        request.state = 'cancelled'
     for (const request of this.requests) {
       const { grant } = request
       if (grant && !grant.over) this.#end(request, grant, this.#clockEnd(grant) ?? 'user_removed')
@@ -167,7 +184,7 @@ export class TimeModel {
       const { grant } = request
       const end = grant && this.#clockEnd(grant)
       if (grant && !grant.over && end) this.#end(request, grant, end)
-      if (request.state === 'pending' && this.now >= request.pendingUntil) request.state = 'expired'
+      if (request.state === 'pending') this.#expire(request)
     }
   }
 
@@ -204,8 +221,7 @@ export class TimeModel {
 
   #end(request: ModelRequest, grant: ModelGrant, why: NonNullable<ModelGrant['over']>): void {
     grant.over = why
-    for (const other of this.requests)
-      if (other.extends === request && other.state === 'pending') other.state = 'expired'
+    for (const other of this.requests) if (other.extends === request && other.state === 'pending') this.#expire(other)
   }
 
   #clockEnd(grant: ModelGrant): 'expired' | 'lapsed' | null {
