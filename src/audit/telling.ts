@@ -4,6 +4,8 @@ import { POWER_TABLES } from '../foundation/database/tables.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Committed, RowRef } from './deed.ts'
 
+/** What of a database this needs. */
+export type ToldStore = Pick<Database, 'kind' | 'reads' | 'watchHead'>
 type Listener = (committed: Committed) => void | Promise<void>
 
 /**
@@ -11,7 +13,7 @@ type Listener = (committed: Committed) => void | Promise<void>
  * as the change log names them.
  */
 export class Telling {
-  readonly #database: Database
+  readonly #database: ToldStore
   readonly #log: Log
   readonly #listeners: ReadonlySet<Listener>
   /** Up to where listeners were told; null: only our own commits are told of */
@@ -19,8 +21,10 @@ export class Telling {
   #watch: HeadWatch | null = null
   /** Order in which listeners are called. They are not waited for in it: they may make deeds of their own. */
   #turn: Promise<unknown> = Promise.resolve()
+  /** Listeners that are not through yet, by what they were told of: after one position, up to another */
+  readonly #running = new Set<{ readonly after: number; readonly until: number; readonly done: Promise<unknown> }>()
 
-  constructor(database: Database, log: Log, listeners: ReadonlySet<Listener>) {
+  constructor(database: ToldStore, log: Log, listeners: ReadonlySet<Listener>) {
     this.#database = database
     this.#log = log
     this.#listeners = listeners
@@ -46,11 +50,12 @@ export class Telling {
   own(before: number, committed: Committed): Promise<void> {
     return this.#next(async () => {
       if (this.#position === null) return this.#call(committed)
-      // The watch may have seen it before we did.
-      if (this.#position >= committed.position) return []
+      // The watch may have seen it before we did; those whom it told are waited for all the same, and nobody else.
+      if (this.#position >= committed.position)
+        return this.#runningFor(({ after, until }) => after < committed.position && committed.position <= until)
       if (this.#position === before) {
         this.#position = committed.position
-        return this.#call(committed)
+        return this.#call(committed, before)
       }
       return this.#readAndCall(committed.position)
     })
@@ -59,7 +64,9 @@ export class Telling {
   async catchUp(): Promise<void> {
     if (this.#position === null) return
     const head = await this.#database.reads.selectFrom('chain_head').select('seq').executeTakeFirst()
-    if (head) await this.#heard(head.seq)
+    if (!head) return
+    await this.#heard(head.seq)
+    await Promise.all(this.#runningFor(({ after }) => after < head.seq))
   }
 
   #heard(seq: number): Promise<void> {
@@ -86,10 +93,25 @@ export class Telling {
     const after = this.#position ?? until
     const committed = await readCommitted(this.#database, after, until)
     this.#position = until
-    return this.#call(committed)
+    return this.#call(committed, after)
   }
 
-  #call(committed: Committed): readonly Promise<void>[] {
+  #runningFor(isMeant: (told: { readonly after: number; readonly until: number }) => boolean): Promise<void>[] {
+    return [...this.#running].filter(isMeant).map(async ({ done }) => void (await done))
+  }
+
+  /** `after`: position in front of what is told; null where only our own commits are told of. */
+  #call(committed: Committed, after: number | null = null): readonly Promise<void>[] {
+    const calls = this.#callAll(committed)
+    if (after !== null) {
+      const told = { after, until: committed.position, done: Promise.all(calls) }
+      this.#running.add(told)
+      void told.done.finally(() => this.#running.delete(told))
+    }
+    return calls
+  }
+
+  #callAll(committed: Committed): Promise<void>[] {
     return [...this.#listeners].map(async (listener) => {
       try {
         await listener(committed)
@@ -102,7 +124,7 @@ export class Telling {
 }
 
 /** Everything that was committed after one position, up to another, as one. */
-async function readCommitted({ reads }: Database, after: number, until: number): Promise<Committed> {
+async function readCommitted({ reads }: ToldStore, after: number, until: number): Promise<Committed> {
   const changed = await reads
     .selectFrom('change_log')
     .select(['table_name', 'row_id'])
