@@ -1,8 +1,9 @@
-import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { AutomationFacts, Verdicts, VERDICTS } from '../../../contract/policy.ts'
 import { DurationText } from '../../../contract/role.ts'
 import { parseDuration } from '../../../contract/duration.ts'
+import { CommandFailed } from '../../shared/command-failed.ts'
+import { readDocuments } from '../documents/read-documents.ts'
 
 // Unit tests of a policy, in a table beside it: `freeze.cases.yaml` belongs to `freeze.ts`.
 
@@ -39,25 +40,16 @@ export interface PolicyCase {
   readonly expect: Case['expect']
 }
 
-export type ReadCases =
-  | { readonly ok: true; readonly cases: readonly PolicyCase[] }
-  | { readonly ok: false; readonly problem: string }
-
-export function readCases(text: string, file: string): ReadCases {
-  const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true })
-  const [fault] = document.errors
-  if (fault) return { ok: false, problem: `${file}: ${fault.message.split('\n', 1)[0] ?? ''}` }
-  const read = z
-    .array(Case)
-    .min(1)
-    .max(1000)
-    .safeParse(document.toJS({ maxAliasCount: 0 }))
-  if (read.success) return { ok: true, cases: read.data.map(policyCase) }
+/** Throws CommandFailed('usage') with the place of the first fault. */
+export function readCases(text: string, file: string): readonly PolicyCase[] {
+  const [value] = readDocuments(text, file)
+  const read = z.array(Case).min(1).max(1000).safeParse(value)
+  if (read.success) return read.data.map(policyCase)
   const [issue] = read.error.issues
   const [index, ...path] = issue?.path ?? []
   const place =
     index === undefined ? '' : `case ${Number(index) + 1}${path.length === 0 ? '' : `, ${path.join('.')}`}: `
-  return { ok: false, problem: `${file}: ${place}${issue?.message ?? ''}` }
+  throw new CommandFailed('usage', `${file}: ${place}${issue?.message ?? ''}`)
 }
 
 function policyCase({ name, facts, expect }: Case): PolicyCase {
