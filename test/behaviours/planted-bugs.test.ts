@@ -2,8 +2,8 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
-import type { Action } from './decision-run.ts'
 import { PLANTED_BUGS, type PlantedBug } from './planted-bugs.ts'
+import { SEAT_BUGS } from './seat-bugs.ts'
 
 // What is a model test worth? Here bugs are planted into copies of the sources, and each must be found by it.
 
@@ -15,24 +15,36 @@ const HISTORIES = 1500
 
 afterAll(() => rmSync(work, { recursive: true, force: true }))
 
-test.each(PLANTED_BUGS.map((planted, index) => [planted.bug, planted, index] as const))(
-  'found: %s',
-  { timeout: 1_800_000 },
-  async (_bug, planted, index) => {
-    const folder = join(work, String(index))
-    copySources(folder)
-    plant(planted, join(folder, 'src'))
-    const run = (await import(join(folder, 'test/behaviours/decision-run.ts'))) as typeof import('./decision-run.ts')
-    const property = fc.asyncProperty(
-      run.aHistory,
-      async (history: readonly Action[]) => void (await run.playHistory(history)),
-    )
-    const result = await fc.check(property, { numRuns: HISTORIES, seed: 4711, endOnFailure: true })
-    expect(result.failed, `${planted.bug}: not found in ${HISTORIES} histories`).toBe(true)
-    // A difference between product and model, not a copy that does not run.
-    expect(String(result.errorInstance)).toMatch(/product: .*\n.*model: /)
-  },
-)
+test.each(
+  [
+    ...PLANTED_BUGS.map((planted) => ({ planted, by: decisions })),
+    ...SEAT_BUGS.map((planted) => ({ planted, by: seats })),
+  ].map((each, index) => [each.planted.bug, each.planted, each.by, index] as const),
+)('found: %s', { timeout: 1_800_000 }, async (_bug, planted, by, index) => {
+  const folder = join(work, String(index))
+  copySources(folder)
+  plant(planted, join(folder, 'src'))
+  const result = await by(join(folder, 'test/behaviours'))
+  expect(result.failed, `${planted.bug}: not found in ${HISTORIES} histories`).toBe(true)
+  // A difference between product and model, not a copy that does not run.
+  expect(String(result.errorInstance)).toMatch(/product: .*\n.*model: /)
+})
+
+const LOOK = { numRuns: HISTORIES, seed: 4711, endOnFailure: true } as const
+type Found = { readonly failed: boolean; readonly errorInstance: unknown }
+
+async function decisions(folder: string): Promise<Found> {
+  const run = (await import(join(folder, 'decision-run.ts'))) as typeof import('./decision-run.ts')
+  return fc.check(
+    fc.asyncProperty(run.aHistory, async (history) => void (await run.playHistory(history))),
+    LOOK,
+  )
+}
+
+async function seats(folder: string): Promise<Found> {
+  const run = (await import(join(folder, 'seat-run.ts'))) as typeof import('./seat-run.ts')
+  return fc.check(fc.asyncProperty(run.aSeatHistory, run.playSeats), LOOK)
+}
 
 function copySources(folder: string): void {
   const isSource = (path: string): boolean => !path.endsWith('.test.ts')
@@ -44,6 +56,8 @@ function copySources(folder: string): void {
     'support/manual-clock.ts',
     'behaviours/decision-model.ts',
     'behaviours/decision-run.ts',
+    'behaviours/seat-model.ts',
+    'behaviours/seat-run.ts',
   ])
     cpSync(join(root, 'test', name), join(folder, 'test', name))
 }
