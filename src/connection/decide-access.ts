@@ -16,7 +16,7 @@ import {
   type WorkingRole,
 } from '../identity/node-access.ts'
 import type { LoginSessionsTable } from '../foundation/database/tables.ts'
-import { absentResource, resourceKey } from '../resources/resource.ts'
+import { absentResource, resourceKey, type ResourceFacts } from '../resources/resource.ts'
 
 // The rule of authorize(): pure over the snapshot. The same function decides a new connection and re-checks a live one.
 
@@ -102,14 +102,15 @@ function decideFor(
 ): AccessDecision {
   const node = view.nodeNamed(question.node)
   const atWork = rolesAtWork(view, user, login, now, new Set(starts ? [starts.id] : []))
-  const ways = node && !question.live ? waysToAsk(view, user, node, question.login, now) : []
   // An absent node and one the user may not know of: same answer, same path.
-  const access = nodeAccess(atWork.roles, node ?? absentResource('node', question.node))
+  const place = node ?? absentResource('node', question.node)
+  const access = nodeAccess(atWork.roles, place)
+  const resolved = resolveLogin(access, question.login, user.name)
+  const ways = resolved.ok || question.live ? [] : waysToAsk(view, user, place, now)
   const known = node !== undefined && (access.logins.size > 0 || ways.length > 0)
   if (!known) return unknownNode(view, question, user, node, now)
   const lock = view.lockOn('node', node.id, now)
   if (lock) return refusal('locked', lockText(`${node.name} is locked`, lock.message))
-  const resolved = resolveLogin(access, question.login, user.name)
   if (!resolved.ok) return refuseLogin(view, question, user, atWork, node, resolved, ways, now)
   const grants = grantsBehind(view, resolved.roles)
   const clocked = grants.map((grant) => asUsed(grant, starts, now))
@@ -157,10 +158,11 @@ const signInAgain = (why: string): Refusal => ({
 
 const lockText = (text: string, message: string): string => (message === '' ? text : `${text}: ${message}`)
 
-function waysToAsk(view: Snapshot, user: UserFacts, node: NodeFacts, login: string | null, now: number): AskWay[] {
+/** What would open the node, with whatever login. */
+function waysToAsk(view: Snapshot, user: UserFacts, node: ResourceFacts, now: number): AskWay[] {
   const person = personOf(view, user, now)
   const askable = askableRoles(person, view.roles())
-  return rolesThatWouldHelp(person, askable, node, login).map(({ role, blocks, accounts, asRole }) => ({
+  return rolesThatWouldHelp(person, askable, node, null).map(({ role, blocks, accounts, asRole }) => ({
     roles: [role.name],
     // A role that may be asked for as such opens everything it gives; any other one can be asked for this node alone.
     resources: asRole ? [] : [{ kind: node.kind, name: node.name }],
@@ -234,9 +236,11 @@ function refuseLogin(
 ): Refusal {
   if (question.live) return liveEnd(view, question.live, node, atWork.suspended, now)
   const { name } = user
-  const open = ways.filter((way) => way.roles.every((role) => !isLocked(view, role, now)))
-  const wanted = question.login === null ? node.name : `${question.login}@${node.name}`
-  const hint = askHint(open, question.login)
+  const { login } = question
+  const unlocked = ways.filter(({ roles }) => roles.every((role) => !isLocked(view, role, now)))
+  const open = unlocked.filter(({ logins }) => login === null || logins.includes(login))
+  const wanted = login === null ? node.name : `${login}@${node.name}`
+  const hint = open.length > 0 ? askHint(open, login) : otherLogins(unlocked)
   const help = { ways: open, asksInside: open.length > 0 && asksInside(view, user, now) }
   if (resolved.code === 'login_ambiguous') {
     return refusal(
@@ -271,6 +275,14 @@ function askHint(ways: readonly AskWay[], login: string | null): string[] {
     '  Ask for it:',
     `    sally request create ${whatToAsk(first, login, ways.length > 1)} --reason="why you need it" --duration=${duration}`,
   ]
+}
+
+/** Nothing gives the login that was named. */
+function otherLogins(ways: readonly AskWay[]): string[] {
+  const logins = [...new Set(ways.flatMap((way) => way.logins))].sort()
+  return logins.length === 0
+    ? []
+    : [`  Nothing that you may ask for gives it; logins that may be asked for: ${logins.join(', ')}`]
 }
 
 /** The roles of a request for resources are worked out by themselves; they are named where there is a choice. */

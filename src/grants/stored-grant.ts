@@ -26,9 +26,15 @@ export interface StoredGrant extends Omit<GrantsTable, 'roles_json' | 'resources
 export function storedGrant(row: GrantsTable): StoredGrant {
   const { roles_json, resources_json, narrowing_json, ...rest } = row
   const roles = JSON.parse(roles_json) as PinnedRole[]
-  const resources = resources_json === null ? [] : (JSON.parse(resources_json) as ResourceFacts[])
+  const resources = resources_json === null ? [] : (JSON.parse(resources_json) as Pin[]).map(wholePin)
   return { ...rest, roles, resources, narrowing: storedNarrowing(narrowing_json) }
 }
+
+type Pin = PinnedResource & Partial<Pick<ResourceFacts, 'labels' | 'identity'>>
+
+/** A pin that lacks something is a pin of nothing. */
+const wholePin = ({ labels, identity, ...pin }: Pin): ResourceFacts =>
+  labels && identity !== undefined ? { ...pin, labels, identity } : { ...pin, labels: {}, identity: '' }
 
 /** What its roles are confined to. A resource grant that names no resource gives nothing, rather than everything. */
 export function confinementOf({ kind, resources, narrowing }: StoredGrant): Confinement | null {
