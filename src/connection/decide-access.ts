@@ -106,7 +106,7 @@ function decideFor(
   const place = node ?? absentResource('node', question.node)
   const access = nodeAccess(atWork.roles, place)
   const resolved = resolveLogin(access, question.login, user.name)
-  const ways = resolved.ok || question.live ? [] : waysToAsk(view, user, place, now)
+  const ways = resolved.ok || question.live ? [] : waysToAsk(view, user, place, question.login, now)
   const known = node !== undefined && (access.logins.size > 0 || ways.length > 0)
   if (!known) return unknownNode(view, question, user, node, now)
   const lock = view.lockOn('node', node.id, now)
@@ -158,8 +158,8 @@ const signInAgain = (why: string): Refusal => ({
 
 const lockText = (text: string, message: string): string => (message === '' ? text : `${text}: ${message}`)
 
-/** What would open the node, with whatever login. */
-function waysToAsk(view: Snapshot, user: UserFacts, node: ResourceFacts, now: number): AskWay[] {
+/** What would open the node, with the login that is wanted or with another one. */
+function waysToAsk(view: Snapshot, user: UserFacts, node: ResourceFacts, login: string | null, now: number): AskWay[] {
   const person = personOf(view, user, now)
   const askable = askableRoles(person, view.roles())
   return rolesThatWouldHelp(person, askable, node, null).map(({ role, blocks, accounts, asRole }) => ({

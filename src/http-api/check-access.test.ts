@@ -78,7 +78,7 @@ test('a refusal names the ways out, the least first, with what each must be told
 test('only what gives the wanted login would help', async () => {
   const answer = await check('db-box', 'root')
   expect(answer).toMatchObject({ ok: false, ways: [{ roles: ['dba'] }] })
-  expect(await check('db-box', 'nobody')).toMatchObject({ ok: false, code: 'resource_unknown', ways: [] })
+  expect(await check('db-box', 'nobody')).toMatchObject({ ok: false, code: 'access_denied', ways: [] })
 })
 
 test('what is pending already is told with it', async () => {
