@@ -164,15 +164,8 @@ class SeatRun {
     const model = this.#model
     const name = 'who' in action ? (HUMANS[action.who] ?? 'ada') : 'ada'
     switch (action.do) {
-      case 'ask': {
-        const { id } = await world.ask('ada', action.roles, {
-          pendingFor: action.pending,
-          reason: `ask ${this.#ids.length}`,
-        })
-        model.ask(action.roles, action.pending)
-        this.#ids.push(id)
-        return ['ok', 'ok']
-      }
+      case 'ask':
+        return this.#ask(action.roles, action.pending)
       case 'delegate': {
         const to = HUMANS[action.to] ?? 'ada'
         const roles: readonly Requested[] | null = action.roles
@@ -227,6 +220,19 @@ class SeatRun {
         model.sweep()
         return ['ok', 'ok']
     }
+  }
+
+  /** That too much is asked, or too soon after a denial, is another model's matter. */
+  async #ask(roles: readonly Requested[], pending: number): Promise<[string, string]> {
+    const more = { pendingFor: pending, reason: `ask ${this.#ids.length}` }
+    const made = await this.#world.ask('ada', roles, more).catch((error: { code?: string }) => {
+      if (error.code === 'cooling_down' || error.code === 'ask_rate') return null
+      throw error
+    })
+    if (!made) return ['ok', 'ok']
+    this.#model.ask(roles, pending)
+    this.#ids.push(made.id)
+    return ['ok', 'ok']
   }
 
   /** `ada` stays as she is: what becomes of a requester is another model's matter. */
