@@ -253,13 +253,15 @@ const NO_REASON = '-'
 const NOTHING_ASKED: AskAnswer = { kind: 'refused', code: 'access_denied', lines: ['sallyport: nothing was asked'] }
 const ABOUT_THE_REASON = new Set<string>(['reason_required', 'malformed', 'over_limit'])
 
-const nameOf = (way: AskWay): string =>
-  way.resources.length === 0
-    ? way.roles.join(', ')
-    : way.resources.map(({ kind, name }) => `${kind}/${name}`).join(', ')
+/** `dba`; a server is named, and by which role only where there is a choice. */
+const nameOf = ({ roles, resources }: AskWay): string =>
+  resources.length === 0 ? roles.join(', ') : resources.map(({ kind, name }) => `${kind}/${name}`).join(', ')
+
+const otherName = (way: AskWay): string =>
+  way.resources.length === 0 ? nameOf(way) : `${nameOf(way)} by ${way.roles.join(', ')}`
 
 function promptFor({ ways }: Denied, way: AskWay): AskAnswer {
-  const others = ways.slice(1, 5).map(nameOf)
+  const others = ways.slice(1, 5).map(otherName)
   const more = others.length === 0 ? [] : [`  Others that would help: ${others.join('; ')} (see sally request create)`]
   const lines = [
     `sallyport: to ask for ${nameOf(way)} for ${formatDuration(usualDuration(way))} right here, give the reason (Ctrl-C: do not ask)`,

@@ -1,5 +1,5 @@
 // A refused ssh asks within the connection, with the stock client in a real terminal; approvals come from another process.
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { approve } from '../support/granted.ts'
 import { startSallyport, type Account, type Sallyport } from '../support/sallyport.ts'
@@ -17,9 +17,15 @@ beforeAll(async () => {
   await role('dba', { logins: [sallyport.login], node_labels: { service: 'database' } })
   const reason = { mode: 'required', prompt: 'Ticket, and what you will do' }
   await role('engineer', { request: { roles: ['dba'], max_duration: '4h', reason } }, { request_on_denied: true })
-  await role('reviewer', { review_requests: { roles: ['dba'] } })
+  await role('web', { logins: [sallyport.login], node_labels: { service: 'web' } })
+  await role('web-admin', { logins: [sallyport.login, 'root2'], node_labels: { service: 'web' } })
+  const search = { search_as_roles: ['web', 'web-admin'], max_duration: '30m' }
+  await role('web-engineer', { request: search }, { request_on_denied: true })
+  await role('reviewer', { review_requests: { roles: ['dba', 'web*'] } })
+  await sallyport.startNode('web-box', { service: 'web' })
+  await sallyport.user('gina', ['web-engineer'])
   await sallyport.user('alice', ['engineer'])
-  for (const name of ['carol', 'dave', 'erin']) await sallyport.user(name, ['engineer'])
+  for (const name of ['carol', 'dave', 'erin', 'frank']) await sallyport.user(name, ['engineer'])
   await sallyport.user('bob', ['reviewer'])
   ;[alice, bob] = (await Promise.all([sallyport.signIn('alice'), sallyport.signIn('bob')])) as [Account, Account]
 })
@@ -101,7 +107,7 @@ test('Ctrl-C leaves the request open; the same command waits for it again, and e
   await using first = await alice.terminal('ssh', 'db-box', 'true')
   const request = await giveReason(first, 'ticket 8')
   await first.press('C-c')
-  await first.shows(/^Pane is dead \(signal 2,/m)
+  expect(await first.exitStatus()).toBe(130)
   expect(await stateOf(request)).toBe('pending')
 
   await using second = await alice.terminal('ssh', 'db-box', 'true')
@@ -162,6 +168,38 @@ test('a denial ends the waiting with the words of who denied; asking again at on
   await again.type('please\r')
   expect(await again.exitStatus()).toBe(255)
   await again.shows(/^sallyport: this was denied a moment ago; it may be asked for again in/m)
+})
+
+test('stock scp in a terminal asks, waits and copies; its output is its own', async () => {
+  const frank = await sallyport.signIn('frank')
+  const target = `/tmp/sallyport-copied-${process.pid}`
+  await using terminal = await frank.terminal('scp', '/etc/hostname', `db-box:${target}`)
+  const request = await giveReason(terminal, 'ticket 14')
+  await approve(bob, request)
+  expect(await terminal.exitStatus()).toBe(0)
+  expect(readFileSync(target, 'utf8')).toBe(readFileSync('/etc/hostname', 'utf8'))
+  rmSync(target)
+})
+
+test('where only the server itself may be asked for, that is what is asked, for the login that was named', async () => {
+  const gina = await sallyport.signIn('gina')
+  await using terminal = await gina.terminal('ssh', `${sallyport.login}@web-box`, 'echo on $SALLYPORT_TEST_NODE')
+  await terminal.shows(/^sallyport: to ask for node\/web-box for 30m right here/m)
+  await terminal.shows(/Others that would help: node\/web-box by web-admin/)
+  await terminal.shows(/Reason \(- for none\):$/m)
+  await terminal.type('-\r')
+  const [request] = await terminal.shows(REQUEST)
+  await approve(bob, request)
+  await terminal.shows(/^on web-box$/m)
+  expect(await terminal.exitStatus()).toBe(0)
+  const shown = JSON.parse((await gina.sally('request', 'show', request, '--format=json')).stdout)
+  expect(shown).toMatchObject({
+    kind: 'resource',
+    reason: '',
+    roles: ['web'],
+    resources: [{ kind: 'node', name: 'web-box' }],
+    narrowing: { login: sallyport.login },
+  })
 })
 
 test('sally ssh in a terminal asks by itself, shows who can answer, and runs ssh when it is approved', async () => {

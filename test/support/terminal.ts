@@ -22,7 +22,7 @@ export interface Terminal extends AsyncDisposable {
   history(): Promise<string>
   /** Waits until the history contains it. */
   shows(pattern: RegExp, patience?: Patience): Promise<RegExpExecArray>
-  /** Exit status of the command, once it has ended. */
+  /** Exit status of the command, once it has ended; 128 and the number of the signal that ended it. */
   exitStatus(patience?: Patience): Promise<number>
 }
 
@@ -76,8 +76,10 @@ export async function openTerminal(
         await until(
           `the end of ${command[0]}`,
           async () => {
-            const state = await tmux('display-message', '-p', '-t', 'main', '#{pane_dead} #{pane_dead_status}')
-            const status = /^1 (\d+)/.exec(state)?.[1]
+            const format = '#{pane_dead} #{pane_dead_status}/#{pane_dead_signal}'
+            const state = await tmux('display-message', '-p', '-t', 'main', format)
+            const [, exited, signal] = /^1 (\d*)\/(\d*)/.exec(state) ?? []
+            const status = exited ? exited : signal ? 128 + Number(signal) : undefined
             // tmux 3.3 sometimes misses the end of a child; any other child's end makes it look again.
             if (status === undefined && state.startsWith('1')) await tmux('run-shell', 'true')
             return status
