@@ -108,7 +108,7 @@ function decideFor(
   const resolved = resolveLogin(access, question.login, user.name)
   const ways = resolved.ok || question.live ? [] : waysToAsk(view, user, place, question.login, now)
   const known = node !== undefined && (access.logins.size > 0 || ways.length > 0)
-  if (!known) return unknownNode(view, question, user, node, now)
+  if (!known) return unknownNode(view, question, user, atWork, node, now)
   const lock = view.lockOn('node', node.id, now)
   if (lock) return refusal('locked', lockText(`${node.name} is locked`, lock.message))
   if (!resolved.ok) return refuseLogin(view, question, user, atWork, node, resolved, ways, now)
@@ -193,10 +193,11 @@ function unknownNode(
   view: Snapshot,
   question: AccessQuestion,
   user: UserFacts,
+  atWork: RolesAtWork,
   node: NodeFacts | undefined,
   now: number,
 ): Refusal {
-  if (question.live) return liveEnd(view, question.live, node, [], now)
+  if (question.live) return liveEnd(view, question.live, node, atWork.suspended, now)
   return refusal(
     'resource_unknown',
     `there is no node ${question.node} that ${user.name} may use or ask for`,

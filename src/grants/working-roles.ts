@@ -34,6 +34,12 @@ export function rolesAtWork(
       continue
     }
     for (const pinned of grant.roles) {
+      const roleLock = view.role(pinned.id) && view.lockOn('role', pinned.id, now)
+      if (roleLock) {
+        const message = roleLock.message === '' ? '' : `: ${roleLock.message}`
+        suspended.push({ grant, why: `the role ${pinned.name} is locked${message}` })
+        continue
+      }
       const role = grantedRole(view, grant, pinned, now)
       if (!role || (bindsToLogin(role) && !worksFromLogin(grant, login))) continue
       const current = view.role(pinned.id)
