@@ -26,6 +26,17 @@ it('messages wait in the order of their commits until they are marked delivered'
   expect((await outbox.waiting(10)).map((message) => message.body['n'])).toEqual([1, 3])
 })
 
+it("a claimed message is nobody else's until its deliverer has had half a minute", async () => {
+  const [one, other] = [createOutbox(lab.database, lab.clock), createOutbox(lab.database, lab.clock)]
+  await queue(1, 2, 3)
+  const [first, second] = await Promise.all([one.claim(2), other.claim(2)])
+  expect([...first, ...second].map((message) => message.body['n'])).toEqual([1, 2, 3])
+  await one.markDelivered(first.map(({ id }) => id))
+  expect(await other.claim(10)).toEqual([])
+  lab.clock.advance(30_000)
+  expect((await one.claim(10)).map((message) => message.body['n'])).toEqual([3])
+})
+
 it('a message of a deed that fails is never queued', async () => {
   const failing = lab.deeds.commitDeed(async () => ({
     result: 0,

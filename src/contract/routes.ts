@@ -455,6 +455,14 @@ export const routes = {
     access: { who: 'local' },
     answer: z.object({ items: z.array(Delivery) }),
   }),
+  /** The same for one of several deliverers: each message goes to one of them, and comes again when it is not confirmed in 30 s. */
+  claimDeliveries: route({
+    method: 'POST',
+    path: '/v1/deliveries/claim',
+    access: { who: 'local' },
+    eventless: 'what it tells of has its own event',
+    answer: z.object({ items: z.array(Delivery) }),
+  }),
   confirmDelivery: route({
     method: 'POST',
     path: '/v1/deliveries/:id/confirm',

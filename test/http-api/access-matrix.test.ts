@@ -22,7 +22,7 @@ const REACHED = 'already_resolved'
 
 // Written by hand, so that a slip in the contract is seen here.
 const ANYONE: RouteName[] = ['ping', 'signIn', 'acceptInvitation', 'listAuthorities']
-const LOCAL_ONLY: RouteName[] = ['acceptRollback', 'status', 'listDeliveries', 'confirmDelivery']
+const LOCAL_ONLY: RouteName[] = ['acceptRollback', 'status', 'listDeliveries', 'claimDeliveries', 'confirmDelivery']
 const OPERATOR: { readonly [K in RouteName]?: string } = {
   terminateSession: 'session/delete',
   listRoles: 'role/list',

@@ -32,7 +32,7 @@ export function openInbox(clock: Clock, api: Client, print: (line: string) => vo
   const closing = new AbortController()
   const lines: string[] = []
   const deliver = async (): Promise<void> => {
-    const { items } = await api.listDeliveries({})
+    const { items } = await api.claimDeliveries({})
     for (const delivery of items) {
       const line = sentence(delivery)
       lines.push(line)
