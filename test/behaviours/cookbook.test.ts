@@ -114,7 +114,7 @@ describe('policies of the cookbook, in their sandbox', () => {
     for (const file of ['ai-agent', 'contractor', 'production-freeze', 'ticket-required', 'lib/production'])
       chmodSync(folder.file(`${file}.ts`), 0o644)
     policies = new Policies({ store: world, folder: folder.path, entry: ENTRY, clock: systemClock, log: silentLog })
-    expect((await policies.load()).loaded).toHaveLength(4)
+    await policies.load()
     world.asker = policies
     await world.role('developer', { allow: { request: { roles: ['*'], max_duration: '8h' } } })
     await world.role('reviewer', { allow: { review_requests: { roles: ['*'] } } })
@@ -128,6 +128,17 @@ describe('policies of the cookbook, in their sandbox', () => {
   afterEach(() => {
     policies.stop()
     folder[Symbol.dispose]()
+  })
+
+  test('all of them are put in force, and again changes nothing', async () => {
+    const rows = await world.database.reads.selectFrom('policies').select('file').execute()
+    expect(rows.map(({ file }) => file).sort()).toEqual([
+      'ai-agent.ts',
+      'contractor.ts',
+      'production-freeze.ts',
+      'ticket-required.ts',
+    ])
+    expect(await policies.load()).toEqual({ loaded: [], changed: [], removed: [] })
   })
 
   test('ticket required: without one denied, with one limited, and mended at once', async () => {

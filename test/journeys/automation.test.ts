@@ -86,6 +86,20 @@ test('a looping policy blocks and says so; the daemon keeps answering; gone agai
   expect((await asked.finished).stdout).toContain('Request approved')
 })
 
+test('a changed folder is asked about past requests before it is put in force', async () => {
+  const changed = tempFolder('changed')
+  writeFileSync(changed.file('production.ts'), `${SDK}export default (() => deny('never')) satisfies Policy`)
+  const replay = ['policy', 'test', '--since=1h'] as const
+  const other = await sallyport.admin(...replay, `--policy=${changed.path}`)
+  expect(other.code).toBe(8)
+  expect(other.stdout).toMatch(/ alice dba \(approved\): policy:production said limit 30m, would say deny$/m)
+  const same = await sallyport.admin(...replay, `--policy=${folder.path}`, '--format=json')
+  const differences = (JSON.parse(same.stdout) as { differences: { policy: string }[] }).differences
+  // The looping one was in force for one request and is gone.
+  expect(differences.map((each) => each.policy)).toEqual(['policy:loop'])
+  changed[Symbol.dispose]()
+})
+
 test('a file that does not compile: reload says where and the old ones stay; a start is refused', async () => {
   policy('broken.ts', 'const a: number = 1\nenum Nope { a }\nexport default () => a')
   const reload = await sallyport.admin('policy', 'reload')

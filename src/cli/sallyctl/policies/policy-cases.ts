@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { AutomationFacts, Verdicts, VERDICTS } from '../../../contract/policy.ts'
+import { Verdicts, VERDICTS, type AutomationFacts } from '../../../contract/policy.ts'
 import { DurationText } from '../../../contract/role.ts'
 import { parseDuration } from '../../../contract/duration.ts'
 import { CommandFailed } from '../../shared/command-failed.ts'
