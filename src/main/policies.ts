@@ -47,7 +47,7 @@ export class Policies implements PolicyAsker {
     } catch (error) {
       if (!(error instanceof PolicyProblem)) throw error
       const problems = error.problems.slice(0, 20)
-      throw new Refused('malformed', `policies: ${problems.join('\n')}`, 'what was in force stays in force', {
+      throw new Refused('malformed', `policies: ${problems.join('\n')}`, 'sallyctl policy check DIR looks at them', {
         problems,
       })
     }
