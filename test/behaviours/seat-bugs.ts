@@ -58,12 +58,7 @@ export const SEAT_BUGS: readonly PlantedBug[] = [
     'if (delegation.createdAt < (absent.votesCountFrom ?? 0)) return []',
     '',
   ),
-  bug(
-    'a delegation revives with its people',
-    'access/sweeper.ts',
-    'await this.#sweepDelegations()',
-    '',
-  ),
+  bug('a delegation revives with its people', 'access/sweeper.ts', 'await this.#sweepDelegations()', ''),
   bug(
     'whoever stands in for two votes for the first',
     SEAT,
