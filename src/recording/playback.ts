@@ -7,7 +7,8 @@ import { readRecording } from './recording-reader.ts'
  * record. Errors: RecordingAltered, WrongRecordingKey, those of open(2) and read(2).
  */
 export async function* playRecords(path: string, key: Uint8Array, isLive: boolean): AsyncGenerator<PlayedRecord> {
-  const chunks = readRecording(path, key)
+  // Whoever listens may go away in the middle.
+  await using chunks = readRecording(path, key)
   let at = 0
   for (;;) {
     const next = await chunks.next()

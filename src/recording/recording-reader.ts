@@ -20,18 +20,14 @@ export interface ReadChunk {
  */
 export async function* readRecording(path: string, key: Uint8Array): AsyncGenerator<ReadChunk, WalkEnd> {
   let opener: ChunkOpener | null = null
-  const chunks = walkChunks(path)
-  try {
-    for (;;) {
-      const next = await chunks.next()
-      if (next.done) return next.value
-      const { file, header, bytes, digest } = next.value
-      opener ??= ChunkOpener.open(file, key)
-      if (opener === null) throw new WrongRecordingKey('the key is not that of the recording')
-      yield { records: recordsOf(opener.body(header, bytes), header.index), digest }
-    }
-  } finally {
-    await chunks.return({ file: null, head: null, closed: false, gap: false, tornBytes: 0 })
+  await using chunks = walkChunks(path)
+  for (;;) {
+    const next = await chunks.next()
+    if (next.done) return next.value
+    const { file, header, bytes, digest } = next.value
+    opener ??= ChunkOpener.open(file, key)
+    if (opener === null) throw new WrongRecordingKey('the key is not that of the recording')
+    yield { records: recordsOf(opener.body(header, bytes), header.index), digest }
   }
 }
 

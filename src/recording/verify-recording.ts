@@ -65,7 +65,7 @@ interface ChainPlace {
 }
 
 async function* digestsOf(path: string): AsyncGenerator<ChainPlace, WalkEnd> {
-  const chunks = walkChunks(path)
+  await using chunks = walkChunks(path)
   for (;;) {
     const next = await chunks.next()
     if (next.done) return next.value
@@ -74,7 +74,7 @@ async function* digestsOf(path: string): AsyncGenerator<ChainPlace, WalkEnd> {
 }
 
 async function* openedDigestsOf(path: string, key: Uint8Array): AsyncGenerator<ChainPlace, WalkEnd> {
-  const chunks = readRecording(path, key)
+  await using chunks = readRecording(path, key)
   for (let count = 1; ; count++) {
     const next = await chunks.next()
     if (next.done) return next.value
