@@ -29,11 +29,21 @@ export const ID_PREFIX = {
 export type IdKind = keyof typeof ID_PREFIX
 export type Id<K extends IdKind> = `${(typeof ID_PREFIX)[K]}_${string}`
 
-/** `req_019aa3c4-....`: the kind's prefix and a UUIDv7 (RFC 9562 section 5.7) of the given instant. */
+/** The 12 bits behind the time: what this process makes within one millisecond sorts in the order in which it was made. */
+const last = { time: 0, counter: 0 }
+
+/**
+ * `req_019aa3c4-....`: the kind's prefix and a UUIDv7 of the given instant (RFC 9562 section 5.7, with the counter of section
+ * 6.2, method 1). Up to 2048 ids of one process and millisecond sort as they were made.
+ */
 export function newId<K extends IdKind>(kind: K, now: number): Id<K> {
   const b = randomBytes(16)
+  // It starts in the lower half, so that there is room above it.
+  const counter = now === last.time && last.counter < 0xfff ? last.counter + 1 : b.readUInt16BE(6) & 0x7ff
+  last.time = now
+  last.counter = counter
   b.writeUIntBE(now, 0, 6)
-  b[6] = (b[6]! & 0x0f) | 0x70
+  b.writeUInt16BE(0x7000 | counter, 6)
   b[8] = (b[8]! & 0x3f) | 0x80
   const h = b.toString('hex')
   return `${ID_PREFIX[kind]}_${h.slice(0, 8)}-${h.slice(8, 12)}-${h.slice(12, 16)}-${h.slice(16, 20)}-${h.slice(20)}` as Id<K>
