@@ -37,7 +37,7 @@ test('a grant of a few seconds ends the open shell, and its terminal says why', 
   const ended = await sallyport.events({ type: 'session.end', request })
   expect(ended).toHaveLength(1)
   // The relay's own timer and the daemon's check end it at the same instant; each has its words for it.
-  expect(ended[0]?.details?.['code']).toMatch(/expired/)
+  expect(ended[0]?.details?.['text']).toMatch(/has expired/)
 
   const again = await alice.ssh('db-box', 'true')
   expect(again.code).toBe(255)

@@ -32,7 +32,7 @@ export async function affectedBy({ rows }: Pick<Committed, 'rows'>, reader: Read
   return { users: [...users, ...targets('user')], requests: targets('request') }
 }
 
-/** Ids of requests that are pending or have a live grant, and for which something is due at `now`. */
+/** Ids of requests that are pending or have a live grant, and for which something is due at `now`; pending ones first. */
 export async function dueRequests(
   reader: Reader,
   now: number,
@@ -78,7 +78,9 @@ async function openRequests(reader: Reader, affected: Exclude<Affected, 'nothing
 
 async function dueAmong(reader: Reader, ids: readonly string[], directory: Directory, now: number): Promise<string[]> {
   const rows = await reader.selectFrom('access_requests').selectAll().where('id', 'in', ids).execute()
-  const requests = rows.map(storedRequest)
+  // In the order of the ids: what is asked for is cancelled for its own reason, before the grant that it would extend ends.
+  const byId = new Map(rows.map((row) => [row.id, storedRequest(row)]))
+  const requests = ids.flatMap((id) => byId.get(id) ?? [])
   const grantRows = await reader
     .selectFrom('grants')
     .selectAll()
