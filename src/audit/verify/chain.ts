@@ -34,7 +34,7 @@ const MOVED_BY = 1000
 export async function verifyChain(input: ChainInput): Promise<ChainFacts> {
   const walk = new ChainWalk(input)
   for await (const row of input.snapshot.rows('select * from audit_events order by seq')) {
-    // node:sqlite types a row as a bag of values; step() checks what it hashes.
+    // Both drivers type a row as a bag of values; step() checks what it hashes.
     await walk.step(row as unknown as EventRow)
     if (walk.events % PAUSE_EVERY === 0) await input.pause()
   }

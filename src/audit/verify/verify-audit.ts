@@ -123,7 +123,7 @@ async function verifySessionFiles(
   let count = 0
   for await (const row of snapshot.rows('select * from sessions order by started_at, id')) {
     input.signal?.throwIfAborted()
-    // node:sqlite types a row as a bag of values; the select names every column of the table.
+    // Both drivers type a row as a bag of values; the select names every column of the table.
     const session = row as unknown as SessionsTable
     const result = await input.sessionFile(session, anchors.sessions.get(session.id) ?? null)
     count += 1
