@@ -1,11 +1,22 @@
 import { defineConfig } from 'vitest/config'
+import { flakyTests } from './script/flaky-tests.ts'
 
 // Times for people are local; snapshots of them must not depend on where they are made.
 process.env['TZ'] = 'UTC'
 
 // unit: beside the code (src, script), no server and no child process. parts: everything under test/, which starts real programs.
+const ci = Boolean(process.env['CI'])
+
 export default defineConfig({
   test: {
+    // What .ci/run counts is the runner's own report.
+    reporters: ci
+      ? [
+          'default',
+          ['json', { outputFile: '.cache/test-results.json' }],
+          flakyTests((line) => process.stderr.write(`${line}\n`)),
+        ]
+      : ['default'],
     // The default leaves a core to an editor's window; script/check has none.
     maxWorkers: '100%',
     projects: [
@@ -29,6 +40,9 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          // Real programs on a machine that others load too: one lost race must not stop a change of something else. Never in
+          // silence: flakyTests names it.
+          retry: ci ? 1 : 0,
         },
       },
     ],
