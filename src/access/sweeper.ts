@@ -9,7 +9,7 @@ import { dueEscalations, escalateDeed } from './escalate/escalate.ts'
 import type { Consequence } from './end/consequences.ts'
 import { affectedBy, dueRequests, overdueRequests, type Affected } from './end/due-requests.ts'
 import { consequenceDeed } from './end/sweep.ts'
-import { dueNotices, noticeDeed } from './end/tell-end.ts'
+import { dueNotices, nextNotice, noticeDeed } from './end/tell-end.ts'
 import { orNothing } from './nothing-to-do.ts'
 
 const TICK_MS = 1000
@@ -122,11 +122,24 @@ export class Sweeper {
     void this.#next(async () => this.#sweepAffected(await affectedBy(committed, this.#parts.reads)))
   }
 
-  #arm(): void {
+  #arm(within = TICK_MS): void {
     if (this.#stopped) return
-    this.#timer = this.#parts.clock.after(TICK_MS, () => {
+    this.#timer = this.#parts.clock.after(within, () => {
       this.#ticks += 1
-      void this.sweep(this.#ticks % FULL_EVERY === 0 ? 'everything' : 'overdue').then(() => this.#arm())
+      void this.sweep(this.#ticks % FULL_EVERY === 0 ? 'everything' : 'overdue').then(() => this.#armForNext())
     })
+  }
+
+  /** A notice is sent when the terminals are told: who asks for more time at once has been told before it is given. */
+  async #armForNext(): Promise<void> {
+    let within = TICK_MS
+    await this.#next(async () => {
+      if (this.#stopped) return
+      const { reads, clock } = this.#parts
+      const now = clock.now()
+      const next = await nextNotice(reads, now, TICK_MS)
+      if (next !== null) within = next - now + 1
+    })
+    this.#arm(within)
   }
 }

@@ -78,6 +78,8 @@ test('an open shell is told of its end, is extended, and outlives the old end', 
     within: 60_000,
   })
   expect(command).toBe(`request extend ${request}`)
+  // The requester's message is due when the terminal is told; once the end has moved there is nothing to tell.
+  await until('the message', async () => (await sallyport.events({ type: 'grant.notice', request }))[0])
   const args = ['--duration=10m', '--reason=the restore still runs', '--nowait', '--format=json']
   const asked = await alice.sally(...command.split(' '), ...args)
   expect(asked.code).toBe(0)

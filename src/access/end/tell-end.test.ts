@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { AccessWorld, callerNamed, HOUR, MINUTE } from '../../../test/support/access-world.ts'
 import type { AccessRequest } from '../../contract/request.ts'
 import { Sweeper } from '../sweeper.ts'
@@ -83,4 +83,14 @@ test('two instances that look at the same moment tell once; a restart tells noth
   await Promise.all([world.sweeper.sweep('overdue'), other.sweep('overdue')])
   await new Sweeper({ reads: database.reads, deeds, clock, log: silentLog }).sweep()
   expect(await told()).toEqual([14])
+})
+test('while it runs, the requester is told when the mark is passed, as terminals are, not at the next look', async () => {
+  const armed = vi.spyOn(world.clock, 'after')
+  await world.sweeper.start()
+  await granted()
+  world.clock.advance(45 * MINUTE - 400)
+  await vi.waitFor(() => expect(armed).toHaveBeenCalledWith(401, expect.anything()))
+  expect(await told()).toEqual([])
+  world.clock.advance(401)
+  await vi.waitFor(async () => expect(await told()).toHaveLength(1))
 })

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Deed, Tx } from '../../audit/deed.ts'
-import { dueMark, NOTICE_MINUTES } from '../../grants/end-notice.ts'
+import { dueMark, nextMark, NOTICE_MINUTES } from '../../grants/end-notice.ts'
 import { hasStarted } from '../../grants/grant-clock.ts'
 import { storedGrant, type StoredGrant } from '../../grants/stored-grant.ts'
 import { SYSTEM } from '../caller.ts'
@@ -20,18 +20,30 @@ export interface DueNotice {
 
 /** What is due at `now` and nobody has told yet. Cheap enough for every second. */
 export async function dueNotices(reader: Reader, now: number): Promise<DueNotice[]> {
+  const due = (await grantsEnding(reader, now, FIRST_MS)).flatMap((grant) => dueNotice(grant, now) ?? [])
+  if (due.length === 0) return []
+  const told = await reader.selectFrom('grant_notices').select('id').where('id', 'in', due.map(claimOf)).execute()
+  const known = new Set(told.map(({ id }) => id))
+  return due.filter((notice) => !known.has(claimOf(notice)))
+}
+
+/** The first instant after `now`, at most `within` ms away, at which a notice falls due: terminals are told then, and so is the requester. */
+export async function nextNotice(reader: Reader, now: number, within: number): Promise<number | null> {
+  const grants = await grantsEnding(reader, now, FIRST_MS + within)
+  const marks = grants.flatMap(({ ends_at: endsAt }) => nextMark(endsAt, now) ?? [])
+  const next = Math.min(...marks)
+  return next <= now + within ? next : null
+}
+
+async function grantsEnding(reader: Reader, now: number, within: number): Promise<StoredGrant[]> {
   const rows = await reader
     .selectFrom('grants')
     .selectAll()
     .where('state', '!=', sql.lit('ended'))
     .where('ends_at', '>', now)
-    .where('ends_at', '<=', now + FIRST_MS)
+    .where('ends_at', '<=', now + within)
     .execute()
-  const due = rows.flatMap((row) => dueNotice(storedGrant(row), now) ?? [])
-  if (due.length === 0) return []
-  const told = await reader.selectFrom('grant_notices').select('id').where('id', 'in', due.map(claimOf)).execute()
-  const known = new Set(told.map(({ id }) => id))
-  return due.filter((notice) => !known.has(claimOf(notice)))
+  return rows.map(storedGrant)
 }
 
 function dueNotice(grant: StoredGrant, now: number): DueNotice | null {

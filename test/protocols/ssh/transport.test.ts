@@ -21,6 +21,7 @@ import { needProgram } from '../../support/need-program.ts'
 import { publickeyRequest } from '../../support/sign-in.ts'
 import { startSshd } from '../../support/sshd.ts'
 import type { Sshd } from '../../support/sshd.ts'
+import { until } from '../../support/until.ts'
 
 const task = { signal: new AbortController().signal, clock: systemClock }
 const userKey = generateKeyPairSync('ed25519').privateKey
@@ -109,7 +110,8 @@ interface Ran {
   err: string
 }
 
-async function runSsh(port: number, options: readonly string[], input: Buffer): Promise<Ran> {
+/** `input` null: nothing is typed and the input stays open, so that the command ends only with the connection. */
+async function runSsh(port: number, options: readonly string[], input: Buffer | null): Promise<Ran> {
   const args = ['-F', 'none', '-v', '-p', String(port), '-o', 'BatchMode=yes', ...options, '127.0.0.1', 'echo']
   const child = spawn(needProgram('ssh'), args, { stdio: ['pipe', 'pipe', 'pipe'] })
   const out: Buffer[] = []
@@ -117,7 +119,7 @@ async function runSsh(port: number, options: readonly string[], input: Buffer): 
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text))
   child.stdin.on('error', () => {})
-  child.stdin.end(input)
+  if (input) child.stdin.end(input)
   const [code] = (await once(child, 'close')) as [number | null]
   return { code, out: Buffer.concat(out), err }
 }
@@ -221,11 +223,10 @@ describe('the server side with the real ssh', () => {
   })
 
   test('the text of our DISCONNECT is shown by ssh', async () => {
-    const running = runSsh(port(), trusting(), Buffer.from('no newline, so this waits'))
     seen.leg = null
-    await expect.poll(() => seen.leg).not.toBeNull()
-    const leg = seen.leg as SshLeg | null
-    leg?.disconnect(DISCONNECT_REASON.BY_APPLICATION, 'your grant ended')
+    const running = runSsh(port(), trusting(), null)
+    const leg = await until('the connection', () => seen.leg)
+    leg.disconnect(DISCONNECT_REASON.BY_APPLICATION, 'your grant ended')
     const ran = await running
     expect(ran.err).toContain('your grant ended')
     expect(ran.code).toBe(255)
