@@ -16,9 +16,9 @@ const CLOCK_MEMBERS = ['Date.now', 'performance.now', 'process.hrtime', 'AbortSi
 const CRYPTO_FILES = [
   'src/audit/store-events.ts',
   'src/cli/shared/write-file-atomically.ts',
-  'src/connection/local-control-plane.ts',
   'src/connection/relay/ssh/wire/kex-init.ts',
   'src/connection/relay/ssh/wire/packet-codec.ts',
+  'src/connection/session-start.ts',
   'src/formats/openssh/mint-certificate.ts',
   'src/formats/openssh/private-key.ts',
   'src/http-api/error-answer.ts',

@@ -40,6 +40,27 @@ export interface LiveSession {
 
 type Allowed = Extract<AccessDecision, { ok: true }>
 
+/** Just authorized: no byte has passed. */
+export function newLiveSession(input: AuthorizeInput, facts: AuthorizationFacts, clock: Clock): LiveSession {
+  return {
+    facts,
+    input,
+    startedAt: clock.now(),
+    used: { portForwarding: false, agentForwarding: false },
+    endsAt: facts.endsAt,
+    endMessage: facts.endText,
+    endSetAt: clock.now(),
+    budgetEnd: clock.monotonic() + (facts.budgetMs ?? Infinity),
+    told: new Set(),
+    isUsed: false,
+    grants: facts.grants,
+    portForwarding: facts.permissions.portForwarding,
+    agentForwarding: facts.permissions.agentForwarding,
+    endCode: null,
+    endText: null,
+  }
+}
+
 const GONE = 'this session is not known any more'
 
 /** What a re-check found; stored as an event by the owner. */
