@@ -112,6 +112,7 @@ export const ROOMS: readonly Room[] = [
     mayImport: [
       'src/connection/authorization.ts',
       'src/connection/control-plane.ts',
+      'src/connection/live-end.ts',
       'src/recording',
       'src/contract',
       'src/formats',

@@ -16,6 +16,11 @@ const PACKAGES: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
   postgres: 'postgresql',
   initdb: 'postgresql',
+  mariadbd: 'mariadb-server',
+  'mariadb-install-db': 'mariadb-server',
+  mariadb: 'mariadb-client',
+  'mariadb-dump': 'mariadb-client',
+  sysbench: 'sysbench',
 }
 // Where Debian keeps servers that are not in an ordinary PATH.
 const ALSO = ['/usr/sbin', '/sbin', '/usr/lib/openssh']

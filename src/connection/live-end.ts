@@ -1,5 +1,5 @@
-import type { Clock, Instant, Timer } from '../../../foundation/clock.ts'
-import { BEAT_MS } from '../../control-plane.ts'
+import type { Clock, Instant, Timer } from '../foundation/clock.ts'
+import { BEAT_MS } from './control-plane.ts'
 
 /** Why a session ends: a word for the event, a sentence for the terminal. */
 export interface EndReason {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ManualClock } from '../../../../test/support/manual-clock.ts'
+import { ManualClock } from '../../test/support/manual-clock.ts'
 import { dueEnd, LiveEnd, type EndFacts, type EndReason } from './live-end.ts'
 
 const FACTS: EndFacts = { endsAt: 10_000, endText: 'over', budgetEnd: 5000, idleMs: 2000, offlineGraceMs: 60_000 }
