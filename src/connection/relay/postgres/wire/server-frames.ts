@@ -1,0 +1,172 @@
+// Walks the messages of a server that is ready, in place: rows and data are counted, never cut out or decoded.
+//   byte type | int32 length (counts itself) | body
+
+import { FROM_SERVER, HEADER, LONGEST_MESSAGE } from './codes.ts'
+import { ProtocolError } from './protocol-error.ts'
+
+/** Of a body that the sink sees; errors of servers are longer at times, and nobody needs all of that */
+const MOST_CAPTURED = 4096
+
+/** Bodies are valid only during the call, and cut at MOST_CAPTURED bytes. */
+export interface ServerSink {
+  /** `rows`: DataRow messages since the last time; `bytes`: of these, and of CopyData */
+  commandComplete(tag: string, rows: number, bytes: number): void
+  portalSuspended(rows: number, bytes: number): void
+  emptyQuery(): void
+  error(body: Buffer): void
+  parameterStatus(body: Buffer): void
+  copyIn(): void
+  /** CopyBoth: replication */
+  copyBoth(): void
+  /** `status`: I idle, T in a transaction, E in a failed one */
+  ready(status: number): void
+}
+
+const {
+  commandComplete,
+  copyBoth,
+  copyData,
+  copyIn,
+  dataRow,
+  emptyQuery,
+  error,
+  parameterStatus,
+  portalSuspended,
+  ready,
+} = FROM_SERVER
+
+export class ServerFrames {
+  readonly #sink: ServerSink
+  readonly #header = Buffer.alloc(HEADER)
+  #headerBytes = 0
+  #left = 0
+  #rows = 0
+  #bytes = 0
+  /** The start of a body that is wanted and not complete */
+  #wanted: { readonly type: number; bytes: Buffer } | null = null
+
+  constructor(sink: ServerSink) {
+    this.#sink = sink
+  }
+
+  /** No message is half passed on: one of our own may stand here. */
+  get atBoundary(): boolean {
+    return this.#left === 0 && this.#headerBytes === 0
+  }
+
+  /** Errors: ProtocolError */
+  feed(chunk: Buffer): void {
+    this.#walk(chunk, false)
+  }
+
+  /** Goes on to the end of the message that is half passed on. Returns the bytes that belong to it. */
+  feedToBoundary(chunk: Buffer): number {
+    return this.atBoundary ? 0 : this.#walk(chunk, true)
+  }
+
+  #walk(chunk: Buffer, oneMessage: boolean): number {
+    const end = chunk.length
+    let at = 0
+    if (this.#left > 0) {
+      at = this.#more(chunk)
+      if (oneMessage && this.#left === 0) return at
+    }
+    while (at < end) {
+      let type: number
+      let length: number
+      if (this.#headerBytes === 0 && end - at >= HEADER) {
+        type = chunk[at] ?? 0
+        length =
+          ((chunk[at + 1] ?? 0) << 24) |
+          ((chunk[at + 2] ?? 0) << 16) |
+          ((chunk[at + 3] ?? 0) << 8) |
+          (chunk[at + 4] ?? 0)
+        at += HEADER
+      } else {
+        while (this.#headerBytes < HEADER && at < end) this.#header[this.#headerBytes++] = chunk[at++] ?? 0
+        if (this.#headerBytes < HEADER) return end
+        this.#headerBytes = 0
+        type = this.#header[0] ?? 0
+        length = this.#header.readInt32BE(1)
+      }
+      if (length < 4 || length > LONGEST_MESSAGE) throw new ProtocolError('invalid message length')
+      const body = length - 4
+      if (type === dataRow) {
+        this.#rows++
+        this.#bytes += body
+      } else if (type === copyData) this.#bytes += body
+      else if (isWanted(type)) this.#take(type, chunk, at, body)
+      const here = Math.min(body, end - at)
+      at += here
+      this.#left = body - here
+      if (oneMessage && this.#left === 0) return at
+    }
+    return end
+  }
+
+  #take(type: number, chunk: Buffer, at: number, body: number): void {
+    const here = chunk.subarray(at, Math.min(chunk.length, at + Math.min(body, MOST_CAPTURED)))
+    if (chunk.length - at >= body) this.#dispatch(type, here)
+    else this.#wanted = { type, bytes: Buffer.from(here) }
+  }
+
+  #more(chunk: Buffer): number {
+    const here = Math.min(this.#left, chunk.length)
+    this.#left -= here
+    const wanted = this.#wanted
+    if (!wanted) return here
+    const room = MOST_CAPTURED - wanted.bytes.length
+    if (room > 0) wanted.bytes = Buffer.concat([wanted.bytes, chunk.subarray(0, Math.min(here, room))])
+    if (this.#left === 0) {
+      this.#wanted = null
+      this.#dispatch(wanted.type, wanted.bytes)
+    }
+    return here
+  }
+
+  #dispatch(type: number, body: Buffer): void {
+    const sink = this.#sink
+    switch (type) {
+      case commandComplete:
+        return sink.commandComplete(body.toString('latin1', 0, Math.max(0, body.length - 1)), ...this.#counted())
+      case portalSuspended:
+        return sink.portalSuspended(...this.#counted())
+      case emptyQuery:
+        return sink.emptyQuery()
+      case error:
+        this.#counted()
+        return sink.error(body)
+      case parameterStatus:
+        return sink.parameterStatus(body)
+      case copyIn:
+        return sink.copyIn()
+      case copyBoth:
+        return sink.copyBoth()
+      case ready:
+        return sink.ready(body[0] ?? 0)
+    }
+  }
+
+  #counted(): readonly [number, number] {
+    const counted = [this.#rows, this.#bytes] as const
+    this.#rows = 0
+    this.#bytes = 0
+    return counted
+  }
+}
+
+function isWanted(type: number): boolean {
+  switch (type) {
+    case commandComplete:
+    case portalSuspended:
+    case emptyQuery:
+    case error:
+    case parameterStatus:
+    case copyIn:
+    case copyBoth:
+    case ready:
+      return true
+    default:
+      return false
+  }
+}
