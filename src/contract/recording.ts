@@ -4,6 +4,28 @@ import { z } from 'zod'
 // `bytes` are base64: terminals may send anything, and nothing is lost to a character set.
 const at = z.number()
 const channel = z.int()
+const number = z.int()
+
+/** Of more than 64 KiB only the front is kept. */
+const cut = {
+  /** Bytes of the whole */
+  length: z.int(),
+  /** Of the whole; null: nothing was cut */
+  sha256: z.string().nullable(),
+}
+const StatementText = z.object({
+  text: z.string(),
+  /** Not UTF-8: each byte outside ASCII stands as `\xHH`. */
+  escaped: z.boolean(),
+  ...cut,
+})
+const StatementParameters = z.object({
+  /** As many as were kept; `hex`: sent in the database's binary form */
+  values: z.array(z.union([z.string(), z.object({ hex: z.string() }), z.null()])),
+  count: z.int(),
+  ...cut,
+})
+
 export const PlayedRecord = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('start'),
@@ -68,6 +90,41 @@ export const PlayedRecord = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('gap'), at, bytes: z.int(), reason: z.string() }),
   /** The channel's protocol could not be followed from here on; its streams are kept as such. */
   z.object({ kind: z.literal('unparsed'), at, channel, reason: z.string() }),
+  /** A session with a database. */
+  z.object({
+    kind: z.literal('database'),
+    at,
+    protocol: z.string(),
+    database: z.string(),
+    /** Within the server */
+    user: z.string(),
+    name: z.string(),
+    recordsParameters: z.boolean(),
+  }),
+  /** Before it was passed on. `prepared`: the number of the statement that `execute` runs; null: not known. */
+  z.object({
+    kind: z.literal('statement'),
+    at,
+    number,
+    command: z.enum(['query', 'prepare', 'execute', 'command']),
+    prepared: z.int().nullable(),
+    name: z.string(),
+    text: StatementText.nullable(),
+    parameters: StatementParameters.nullable(),
+  }),
+  z.object({
+    kind: z.literal('result'),
+    at,
+    number,
+    /** denied: not passed on. skipped: not run, one before it in its pipeline failed. suspended: it may go on. */
+    outcome: z.enum(['ok', 'error', 'denied', 'skipped', 'suspended']),
+    rows: z.int().nullable(),
+    /** Milliseconds */
+    took: z.number().nullable(),
+    /** SQLSTATE or the server's error number */
+    code: z.string(),
+    text: z.string(),
+  }),
   z.object({ kind: z.literal('end'), at, reason: z.string() }),
 ])
 export type PlayedRecord = z.infer<typeof PlayedRecord>

@@ -17,6 +17,10 @@ export class RecordBytes {
     return this.#length
   }
 
+  get capacity(): number {
+    return this.#buffer.length
+  }
+
   /** A view, valid until the next append. */
   view(): Buffer {
     return this.#buffer.subarray(0, this.#length)
@@ -111,7 +115,12 @@ export class RecordReader {
   }
 
   text(): string {
-    return this.#take(this.varint()).toString('utf8')
+    return this.bytes().toString('utf8')
+  }
+
+  /** Behind their length. A view. */
+  bytes(): Buffer {
+    return this.#take(this.varint())
   }
 
   hash(): string {

@@ -2,12 +2,21 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { RecordBytes } from './recording-bytes.ts'
 import { decodeRecords, encodeRecord, FILE_OPERATIONS, type RecordingEntry, STREAMS } from './recording-record.ts'
+import { type KeptBytes, LONGEST_KEPT, STATEMENT_COMMANDS, STATEMENT_OUTCOMES } from './statement-record.ts'
 
 const text = fc.string({ unit: 'grapheme', maxLength: 40 })
 const count = fc.nat()
 const large = fc.maxSafeNat()
 const bytes = fc.uint8Array({ maxLength: 300 }).map((b) => Buffer.from(b))
 const sha256 = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((b) => Buffer.from(b).toString('hex'))
+const kept = fc.oneof(
+  bytes.map((b) => ({ bytes: b, length: b.length, sha256: null })),
+  fc.tuple(bytes, fc.integer({ min: 1, max: 2 ** 40 }), sha256).map(([b, more, hash]) => ({
+    bytes: b,
+    length: b.length + more,
+    sha256: hash,
+  })),
+)
 const of = <K extends string>(kind: K) => fc.constant(kind)
 
 const entry: fc.Arbitrary<RecordingEntry> = fc.oneof(
@@ -52,7 +61,43 @@ const entry: fc.Arbitrary<RecordingEntry> = fc.oneof(
   fc.record({ kind: of('gap'), bytes: large, reason: text }),
   fc.record({ kind: of('end'), reason: text }),
   fc.record({ kind: of('unparsed'), channel: count, reason: text }),
+  fc.record({
+    kind: of('database'),
+    protocol: text,
+    database: text,
+    user: text,
+    name: text,
+    recordsParameters: fc.boolean(),
+  }),
+  fc.record({
+    kind: of('statement'),
+    number: count,
+    command: fc.constantFrom(...STATEMENT_COMMANDS),
+    prepared: fc.option(count),
+    name: text,
+    text: fc.option(kept),
+    parameters: fc.option(kept),
+  }),
+  fc.record({
+    kind: of('result'),
+    number: count,
+    outcome: fc.constantFrom(...STATEMENT_OUTCOMES),
+    rows: fc.option(large),
+    took: fc.option(count),
+    code: text,
+    text,
+  }),
 )
+
+const statement = (text: KeptBytes): RecordingEntry => ({
+  kind: 'statement',
+  number: 1,
+  command: 'query',
+  prepared: null,
+  name: '',
+  text,
+  parameters: null,
+})
 
 function encoded(entries: readonly RecordingEntry[]): Buffer {
   const into = new RecordBytes(16)
@@ -112,6 +157,15 @@ describe('records of a recording', () => {
     ['a hash that is none', { kind: 'stream', channel: 0, stream: 'stdout', length: 1, sha256: 'abc' }],
     ['a count below zero', { kind: 'shell', channel: -1 }],
     ['a count that is no integer', { kind: 'shell', channel: 0.5 }],
+    [
+      'a statement text over its limit',
+      statement({ bytes: Buffer.alloc(LONGEST_KEPT + 1), length: LONGEST_KEPT + 1, sha256: null }),
+    ],
+    ['a cut statement without its hash', statement({ bytes: Buffer.alloc(1), length: 2, sha256: null })],
+    [
+      'a hash of a statement that was not cut',
+      statement({ bytes: Buffer.alloc(1), length: 1, sha256: '00'.repeat(32) }),
+    ],
   ] satisfies [string, RecordingEntry][])('%s is refused and leaves nothing behind', (_what, wrong) => {
     const into = new RecordBytes()
     encodeRecord(into, { kind: 'shell', channel: 1 }, 0)

@@ -21,9 +21,21 @@
 //   15 gap        varint bytes | text reason
 //   16 end        text reason
 //   17 unparsed   varint channel | text reason
+//   18 database, 19 statement, 20 result: statement-record.ts
 //
 // Kinds are never re-used. A reader that meets a kind it does not know says so in an `unparsed` record and goes on.
 import { type RecordBytes, RecordReader } from './recording-bytes.ts'
+import {
+  type DatabaseEntry,
+  decodeDatabase,
+  decodeResult,
+  decodeStatement,
+  encodeDatabase,
+  encodeResult,
+  encodeStatement,
+  type ResultEntry,
+  type StatementEntry,
+} from './statement-record.ts'
 
 export const STREAMS = ['stdin', 'stdout', 'stderr'] as const
 export type StreamName = (typeof STREAMS)[number]
@@ -110,6 +122,9 @@ export type RecordingEntry =
   | { readonly kind: 'gap'; readonly bytes: number; readonly reason: string }
   | { readonly kind: 'end'; readonly reason: string }
   | { readonly kind: 'unparsed'; readonly channel: number; readonly reason: string }
+  | DatabaseEntry
+  | StatementEntry
+  | ResultEntry
 
 /** `at`: milliseconds since the session's start, in steps of a microsecond. */
 export type RecordingRecord = RecordingEntry & { readonly at: number }
@@ -132,6 +147,9 @@ const KINDS = {
   gap: 15,
   end: 16,
   unparsed: 17,
+  database: 18,
+  statement: 19,
+  result: 20,
 } as const satisfies Record<RecordingEntry['kind'], number>
 
 const HAS = { ok: 1, to: 2, size: 4, hash: 8, noHash: 16, error: 32 } as const
@@ -199,6 +217,12 @@ function encodeFields(into: RecordBytes, entry: RecordingEntry): void {
     case 'end':
     case 'unparsed':
       return into.text(entry.reason)
+    case 'database':
+      return encodeDatabase(into, entry)
+    case 'statement':
+      return encodeStatement(into, entry)
+    case 'result':
+      return encodeResult(into, entry)
   }
 }
 
@@ -250,6 +274,12 @@ function decodeFields(kind: number, from: RecordReader): RecordingEntry {
       return { kind: 'gap', bytes: from.varint(), reason: from.text() }
     case KINDS.end:
       return { kind: 'end', reason: from.text() }
+    case KINDS.database:
+      return decodeDatabase(from)
+    case KINDS.statement:
+      return decodeStatement(from)
+    case KINDS.result:
+      return decodeResult(from)
     default:
       return decodeChannelFields(kind, from)
   }

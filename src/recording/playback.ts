@@ -1,5 +1,6 @@
 import type { PlayedRecord } from '../contract/recording.ts'
 import type { RecordingRecord } from '../formats/recording-record.ts'
+import { playedStatement } from './played-statement.ts'
 import { readRecording } from './recording-reader.ts'
 
 /**
@@ -24,6 +25,7 @@ export async function* playRecords(path: string, key: Uint8Array, isLive: boolea
 }
 
 export function playedRecord(record: RecordingRecord): PlayedRecord {
+  if (record.kind === 'statement') return playedStatement(record)
   if (record.kind !== 'output' && record.kind !== 'input') return record
   const bytes = Buffer.from(record.bytes.buffer, record.bytes.byteOffset, record.bytes.length)
   return { ...record, bytes: bytes.toString('base64') }

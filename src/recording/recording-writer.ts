@@ -55,6 +55,8 @@ const SYNC_EVERY_MS = 1000
 const PREPARE_AFTER_MS = 3
 const FLUSH_AFTER_MS = 100
 const FLUSH_AT_BYTES = 64 * 1024
+/** A buffer that grew beyond this is not kept for the next records. */
+const KEPT_BUFFER = 16 * 1024
 const LONGEST_PIECE = 256 * 1024
 const ROOM_FOR_ONE = 600 * 1024
 
@@ -67,6 +69,8 @@ const scratch = new RecordBytes(64 * 1024)
  * strict: `write` returns after write(2) took the whole chunk (a kill loses nothing), fdatasync each second.
  * strict_sync: `write` answers a promise that resolves after fdatasync; forward then.
  * best_effort: `write` collects up to 64 KiB or 100 ms; what cannot be stored becomes a gap, and the session goes on.
+ *
+ * Many small records: `gather` each, then `commit` once before their bytes are forwarded.
  */
 export class RecordingWriter {
   readonly mode: RecordingMode
@@ -78,6 +82,8 @@ export class RecordingWriter {
   #buffer: RecordBytes | null = null
   #buffered = { bytes: 0, records: 0 }
   #lost = { bytes: 0, records: 0, reason: '' }
+  /** strict_sync: stored since the last commit, and not waited for */
+  #unwaited = false
   #gap = false
   #dirty = false
   #preparing = false
@@ -148,12 +154,70 @@ export class RecordingWriter {
       for (const entry of entries) this.#collect(entry)
       return undefined
     }
+    this.#mustStore(() => this.#store(entries, false))
+    return this.#stored()
+  }
+
+  /**
+   * One record, stamped now, that is stored by the next `commit` or `write`, or 100 ms from now if neither comes.
+   * Errors: RecordingFailed (strict modes).
+   */
+  gather(entry: RecordingEntry): void {
+    if (this.#closing !== null) throw new Bug('a record after the end of the recording')
+    if (this.mode === 'best_effort') return this.#collect(entry)
     if (this.#failure !== null) throw this.#failure
+    this.#count(entry)
+    const buffer = (this.#buffer ??= new RecordBytes(1024))
     try {
-      this.#store(entries, false)
+      encodeRecord(buffer, entry, this.#at())
     } catch (error) {
       throw this.#fail(error)
     }
+    if (buffer.length >= FLUSH_AT_BYTES) this.#storeGathered()
+    else this.#flushTimer ??= this.#clock.after(FLUSH_AFTER_MS, () => this.#flushGathered())
+  }
+
+  /** Stores what was gathered, as one chunk; answers like `write`. */
+  commit(): Promise<void> | undefined {
+    if (this.mode === 'best_effort') return undefined
+    if (this.#buffer !== null && this.#buffer.length > 0) this.#storeGathered()
+    else if (this.#failure !== null) throw this.#failure
+    if (!this.#unwaited) return undefined
+    this.#unwaited = false
+    return this.#stored()
+  }
+
+  #storeGathered(): void {
+    this.#mustStore(() => this.#store([], false))
+    this.#unwaited = true
+  }
+
+  /** What waits for no bytes: results. A failure reaches the session by onFailure. */
+  #flushGathered(): void {
+    this.#flushTimer = null
+    if (this.#closing !== null || this.#failure !== null || this.#buffer === null) return
+    if (this.#buffer.length === 0) {
+      this.#buffer = null
+      return
+    }
+    try {
+      this.#storeGathered()
+      this.#syncSoon()
+    } catch {
+      return
+    }
+  }
+
+  #mustStore(work: () => void): void {
+    if (this.#failure !== null) throw this.#failure
+    try {
+      work()
+    } catch (error) {
+      throw this.#fail(error)
+    }
+  }
+
+  #stored(): Promise<void> | undefined {
     if (this.mode === 'strict') return this.#syncSoon()
     return this.#file.sync().catch((error: unknown) => {
       throw this.#fail(error)
@@ -199,11 +263,12 @@ export class RecordingWriter {
 
   #count(entry: RecordingEntry): void {
     if (entry.kind === 'channel') this.#counters.channels += 1
-    if (STATEMENTS.has(entry.kind)) this.#counters.statements += 1
+    if (isStatement(entry)) this.#counters.statements += 1
   }
 
   #store(entries: readonly RecordingEntry[], last: boolean): void {
     scratch.truncate(0)
+    this.#takeGathered()
     const at = this.#at()
     for (const entry of entries) {
       this.#count(entry)
@@ -213,6 +278,14 @@ export class RecordingWriter {
       }
     }
     if (scratch.length > 0) this.#seal(scratch, last)
+  }
+
+  #takeGathered(): void {
+    const buffer = this.#buffer
+    if (buffer === null) return
+    scratch.rest(buffer.view())
+    if (buffer.capacity > KEPT_BUFFER) this.#buffer = null
+    else buffer.truncate(0)
   }
 
   #seal(body: RecordBytes, last: boolean): void {
@@ -331,7 +404,12 @@ export class RecordingWriter {
 
 const STATEMENTS: ReadonlySet<RecordingEntry['kind']> = new Set(['exec', 'shell', 'subsystem', 'file'])
 
+function isStatement(entry: RecordingEntry): boolean {
+  return entry.kind === 'statement' ? entry.command !== 'prepare' : STATEMENTS.has(entry.kind)
+}
+
 function sizeOf(entry: RecordingEntry): number {
+  if (entry.kind === 'statement') return (entry.text?.length ?? 0) + (entry.parameters?.length ?? 0)
   return entry.kind === 'output' || entry.kind === 'input' ? entry.bytes.length : 0
 }
 

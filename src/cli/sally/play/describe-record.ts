@@ -1,6 +1,7 @@
 import type { PlayedRecord } from '../../../contract/recording.ts'
 import { harmless } from '../../shared/harmless.ts'
 import { utcTime } from '../../shared/format-time.ts'
+import { describeDatabase } from './describe-statement.ts'
 
 /** What a record that is no terminal output says to a reader, in one line; null: nothing. */
 export function describeRecord(record: PlayedRecord): string | null {
@@ -31,6 +32,10 @@ export function describeRecord(record: PlayedRecord): string | null {
       return `not followed from here on: ${harmless(record.reason)}`
     case 'end':
       return `end: ${harmless(record.reason)}`
+    case 'database':
+      return describeDatabase(record)
+    case 'statement':
+    case 'result':
     case 'channel':
     case 'pty':
     case 'shell':

@@ -1,5 +1,6 @@
 import type { PlayedRecord } from '../../../contract/recording.ts'
 import { describeRecord } from './describe-record.ts'
+import { describeResult, describeStatement } from './describe-statement.ts'
 import { HarmlessDisplay } from './harmless-display.ts'
 import type { PlayOptions, PlayOutput } from './play-options.ts'
 
@@ -42,6 +43,8 @@ class Stage {
   readonly #size: PlayOutput['size']
   readonly #displays = new Map<string, HarmlessDisplay>()
   #shown: string | null = null
+  /** Number of the statement whose lines were shown last */
+  #statement = 0
   #isAtLineStart = true
 
   constructor(size: PlayOutput['size']) {
@@ -50,6 +53,8 @@ class Stage {
 
   show(record: PlayedRecord): Buffer {
     if (record.kind === 'output') return this.#output(record)
+    if (record.kind === 'statement') return this.#asked(record)
+    if (record.kind === 'result') return this.#answered(record)
     if (record.kind === 'pty' || record.kind === 'resize') return this.#sized(record.columns, record.rows)
     const line = describeRecord(record)
     if (line === null) return Buffer.alloc(0)
@@ -81,6 +86,26 @@ class Stage {
     return this.#line(advice, false)
   }
 
+  #asked(record: Extract<PlayedRecord, { kind: 'statement' }>): Buffer {
+    this.#statement = record.number
+    const [first = '', ...others] = describeStatement(record)
+    const lines = [`${elapsed(record.at)}  ${first}`, ...others.map((line) => `${' '.repeat(ELAPSED_WIDTH)}  ${line}`)]
+    return this.#lines(lines, '')
+  }
+
+  #answered(record: Extract<PlayedRecord, { kind: 'result' }>): Buffer {
+    const isNext = record.number === this.#statement
+    const line = `${elapsed(record.at)}  ${isNext ? '    ' : ''}${describeResult(record, isNext)}`
+    return this.#lines([line], record.outcome === 'ok' || record.outcome === 'suspended' ? '2' : '1;31')
+  }
+
+  #lines(lines: readonly string[], paint: string): Buffer {
+    const isPainted = this.#size !== null && paint !== ''
+    const end = this.#size === null ? '\n' : '\r\n'
+    const text = lines.map((line) => (isPainted ? `\x1b[0;${paint}m${line}\x1b[0m` : line)).join(end)
+    return Buffer.from(`${text}${end}`)
+  }
+
   #line(text: string, isAlarm: boolean): Buffer {
     const fresh = this.#isAtLineStart ? '' : '\r\n'
     this.#isAtLineStart = true
@@ -88,4 +113,14 @@ class Stage {
     const paint = isTerminal ? `\x1b[0;${isAlarm ? '1;31' : '2'}m` : ''
     return Buffer.from(`${fresh}${paint}-- ${text} --${isTerminal ? '\x1b[0m' : ''}${isTerminal ? '\r\n' : '\n'}`)
   }
+}
+
+const ELAPSED_WIDTH = '0:00:00.000'.length
+
+/** Since the session's start: `0:01:02.345` */
+function elapsed(ms: number): string {
+  const whole = Math.floor(ms)
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const [hours, minutes, seconds] = [whole / 3_600_000, (whole / 60_000) % 60, (whole / 1000) % 60].map(Math.floor)
+  return `${hours ?? 0}:${two(minutes ?? 0)}:${two(seconds ?? 0)}.${String(whole % 1000).padStart(3, '0')}`
 }
