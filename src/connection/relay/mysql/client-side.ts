@@ -1,0 +1,136 @@
+import { constants } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { createSecureContext, TLSSocket, type SecureContext } from 'node:tls'
+import { PacketChannel, PeerLeft } from './packet-channel.ts'
+import { acceptedFrom, OFFERED } from './wire/capabilities.ts'
+import { writeGreeting } from './wire/greeting.ts'
+import { readHandshakeResponse, readSslRequest } from './wire/handshake-response.ts'
+import { ERROR, ProtocolError } from './wire/protocol-error.ts'
+import { writeError } from './wire/replies.ts'
+import { FAST_OK, writeMore, writeSwitch } from './wire/sign-in-messages.ts'
+import { CACHING_SHA2, NATIVE } from './wire/sign-in-methods.ts'
+
+/** A client that holds the key of a certificate; whether the certificate is good is for authorize() to say. */
+export interface ProvenClient {
+  readonly socket: TLSSocket
+  readonly channel: PacketChannel
+  /** DER */
+  readonly certificate: Uint8Array
+  /** As given: `dbuser` or `dbuser+database` */
+  readonly user: string
+  readonly database: string | null
+  /** Its capabilities, of those offered */
+  readonly accepted: number
+  readonly collation: number
+}
+
+export interface Offer {
+  readonly threadId: number
+  /** 20 bytes without NUL */
+  readonly scramble: Buffer
+  readonly serverVersion: string
+  readonly tls: SecureContext
+}
+
+export interface FrontTls {
+  readonly keyPem: string
+  readonly certificatePem: string
+  /** PEM of the authorities that sign people's certificates */
+  readonly userAuthorities: string
+}
+
+/** No tickets: a resumed connection would show no certificate, and so skip every check of it. */
+export function frontContext({ keyPem, certificatePem, userAuthorities }: FrontTls): SecureContext {
+  return createSecureContext({
+    key: keyPem,
+    cert: certificatePem,
+    ca: userAuthorities,
+    minVersion: 'TLSv1.2',
+    sessionIdContext: 'sallyport-mysql',
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+  })
+}
+
+/** The method that clients of such a server have; what they answer is not looked at. */
+const methodFor = (serverVersion: string): string => (/mariadb/i.test(serverVersion) ? NATIVE : CACHING_SHA2)
+
+/**
+ * Greets, goes over to TLS and reads who wants what. Rejects with ProtocolError once the client has been told, with PeerLeft
+ * where there is nobody to tell. The client waits for an answer then: nothing has been sent after its sign-in.
+ */
+export async function identifyClient(socket: Socket, offer: Offer): Promise<ProvenClient> {
+  const method = methodFor(offer.serverVersion)
+  const { threadId, scramble } = offer
+  const plain = new PacketChannel(socket)
+  plain.send(writeGreeting({ version: offer.serverVersion, threadId, scramble, capabilities: OFFERED, method }))
+  await told(plain, async () => readSslRequest((await plain.receive()).payload))
+  // The client does not wait for an answer, so its ClientHello may be here already: it belongs to TLS and nothing else.
+  const rest = plain.release()
+  if (rest.length > 0) socket.unshift(rest)
+  const secure = await startTls(socket, offer.tls)
+  const channel = new PacketChannel(secure).countsOn(plain)
+  return told(channel, () => signIn(secure, channel, offer, method))
+}
+
+async function told<T>(channel: PacketChannel, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof ProtocolError) channel.end(writeError(error.shown, `sallyport: ${error.message}`))
+    throw error
+  }
+}
+
+function startTls(socket: Socket, secureContext: SecureContext): Promise<TLSSocket> {
+  const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
+  // Without a certificate the handshake succeeds, so that the client can be told what it lacks.
+  const secure = new TLSSocket(socket, { isServer: true, secureContext, requestCert: true, rejectUnauthorized: false })
+  const left = (error?: Error): void => reject(new PeerLeft(error?.message ?? 'left during the TLS handshake'))
+  secure.once('error', left)
+  secure.once('close', left)
+  secure.once('secure', () => {
+    secure.off('error', left)
+    secure.off('close', left)
+    resolve(secure)
+  })
+  return promise
+}
+
+async function signIn(secure: TLSSocket, channel: PacketChannel, offer: Offer, method: string): Promise<ProvenClient> {
+  const { payload } = await channel.receive()
+  const certificate = certificateOf(secure)
+  const response = readHandshakeResponse(payload)
+  const accepted = acceptedFrom(response.capabilities)
+  await settle(channel, offer, { method: response.method ?? NATIVE, answer: response.answer }, method)
+  const { user, database, collation } = response
+  return { socket: secure, channel, certificate, user, database, accepted, collation }
+}
+
+function certificateOf(secure: TLSSocket): Uint8Array {
+  const { raw } = secure.getPeerCertificate()
+  if ((raw as Buffer | undefined) === undefined || secure.isSessionReused()) {
+    throw new ProtocolError('a client certificate is required: run sally db login', ERROR.accessDenied)
+  }
+  // OpenSSL has checked chain and dates; authorize() does so again and reads the names.
+  if (secure.authorizationError) {
+    throw new ProtocolError('this client certificate is not valid (any more): run sally db login', ERROR.accessDenied)
+  }
+  return new Uint8Array(raw)
+}
+
+/** Brings a client to where nothing but OK or ERR is left to say, whatever method it came with. */
+async function settle(
+  channel: PacketChannel,
+  offer: Offer,
+  first: { readonly method: string; readonly answer: Buffer },
+  offered: string,
+): Promise<void> {
+  let { method, answer } = first
+  if (method !== NATIVE && method !== CACHING_SHA2) {
+    channel.send(writeSwitch(offered, offer.scramble))
+    method = offered
+    answer = (await channel.receive()).payload
+  }
+  // With an answer of 32 bytes it waits for this; without a password (no bytes, or a NUL) it does not.
+  if (method === CACHING_SHA2 && answer.length > 1) channel.send(writeMore(FAST_OK))
+}
