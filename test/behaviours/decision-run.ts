@@ -1,14 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import fc from 'fast-check'
 import type { AccessRequest } from '../../src/contract/request.ts'
 import type { RoleSpec } from '../../src/contract/role.ts'
-import { openDatabase } from '../../src/foundation/database/open-database.ts'
+import type { GrantsTable } from '../../src/foundation/database/tables.ts'
 import { nodeAccess, type WorkingRole } from '../../src/identity/node-access.ts'
 import { absentResource } from '../../src/resources/resource.ts'
 import { AccessWorld, callerNamed } from '../support/access-world.ts'
-import { ManualClock } from '../support/manual-clock.ts'
+import { ReusedStore } from '../support/reused-store.ts'
 import {
   ASKED,
   CAPS,
@@ -94,7 +91,11 @@ export const anAction = fc.oneof(
   // Killed before the commit, and started again on what the store has; or just started again.
   {
     weight: 2,
-    arbitrary: fc.record({ do: fc.constant('crash'), inner: fc.oneof(aQuestion, aVote, anExtension, aTakingBack) }),
+    arbitrary: fc.record({
+      do: fc.constant('crash'),
+      inner: fc.oneof(aQuestion, aVote, anExtension, aTakingBack),
+      cold: fc.nat(3).map((n) => n === 0),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel'), who: person, which }) },
   { weight: 2, arbitrary: aTakingBack },
@@ -163,7 +164,7 @@ export async function playHistory(history: readonly Action[]): Promise<readonly 
   const run = await Run.start()
   try {
     for (const [step, action] of history.entries()) await run.step(step, action)
-    return await run.compareEvents()
+    return run.compareEvents()
   } finally {
     await run.close()
   }
@@ -171,28 +172,21 @@ export async function playHistory(history: readonly Action[]): Promise<readonly 
 
 class Run {
   #world: AccessWorld
-  readonly #reopen: () => AccessWorld
-  readonly #removed: () => void
   readonly #model: Model
   readonly #ids: string[] = []
   readonly #prints: { requestDigest: string; factsDigest: string }[] = []
   readonly #lockIds = new Map<number, string>()
   #locks = 0
+  /** What was compared last: the same needs no second look */
+  #compared = ''
 
-  private constructor(world: AccessWorld, reopen = (): AccessWorld => world, removed = (): void => {}) {
+  private constructor(world: AccessWorld) {
     this.#world = world
-    this.#reopen = reopen
-    this.#removed = removed
     this.#model = new Model(world.clock.now())
   }
 
   static async start(): Promise<Run> {
-    const folder = mkdtempSync(join(tmpdir(), 'sallyport-history-'))
-    const path = join(folder, 'store.db')
-    writeFileSync(path, await furnishedStore(), { mode: 0o600 })
-    const clock = new ManualClock()
-    const open = (): AccessWorld => new AccessWorld(openDatabase(path, { durable: false, lock: false, clock }), clock)
-    const run = new Run(open(), open, () => rmSync(folder, { recursive: true, force: true }))
+    const run = new Run(await ReusedStore.get().world('decisions', (world) => Run.furnish(world)))
     for (const [index, name] of PEOPLE.entries()) {
       run.#model.users.set(name, {
         roles: rolesAtFirst(index),
@@ -222,15 +216,15 @@ class Run {
     }
   }
 
-  async close(): Promise<void> {
-    await this.#world.close()
-    this.#removed()
+  close(): Promise<void> {
+    return this.#world.stop()
   }
 
   /** Nothing of what `inner` would do reaches the store, and the engine starts again on what is there. */
-  async #crash(inner: Action): Promise<void> {
+  async #crash(inner: Action, cold: boolean): Promise<void> {
     const { database } = this.#world
-    const transact = database.transact.bind(database)
+    const { transact: whole } = database
+    const transact = whole.bind(database)
     database.transact = (work) =>
       transact(async (tx) => {
         await work(tx)
@@ -241,8 +235,8 @@ class Run {
     await this.#play(inner, ignored, ignored, false)
     this.#ids.length = requests
     this.#prints.length = requests
-    await this.#world.close()
-    this.#world = this.#reopen()
+    database.transact = whole
+    this.#world = await ReusedStore.get().restart(this.#world, cold)
   }
 
   async step(step: number, action: Action): Promise<void> {
@@ -251,8 +245,13 @@ class Run {
     await this.#play(action, expected, found)
     const where = `step ${step} ${JSON.stringify(action)}`
     same(`${where}: answer`, found, expected)
+    const modelled = this.#ids.map((_id, index) => this.#expected(index))
+    // Of the same store at the same instant, the product shows the same.
+    const state = JSON.stringify([ReusedStore.get().head(), this.#world.clock.now(), modelled])
+    if (state === this.#compared && action.do !== 'crash') return
     for (const [index, id] of this.#ids.entries())
-      same(`${where}: request ${index}`, await this.#shown(id), this.#expected(index))
+      same(`${where}: request ${index}`, await this.#shown(id), modelled[index])
+    this.#compared = state
   }
 
   /** `happens`: false for what does not reach the model. */
@@ -288,7 +287,7 @@ class Run {
           )
         )
       case 'crash':
-        return this.#crash(action.inner as Action)
+        return this.#crash(action.inner as Action, action.cold)
       case 'vote':
         return id && request && this.#vote(action, name, id, request, this.#prints[at], both)
       case 'cancel':
@@ -491,12 +490,10 @@ class Run {
 
   async #shown(id: string): Promise<unknown> {
     const shown = await this.#world.show(id)
-    const grant =
-      (await this.#world.database.reads
-        .selectFrom('grants')
-        .selectAll()
-        .where('request_id', '=', id)
-        .executeTakeFirst()) ?? null
+    const [grant = null] = ReusedStore.get().all(
+      'select * from grants where request_id = ?',
+      id,
+    ) as Partial<GrantsTable>[] as GrantsTable[]
     return {
       state: shown.state,
       duration: shown.duration,
@@ -508,33 +505,8 @@ class Run {
         ...[grant.starts_at, grant.ends_at, grant.use_by, grant.end_reason, grant.suspended],
         shown.grant?.state,
       ],
-      logins: grant && (await this.#loginsOf(grant)),
+      logins: grant && loginsOf(grant),
     }
-  }
-
-  /** What the pinned and the current revisions of the granted roles give together on a production node. */
-  async #loginsOf(grant: { id: string; roles_json: string }): Promise<string[]> {
-    const pinned = JSON.parse(grant.roles_json) as { id: string; name: string; revision: number }[]
-    const roles = await Promise.all(
-      pinned.map(async ({ id, name, revision }): Promise<WorkingRole> => {
-        const reads = this.#world.database.reads
-        const row = await reads.selectFrom('roles').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
-        const ids = row.deleted_at === null ? [`${id}/${revision}`, `${id}/${row.revision}`] : []
-        const specs = await Promise.all(
-          ids.map((one) =>
-            reads.selectFrom('role_revisions').select('spec_json').where('id', '=', one).executeTakeFirstOrThrow(),
-          ),
-        )
-        return {
-          id,
-          name,
-          origin: { kind: 'granted', grantId: grant.id },
-          specs: specs.map((one) => JSON.parse(one.spec_json) as RoleSpec),
-          confinedTo: null,
-        }
-      }),
-    )
-    return [...nodeAccess(roles, { ...absentResource('node', 'box'), labels: { env: 'prod' } }).logins.keys()]
   }
 
   #expected(index: number): unknown {
@@ -559,8 +531,10 @@ class Run {
   }
 
   /** One decision event and one grant for each decision, and nothing else was decided. */
-  async compareEvents(): Promise<readonly string[]> {
-    const types = await this.#world.eventTypes()
+  compareEvents(): readonly string[] {
+    const types = ReusedStore.get()
+      .all('select type from audit_events order by seq')
+      .map((row) => String(row['type']))
     const count = (type: string): number => types.filter((other) => other === type).length
     const inState = (state: string): number => this.#model.requests.filter((request) => request.state === state).length
     const { schedule, start, extend } = this.#model.told
@@ -586,22 +560,25 @@ const rolesAtFirst = (index: number): string[] =>
     ['ask1', 'ask2'],
   ][index] ?? ['rev-all']
 
-let furnished: Promise<Buffer> | null = null
-
-/** The file of a store that is furnished once and copied for every history: making one takes longer than playing in it. */
-function furnishedStore(): Promise<Buffer> {
-  furnished ??= (async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'sallyport-furnished-'))
-    const path = join(folder, 'store.db')
-    const clock = new ManualClock()
-    const world = await AccessWorld.open(clock, openDatabase(path, { durable: false, lock: false, clock }))
-    await Run.furnish(world)
-    await world.close()
-    const bytes = readFileSync(path)
-    rmSync(folder, { recursive: true, force: true })
-    return bytes
-  })()
-  return furnished
+/** What the pinned and the current revisions of the granted roles give together on a production node. */
+function loginsOf(grant: GrantsTable): string[] {
+  const pinned = JSON.parse(grant.roles_json) as { id: string; name: string; revision: number }[]
+  const roles = pinned.map(({ id, name, revision }): WorkingRole => {
+    const specs = ReusedStore.get().all(
+      `select spec_json from role_revisions n join roles r on r.id = n.role_id
+       where r.id = ? and r.deleted_at is null and (n.revision = ? or n.revision = r.revision)`,
+      id,
+      revision,
+    )
+    return {
+      id,
+      name,
+      origin: { kind: 'granted', grantId: grant.id },
+      specs: specs.map((one) => JSON.parse(String(one['spec_json'])) as RoleSpec),
+      confinedTo: null,
+    }
+  })
+  return [...nodeAccess(roles, { ...absentResource('node', 'box'), labels: { env: 'prod' } }).logins.keys()]
 }
 
 type Both = (modelSays: () => string, productDoes: () => Promise<unknown>) => Promise<void>

@@ -29,13 +29,14 @@ test.each(
   copySources(folder)
   plant(planted, join(folder, 'src'))
   const result = await by(join(folder, 'test/behaviours'))
+  process.stdout.write(`${planted.bug}: ${result.failed ? 'found by' : 'not found in'} ${result.numRuns} histories\n`)
   expect(result.failed, `${planted.bug}: not found in ${HISTORIES} histories`).toBe(true)
   // A difference between product and model, not a copy that does not run.
   expect(String(result.errorInstance)).toMatch(/product: .*\n.*model: /)
 })
 
 const LOOK = { numRuns: HISTORIES, seed: 4711, endOnFailure: true } as const
-type Found = { readonly failed: boolean; readonly errorInstance: unknown }
+type Found = { readonly failed: boolean; readonly numRuns: number; readonly errorInstance: unknown }
 
 async function decisions(folder: string): Promise<Found> {
   const run = (await import(join(folder, 'decision-run.ts'))) as typeof import('./decision-run.ts')
@@ -58,6 +59,7 @@ function copySources(folder: string): void {
   for (const name of [
     'support/access-world.ts',
     'support/manual-clock.ts',
+    'support/reused-store.ts',
     'behaviours/decision-model.ts',
     'behaviours/decision-run.ts',
     'behaviours/seat-model.ts',

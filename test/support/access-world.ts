@@ -71,9 +71,14 @@ export class AccessWorld<C extends Clock = ManualClock> {
   }
 
   async close(): Promise<void> {
+    await this.stop()
+    await this.database.close()
+  }
+
+  /** The engine alone: its store stays open. */
+  async stop(): Promise<void> {
     await this.sweeper.stop()
     await this.deeds.close()
-    await this.database.close()
   }
 
   /** Writes or replaces a role; `spec` as in YAML. */
