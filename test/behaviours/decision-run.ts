@@ -4,7 +4,7 @@ import type { RoleSpec } from '../../src/contract/role.ts'
 import type { GrantsTable } from '../../src/foundation/database/tables.ts'
 import { nodeAccess, type WorkingRole } from '../../src/identity/node-access.ts'
 import { absentResource } from '../../src/resources/resource.ts'
-import { AccessWorld, callerNamed } from '../support/access-world.ts'
+import { callerNamed, type AccessWorld } from '../support/access-world.ts'
 import { ReusedStore } from '../support/reused-store.ts'
 import {
   ASKED,
