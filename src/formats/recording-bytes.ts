@@ -2,6 +2,8 @@
 
 // A body of 1 MiB holds every record: the longest has three texts.
 const MAX_TEXT = 128 * 1024
+/** Its length fits into one byte. */
+const SHORT = 32
 const MAX_LENGTH = 2 ** 24 - 1
 
 /** Appends to one buffer that is used again for each chunk. */
@@ -50,20 +52,41 @@ export class RecordBytes {
     if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not a count: ${value}`)
     this.#reserve(8)
     let left = value
-    while (left > 0x7f) {
+    while (left > 0x7fffffff) {
       this.#buffer[this.#length++] = (left % 128) | 0x80
       left = Math.floor(left / 128)
+    }
+    while (left > 0x7f) {
+      this.#buffer[this.#length++] = (left & 0x7f) | 0x80
+      left >>= 7
     }
     this.#buffer[this.#length++] = left
   }
 
   text(value: string): void {
+    if (value.length <= SHORT && this.#ascii(value)) return
     const size = Buffer.byteLength(value)
     if (size > MAX_TEXT) throw new RangeError(`a text of ${size} bytes is over the limit of ${MAX_TEXT}`)
     this.varint(size)
     this.#reserve(size)
     this.#buffer.write(value, this.#length, size, 'utf8')
     this.#length += size
+  }
+
+  /** Most texts are a few ASCII characters: a loop is several times as fast then. False: not written. */
+  #ascii(value: string): boolean {
+    const size = value.length
+    this.#reserve(size + 1)
+    const buffer = this.#buffer
+    const start = this.#length + 1
+    for (let i = 0; i < size; i++) {
+      const code = value.charCodeAt(i)
+      if (code > 0x7f) return false
+      buffer[start + i] = code
+    }
+    buffer[start - 1] = size
+    this.#length = start + size
+    return true
   }
 
   rest(bytes: Uint8Array): void {

@@ -170,6 +170,16 @@ export function encodeRecord(into: RecordBytes, entry: RecordingEntry, at: numbe
 }
 
 function encodeFields(into: RecordBytes, entry: RecordingEntry): void {
+  if (entry.kind === 'statement') encodeStatement(into, entry)
+  else if (entry.kind === 'result') encodeResult(into, entry)
+  else if (entry.kind === 'database') encodeDatabase(into, entry)
+  else encodeOtherFields(into, entry)
+}
+
+function encodeOtherFields(
+  into: RecordBytes,
+  entry: Exclude<RecordingEntry, DatabaseEntry | StatementEntry | ResultEntry>,
+): void {
   if ('channel' in entry) into.varint(entry.channel)
   switch (entry.kind) {
     case 'output':
@@ -217,12 +227,6 @@ function encodeFields(into: RecordBytes, entry: RecordingEntry): void {
     case 'end':
     case 'unparsed':
       return into.text(entry.reason)
-    case 'database':
-      return encodeDatabase(into, entry)
-    case 'statement':
-      return encodeStatement(into, entry)
-    case 'result':
-      return encodeResult(into, entry)
   }
 }
 

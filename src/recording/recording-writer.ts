@@ -341,19 +341,23 @@ export class RecordingWriter {
 
   #collect(entry: RecordingEntry): void {
     this.#count(entry)
-    for (const piece of pieces(entry)) {
-      const buffer = (this.#buffer ??= new RecordBytes(1024))
-      const size = sizeOf(piece)
-      try {
-        encodeRecord(buffer, piece, this.#at())
-        this.#buffered.records += 1
-        this.#buffered.bytes += size
-      } catch (error) {
-        this.#lose(size, 1, error)
-      }
-      if (buffer.length >= FLUSH_AT_BYTES) this.#flush()
-    }
+    if (entry.kind === 'output' || entry.kind === 'input') {
+      for (const piece of pieces(entry)) this.#collectOne(piece)
+    } else this.#collectOne(entry)
     this.#flushTimer ??= this.#clock.after(FLUSH_AFTER_MS, () => this.#flush())
+  }
+
+  #collectOne(entry: RecordingEntry): void {
+    const buffer = (this.#buffer ??= new RecordBytes(1024))
+    const size = sizeOf(entry)
+    try {
+      encodeRecord(buffer, entry, this.#at())
+      this.#buffered.records += 1
+      this.#buffered.bytes += size
+    } catch (error) {
+      this.#lose(size, 1, error)
+    }
+    if (buffer.length >= FLUSH_AT_BYTES) this.#flush()
   }
 
   #flush(): void {
@@ -390,8 +394,11 @@ export class RecordingWriter {
     this.#seal(body, end !== null)
   }
 
+  /** The buffer of a busy session is used again; an idle one holds none. */
   #drop(): void {
-    this.#buffer = null
+    const buffer = this.#buffer
+    if (buffer !== null && buffer.length >= FLUSH_AT_BYTES) buffer.truncate(0)
+    else this.#buffer = null
     this.#buffered = { bytes: 0, records: 0 }
   }
 
