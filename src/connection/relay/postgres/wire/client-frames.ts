@@ -1,43 +1,31 @@
-// Walks the messages of a client that has signed in, in place: nothing is cut out or decoded but what the sink asks for.
+// Walks the messages of a client that has signed in, in place: what the sink does not ask for is neither cut out nor decoded.
 //   byte type | int32 length (counts itself) | body
 
-import { createHash, type Hash } from 'node:crypto'
 import { FROM_CLIENT, HEADER, LONGEST_MESSAGE, SQLSTATE } from './codes.ts'
+import { readBind, readClose, readExecute, readParse, readQuery } from './extended-query.ts'
+import { LongMessage, type Taker } from './long-message.ts'
 import { ProtocolError } from './protocol-error.ts'
 
-/** Of a body that the sink sees: more is counted and hashed */
-export const MOST_CAPTURED = 64 * 1024
+/** Bodies that come in pieces are put together up to this length; longer ones are handed on in pieces. */
+export const LONGEST_HELD = 64 * 1024
 /** The server's own limit for messages that carry a name at most */
 const LONGEST_SMALL = 10_000
 
-export interface CapturedBody {
-  /** At most MOST_CAPTURED bytes; valid only during the call */
-  readonly head: Buffer
-  /** Of the whole body */
-  readonly total: number
-  /** Hex SHA-256 of what is not in `head`; null: all of it is */
-  readonly restSha256: string | null
-}
-
-/** Told of each message before the byte that completes it is passed on. Throwing ends the session. */
-export interface ClientSink {
-  query(body: CapturedBody): void
-  parse(body: CapturedBody): void
-  bind(body: CapturedBody): void
-  execute(body: CapturedBody): void
-  close(body: CapturedBody): void
+/**
+ * Told of each message before the byte that completes it is passed on. Throwing ends the session. Buffers are valid only during
+ * the call. `T` takes what is too long to be held.
+ */
+export interface ClientSink<T extends Taker> {
+  long(): T
+  query(sql: Buffer | T): void
+  parse(name: string, sql: Buffer | T): void
+  /** `parameters`: the body of Bind behind its names */
+  bind(portal: string, prepared: string, parameters: Buffer | T): void
+  execute(portal: string): void
+  close(what: 'prepared' | 'portal', name: string): void
   sync(): void
-  copyData(bytes: number): void
   copyEnd(): void
   terminate(): void
-}
-
-interface Partial {
-  readonly type: number
-  readonly parts: Buffer[]
-  captured: number
-  readonly total: number
-  rest: Hash | null
 }
 
 const {
@@ -56,16 +44,18 @@ const {
   terminate,
 } = FROM_CLIENT
 
-export class ClientFrames {
-  readonly #sink: ClientSink
+export class ClientFrames<T extends Taker> {
+  readonly #sink: ClientSink<T>
   readonly #header = Buffer.alloc(HEADER)
   #headerBytes = 0
   /** Bytes of the body that are still to come */
   #left = 0
-  #partial: Partial | null = null
+  /** The start of a body that is put together */
+  #held: { readonly type: number; readonly body: Buffer; have: number } | null = null
+  #long: LongMessage<T> | null = null
   #isTerminated = false
 
-  constructor(sink: ClientSink) {
+  constructor(sink: ClientSink<T>) {
     this.#sink = sink
   }
 
@@ -103,68 +93,59 @@ export class ClientFrames {
   }
 
   #begin(type: number, body: number, chunk: Buffer, at: number): number {
-    const here = Math.min(body, chunk.length - at)
-    if (type === copyData) {
-      this.#sink.copyData(body)
-      this.#left = body - here
-      return at + here
-    }
-    if (here === body) {
-      this.#whole(type, chunk, at, body)
+    if (chunk.length - at >= body) {
+      this.#dispatch(type, chunk, at, at + body)
       return at + body
     }
-    this.#partial = { type, parts: [], captured: 0, total: body, rest: null }
     this.#left = body
+    if (type !== copyData) {
+      if (body <= LONGEST_HELD) this.#held = { type, body: Buffer.allocUnsafe(body), have: 0 }
+      else this.#long = new LongMessage(type, this.#sink.long())
+    }
     return this.#more(chunk, at)
   }
 
-  /** A message that lies whole in one chunk: nothing is copied. */
-  #whole(type: number, chunk: Buffer, at: number, total: number): void {
-    if (total === 0 || type === copyFail || type === describe) {
-      this.#dispatch(type, EMPTY)
-      return
-    }
-    const head = chunk.subarray(at, at + Math.min(total, MOST_CAPTURED))
-    const rest =
-      total <= MOST_CAPTURED ? null : createHash('sha256').update(chunk.subarray(at + MOST_CAPTURED, at + total))
-    this.#dispatch(type, { head, total, restSha256: rest?.digest('hex') ?? null })
-  }
-
   #more(chunk: Buffer, at: number): number {
-    const here = Math.min(this.#left, chunk.length - at)
-    this.#left -= here
-    const partial = this.#partial
-    if (!partial) return at + here
-    const kept = Math.min(here, MOST_CAPTURED - partial.captured)
-    // The chunk belongs to whoever read it and is written over.
-    if (kept > 0) partial.parts.push(Buffer.from(chunk.subarray(at, at + kept)))
-    partial.captured += kept
-    if (kept < here) (partial.rest ??= createHash('sha256')).update(chunk.subarray(at + kept, at + here))
-    if (this.#left === 0) {
-      this.#partial = null
-      const { total, rest } = partial
-      this.#dispatch(partial.type, {
-        head: Buffer.concat(partial.parts),
-        total,
-        restSha256: rest?.digest('hex') ?? null,
-      })
+    const stop = at + Math.min(this.#left, chunk.length - at)
+    this.#left -= stop - at
+    const held = this.#held
+    if (held) {
+      held.have += chunk.copy(held.body, held.have, at, stop)
+      if (this.#left === 0) {
+        this.#held = null
+        this.#dispatch(held.type, held.body, 0, held.body.length)
+      }
     }
-    return at + here
+    const long = this.#long
+    if (long) {
+      long.take(chunk.subarray(at, stop))
+      if (this.#left === 0) {
+        this.#long = null
+        this.#dispatchLong(long)
+      }
+    }
+    return stop
   }
 
-  #dispatch(type: number, body: CapturedBody): void {
+  #dispatch(type: number, bytes: Buffer, from: number, to: number): void {
     const sink = this.#sink
     switch (type) {
       case query:
-        return sink.query(body)
-      case parse:
-        return sink.parse(body)
-      case bind:
-        return sink.bind(body)
+        return sink.query(readQuery(bytes.subarray(from, to)))
+      case parse: {
+        const { name, sql } = readParse(bytes.subarray(from, to))
+        return sink.parse(name, sql)
+      }
+      case bind: {
+        const { portal, prepared, parameters } = readBind(bytes.subarray(from, to))
+        return sink.bind(portal, prepared, parameters)
+      }
       case execute:
-        return sink.execute(body)
-      case close:
-        return sink.close(body)
+        return sink.execute(readExecute(bytes.subarray(from, to)))
+      case close: {
+        const { what, name } = readClose(bytes.subarray(from, to))
+        return sink.close(what, name)
+      }
       case sync:
         return sink.sync()
       case copyDone:
@@ -175,9 +156,15 @@ export class ClientFrames {
         return sink.terminate()
     }
   }
-}
 
-const EMPTY: CapturedBody = { head: Buffer.alloc(0), total: 0, restSha256: null }
+  #dispatchLong(long: LongMessage<T>): void {
+    long.end()
+    const [first = '', second = ''] = long.names
+    if (long.type === query) this.#sink.query(long.main)
+    else if (long.type === parse) this.#sink.parse(first, long.main)
+    else this.#sink.bind(first, second, long.main)
+  }
+}
 
 /** Judges type and length before anything of the body is looked at. */
 function checkedLength(type: number, length: number): number {

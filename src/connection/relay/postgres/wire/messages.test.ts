@@ -1,7 +1,5 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { passwordMessage, saslInitial, saslResponse, TERMINATE } from './client-messages.ts'
-import { readBind, readClose, readExecute, readParse, readQuery } from './extended-query.ts'
 import { ProtocolError } from './protocol-error.ts'
 import {
   AUTHENTICATION_OK,
@@ -90,80 +88,5 @@ describe('what a server asks while we sign in', () => {
   test('a parameter status is a name and a value', () => {
     expect(readParameterStatus(Buffer.from('TimeZone\0UTC\0'))).toEqual(['TimeZone', 'UTC'])
     expect(() => readParameterStatus(Buffer.from('TimeZone'))).toThrow(ProtocolError)
-  })
-})
-
-describe('statements of a client', () => {
-  const bind = (formats: readonly number[], values: readonly (string | null)[]): Buffer => {
-    const int16 = (value: number): Buffer => Buffer.from([value >> 8, value & 0xff])
-    const value = (text: string | null): Buffer => {
-      const length = Buffer.alloc(4)
-      length.writeInt32BE(text === null ? -1 : Buffer.byteLength(text))
-      return Buffer.concat([length, Buffer.from(text ?? '')])
-    }
-    const names = Buffer.from('portal\0prepared\0')
-    return Buffer.concat([
-      names,
-      int16(formats.length),
-      ...formats.map(int16),
-      int16(values.length),
-      ...values.map(value),
-      int16(0),
-    ])
-  }
-
-  test('Parse, Execute, Close and Query', () => {
-    expect(readParse(Buffer.from('s1\0select $1\0\0\0'))).toEqual({ name: 's1', sql: Buffer.from('select $1') })
-    expect(readParse(Buffer.from('s1\0select cut he')).sql.toString()).toBe('select cut he')
-    expect(readExecute(Buffer.from('p\0\0\0\0\0'))).toEqual({ portal: 'p' })
-    expect(readClose(Buffer.from('Ss1\0'))).toEqual({ what: 'prepared', name: 's1' })
-    expect(readClose(Buffer.from('P\0'))).toEqual({ what: 'portal', name: '' })
-    expect(readQuery(Buffer.from('select 1\0')).toString()).toBe('select 1')
-  })
-
-  test.each([
-    [[], [true, true]],
-    [[1], [false, false]],
-    [
-      [0, 1],
-      [true, false],
-    ],
-  ])('Bind with formats %j', (formats, texts) => {
-    const read = readBind(bind(formats, ['one', 'two']), false)
-    expect(read).toMatchObject({ portal: 'portal', prepared: 'prepared', parameterCount: 2 })
-    expect(read.parameters.map((one) => one?.isText)).toEqual(texts)
-    expect(read.parameters.map((one) => one?.value.toString())).toEqual(['one', 'two'])
-  })
-
-  test('a Bind that was cut gives what is there, and says how many there are, or that it does not know', () => {
-    const whole = bind([0, 1, 0], ['a', null, 'ccc'])
-    for (let length = 'portal\0prepared\0'.length; length < whole.length; length++) {
-      const read = readBind(whole.subarray(0, length), true)
-      expect([null, 3]).toContain(read.parameterCount)
-      expect(read.parameters.length).toBeLessThanOrEqual(3)
-    }
-    expect(readBind(whole, false).parameters[1]).toBeNull()
-  })
-
-  test('a body that ends too early, or counts what does not match, is refused', () => {
-    const whole = bind([0, 1], ['a', 'b'])
-    for (let length = 0; length < whole.length - 2; length++)
-      expect(() => readBind(whole.subarray(0, length), false)).toThrow(ProtocolError)
-    expect(() => readBind(bind([0, 1, 0], ['a', 'b']), false)).toThrow(ProtocolError)
-    for (const read of [readParse, readExecute, readClose])
-      expect(() => read(Buffer.from('abc'))).toThrow(ProtocolError)
-  })
-
-  test('no body does anything but give fields or throw a ProtocolError', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 60 }), fc.boolean(), (noise, isCut) => {
-        try {
-          readBind(Buffer.from(noise), isCut)
-        } catch (error) {
-          expect(error).toBeInstanceOf(ProtocolError)
-        }
-      }),
-      { numRuns: 2000 },
-    )
   })
 })

@@ -9,6 +9,7 @@ class Told implements ServerSink {
   readonly commandComplete = (tag: string, rows: number, bytes: number): void =>
     void this.lines.push(`${tag}: ${rows} rows, ${bytes} bytes`)
   readonly portalSuspended = (rows: number): void => void this.lines.push(`suspended after ${rows}`)
+  readonly parseComplete = (): void => void this.lines.push('parsed')
   readonly emptyQuery = (): void => void this.lines.push('empty')
   readonly error = (body: Buffer): void => void this.lines.push(JSON.stringify(readErrorFields(body)))
   readonly parameterStatus = (body: Buffer): void => void this.lines.push(readParameterStatus(body).join('='))

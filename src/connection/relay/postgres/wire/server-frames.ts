@@ -13,6 +13,7 @@ export interface ServerSink {
   commandComplete(tag: string, rows: number, bytes: number): void
   portalSuspended(rows: number, bytes: number): void
   emptyQuery(): void
+  parseComplete(): void
   error(body: Buffer): void
   parameterStatus(body: Buffer): void
   copyIn(): void
@@ -31,6 +32,7 @@ const {
   emptyQuery,
   error,
   parameterStatus,
+  parseComplete,
   portalSuspended,
   ready,
 } = FROM_SERVER
@@ -133,6 +135,8 @@ export class ServerFrames {
         return sink.portalSuspended(...this.#counted())
       case emptyQuery:
         return sink.emptyQuery()
+      case parseComplete:
+        return sink.parseComplete()
       case error:
         this.#counted()
         return sink.error(body)
@@ -160,6 +164,7 @@ function isWanted(type: number): boolean {
     case commandComplete:
     case portalSuspended:
     case emptyQuery:
+    case parseComplete:
     case error:
     case parameterStatus:
     case copyIn:
