@@ -20,6 +20,7 @@ import {
   standingOf,
   votedRequests,
 } from './known-sessions.ts'
+import { readCursor, sessionBatch, type SessionCursor, writeCursor } from './session-pages.ts'
 
 export interface SessionServices {
   readonly db: Kysely<Tables>
@@ -55,7 +56,7 @@ export function sessionHandlers(services: SessionServices): Handlers {
       const items: SessionRow[] = []
       let cursor = readCursor(query.cursor)
       for (let looked = 0; looked < LOOKED_THROUGH; looked += BATCH) {
-        const rows = await batchOf(services.db, query, cursor)
+        const rows = await sessionBatch(services.db, { ...query, limit: BATCH }, cursor)
         for (const row of rows) {
           cursor = { startedAt: row.started_at, id: row.id }
           if (mayKnow(row)) items.push(row)
@@ -209,47 +210,9 @@ async function* untilAborted(
   }
 }
 
-interface Cursor {
-  readonly startedAt: number
-  readonly id: string
-}
-
-function readCursor(text: string | undefined): Cursor | null {
-  if (text === undefined) return null
-  const [, startedAt, id] = /^(\d{1,15})\.(ses_[0-9a-f-]{36})$/.exec(text) ?? []
-  if (startedAt === undefined || id === undefined) throw new Refused('malformed', 'that cursor is not one of ours')
-  return { startedAt: Number(startedAt), id }
-}
-
-async function batchOf(
-  db: Kysely<Tables>,
-  query: {
-    readonly live?: boolean | undefined
-    readonly user?: string | undefined
-    readonly node?: string | undefined
-  },
-  cursor: Cursor | null,
-): Promise<SessionRow[]> {
-  let rows = selectSessions(db).orderBy('sessions.started_at', 'desc').orderBy('sessions.id', 'desc').limit(BATCH)
-  if (query.live === true) rows = rows.where('sessions.ended_at', 'is', null)
-  if (query.live === false) rows = rows.where('sessions.ended_at', 'is not', null)
-  if (query.user !== undefined) rows = rows.where('users.name', '=', query.user)
-  if (query.node !== undefined) rows = rows.where('sessions.node_name', '=', query.node)
-  if (cursor !== null) {
-    const { startedAt, id } = cursor
-    rows = rows.where((where) =>
-      where.or([
-        where('sessions.started_at', '<', startedAt),
-        where.and([where('sessions.started_at', '=', startedAt), where('sessions.id', '<', id)]),
-      ]),
-    )
-  }
-  return await rows.execute()
-}
-
-function page(services: SessionServices, rows: readonly SessionRow[], cursor: Cursor | null) {
+function page(services: SessionServices, rows: readonly SessionRow[], cursor: SessionCursor | null) {
   return {
     items: rows.map((row) => presentSession(row, services.liveBytes(row.id))),
-    next: cursor === null ? null : `${cursor.startedAt}.${cursor.id}`,
+    next: writeCursor(cursor),
   }
 }
