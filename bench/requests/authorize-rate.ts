@@ -27,6 +27,7 @@ export async function authorizeRates(runs: number, decisions: number): Promise<n
           userId: `usr_${name}`,
           loginSessionId: `lgn_${name}`,
           keyFingerprint: `SHA256:${name}`,
+          protocol: 'ssh' as const,
           node: `n${grant % 50}`,
           login: `login${grant % 7}`,
           live: null,

@@ -21,7 +21,11 @@ async function closeAll(count: number): Promise<number> {
     deeds: store.deeds,
     snapshot: store.snapshot,
     sealer: createSealer({ id: '0123456789abcdef', key: createSecretKey(randomBytes(32)) }),
-    mintOnward: () => Promise.resolve(new Uint8Array()),
+    credentials: {
+      onwardCertificate: () => Promise.resolve(new Uint8Array([1])),
+      databaseCertificate: () => Promise.resolve(new Uint8Array([2])),
+      databasePassword: () => Promise.resolve('secret'),
+    },
     reportAuthFailure: () => {},
     recordingsDir: '/var/empty',
     offlineGraceMs: 60_000,

@@ -6,7 +6,7 @@ import { rowTrouble } from '../audit/check-row.ts'
 import { silentLog } from '../foundation/log.ts'
 import { createSealer } from '../identity/sealing.ts'
 import type { AskAtDoor, RequestStanding } from './ask-at-door.ts'
-import type { AuthorizeInput, RequestNews } from './control-plane.ts'
+import type { SshSignIn, RequestNews } from './control-plane.ts'
 import { LocalControlPlane } from './local-control-plane.ts'
 
 const HOUR = 3_600_000
@@ -31,7 +31,11 @@ beforeEach(async () => {
     deeds: store.deeds,
     snapshot: store.snapshot,
     sealer: createSealer({ id: '0123456789abcdef', key: createSecretKey(randomBytes(32)) }),
-    mintOnward: () => Promise.resolve(new Uint8Array([1])),
+    credentials: {
+      onwardCertificate: () => Promise.resolve(new Uint8Array([1])),
+      databaseCertificate: () => Promise.resolve(new Uint8Array([2])),
+      databasePassword: () => Promise.resolve('secret'),
+    },
     reportAuthFailure: () => {},
     recordingsDir: '/var/lib/sallyport/recordings',
     offlineGraceMs: 60_000,
@@ -64,7 +68,7 @@ const engineer = (asksInside: boolean, revision = 1): Promise<unknown> =>
     revision,
   )
 
-const input: AuthorizeInput = {
+const input: SshSignIn = {
   ...{ protocol: 'ssh', loginSessionId: 'lgn_ada', userId: 'usr_ada', keyFingerprint: 'SHA256:ada' },
   ...{ certificateSerial: '7', node: 'db-box', login: null, address: '127.0.0.1' },
   proof: { sessionId: new Uint8Array([1]), request: new Uint8Array(), signature: new Uint8Array() },

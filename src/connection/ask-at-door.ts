@@ -10,8 +10,8 @@ export interface DoorPerson {
 
 export interface WantedAtDoor {
   readonly place: NamedResource
-  /** null: none named */
-  readonly login: string | null
+  /** Login or db user; null: none named */
+  readonly account: string | null
   readonly ways: readonly AskWay[]
 }
 

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
-import { Authorization, type AuthorizationFacts } from './authorization.ts'
+import { Authorization, type SshFacts } from './authorization.ts'
 
-const facts: AuthorizationFacts = {
+const facts: SshFacts = {
+  protocol: 'ssh',
   id: 'azn_1',
   sessionId: 'ses_1',
   user: { id: 'usr_1', name: 'alice' },

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { ManualClock } from '../../test/support/manual-clock.ts'
 import type { AuthorizationFacts } from './authorization.ts'
+import { mintedCertificate } from './minted.ts'
 import type { AuthorizeAnswer, AuthorizeInput, ControlPlane, EndNotice, RequestNews } from './control-plane.ts'
 import { serveControlPlane, type Port, type ToControl, type ToWorker } from './control-plane-ipc.ts'
 import { ControlPlaneStub } from './control-plane-stub.ts'
@@ -58,18 +59,24 @@ test('answers, bytes and refusals come across as they are', async () => {
   serveControlPlane(
     control,
     controlThat({
-      authorize: (input) => Promise.resolve({ ok: false, code: 'access_denied', lines: [input.node] }),
-      mint: (input) => Promise.resolve({ certificate: input.publicKey.slice(1) }),
+      authorize: (input) =>
+        Promise.resolve({ ok: false, code: 'access_denied', lines: ['node' in input ? input.node : ''] }),
+      mint: (input) =>
+        Promise.resolve({
+          kind: 'certificate',
+          certificate: 'publicKey' in input ? input.publicKey.slice(1) : new Uint8Array(),
+        }),
       append: () => Promise.reject(new Error('the store is full')),
     }),
   )
   expect(await stub.authorize(question)).toEqual({ ok: false, code: 'access_denied', lines: ['db-box'] })
   const minted = await stub.mint({
+    kind: 'ssh-certificate',
     authorizationId: 'azn_1',
     publicKey: new Uint8Array([1, 2, 3]),
     sourceAddress: null,
   })
-  expect([...minted.certificate]).toEqual([2, 3])
+  expect([...mintedCertificate(minted)]).toEqual([2, 3])
   await expect(stub.append('ses_1', { type: 'shell', channel: 0 })).rejects.toThrow('the store is full')
 })
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../foundation/clock.ts'
 import { Bug } from '../foundation/errors.ts'
 import { Authorization, type AuthorizationFacts } from './authorization.ts'
-import type { AskAnswer, AuthorizeAnswer, ControlPlane, EndNotice, RequestNews } from './control-plane.ts'
+import type { AskAnswer, AuthorizeAnswer, ControlPlane, EndNotice, Minted, RequestNews } from './control-plane.ts'
 import type { CallInputs, CallName, Port, ToControl, ToWorker } from './control-plane-ipc.ts'
 
 const CALL_DEADLINE_MS = 30_000
@@ -52,8 +52,8 @@ export class ControlPlaneStub implements ControlPlane {
     }
   }
 
-  async mint(input: CallInputs['mint']): Promise<{ certificate: Uint8Array }> {
-    return (await this.#call('mint', input)) as { certificate: Uint8Array }
+  async mint(input: CallInputs['mint']): Promise<Minted> {
+    return (await this.#call('mint', input)) as Minted
   }
 
   async startUse(sessionId: string): Promise<{ ok: true } | { ok: false; text: string }> {
@@ -91,7 +91,7 @@ export class ControlPlaneStub implements ControlPlane {
   }
 
   /** Brings an answer of authorize() back to life on this side of the process boundary, once. */
-  authorizationOf(facts: AuthorizationFacts): Authorization {
+  authorizationOf<Facts extends AuthorizationFacts>(facts: Facts): Authorization<Facts> {
     if (!this.#authorized.delete(facts)) throw new Bug(`authorize() did not say yes to ${facts.id}`)
     return Authorization.certify(facts)
   }

@@ -3,23 +3,43 @@ import type { AuthorizationFacts } from './authorization.ts'
 // The one interface between the data path and the side that holds keys and the store. Every argument and answer survives
 // structured clone; the in-process form passes everything through it too.
 
-export interface AuthorizeInput {
-  readonly protocol: 'ssh'
+export type AuthorizeInput = SshSignIn | DatabaseSignIn
+
+interface SignIn {
   readonly loginSessionId: string
-  /** From the certificate's principal `sallyport-user-<id>` */
+  /** As the certificate says it */
   readonly userId: string
-  /** Of the key whose signature was verified */
+  /** `SHA256:...` of the key that the client has proven to hold */
   readonly keyFingerprint: string
+  /** Peer address, without port */
+  readonly address: string
+  /** Where this very sign-in was refused and asked: it is decided anew, with everything checked again, once. */
+  readonly door?: string
+}
+
+export interface SshSignIn extends SignIn {
+  readonly protocol: 'ssh'
   readonly certificateSerial: string
   readonly node: string
   /** null: none named */
   readonly login: string | null
-  /** Peer address, without port */
-  readonly address: string
   /** What the control side verifies all the above by, as far as a client can sign it */
   readonly proof: SignInProof
-  /** Where this very sign-in was refused and asked: it is decided anew, with everything checked again, once. */
-  readonly door?: string
+}
+
+export interface DatabaseSignIn extends SignIn {
+  readonly protocol: 'postgres' | 'mysql'
+  /**
+   * DER of the client certificate shown in TLS (formats/x509). The control side verifies it anew; that the client holds its
+   * key is the worker's word, because a TLS handshake leaves no proof that could be passed on.
+   */
+  readonly certificate: Uint8Array
+  /** Name of the resource */
+  readonly database: string
+  /** null: none named */
+  readonly dbUser: string | null
+  /** Database inside the server. null: none named */
+  readonly dbName: string | null
 }
 
 /** A client's signed USERAUTH_REQUEST (RFC 4252 section 7); certificate, algorithm and user name stand in it. */
@@ -31,8 +51,8 @@ export interface SignInProof {
   readonly signature: Uint8Array
 }
 
-export type AuthorizeAnswer =
-  | { readonly ok: true; readonly facts: AuthorizationFacts }
+export type AuthorizeAnswer<Facts extends AuthorizationFacts = AuthorizationFacts> =
+  | { readonly ok: true; readonly facts: Facts }
   | {
       readonly ok: false
       readonly code: string
@@ -63,14 +83,29 @@ export type RequestNews =
   | { readonly kind: 'go'; readonly lines: readonly string[] }
   | { readonly kind: 'over'; readonly lines: readonly string[] }
 
-/** OpenSSH certificate for the key that the worker made for this one connection. */
-export interface MintInput {
-  readonly authorizationId: string
-  /** SSH public key blob (RFC 4253 section 6.6) */
-  readonly publicKey: Uint8Array
-  /** Local address of the socket to the target: becomes source-address */
-  readonly sourceAddress: string | null
-}
+/** What the target is shown, for the one session of this authorization. */
+export type MintInput =
+  | {
+      readonly kind: 'ssh-certificate'
+      readonly authorizationId: string
+      /** SSH public key blob (RFC 4253 section 6.6) of the key that the worker made for this one connection */
+      readonly publicKey: Uint8Array
+      /** Local address of the socket to the target: becomes source-address */
+      readonly sourceAddress: string | null
+    }
+  | {
+      readonly kind: 'x509-certificate'
+      readonly authorizationId: string
+      /** DER SubjectPublicKeyInfo of a P-256 key that the worker made for this one connection */
+      readonly publicKey: Uint8Array
+    }
+  | { readonly kind: 'password'; readonly authorizationId: string }
+
+export type Minted =
+  /** OpenSSH certificate blob, or DER of an X.509 certificate whose CN is the db user; good for a minute */
+  | { readonly kind: 'certificate'; readonly certificate: Uint8Array }
+  /** The stored password of the db user */
+  | { readonly kind: 'password'; readonly password: string }
 
 export type SessionRecordEvent =
   /** `sha256`: of a command that is not UTF-8, whose text shows those bytes as \xHH */
@@ -121,7 +156,7 @@ export interface ControlPlane {
   /** Calls back about the request that this door waits for. `stop` gives the door up; the request stays as it is. */
   watchRequest(door: string, onNews: (news: RequestNews) => void): { stop(): void }
   /** Once per authorization, within 30 s. */
-  mint(input: MintInput): Promise<{ readonly certificate: Uint8Array }>
+  mint(input: MintInput): Promise<Minted>
   /** After the target let us in, before the first byte: checks against everything that changed since authorize. */
   startUse(sessionId: string): Promise<{ readonly ok: true } | { readonly ok: false; readonly text: string }>
   /** Calls back until the session is ended or `stop` is called. */
@@ -143,6 +178,8 @@ export interface WorkerSettings {
   readonly proxyName: string
   /** Public key blobs of user-SSH authorities that are trusted now */
   readonly userAuthorities: readonly Uint8Array[]
+  /** PEM of the user-X.509 authorities that are trusted now */
+  readonly userX509Authorities: readonly string[]
   readonly hostKey: { readonly privatePem: string; readonly certificate: Uint8Array; readonly publicBlob: Uint8Array }
   readonly tls: { readonly keyPem: string; readonly certificatePem: string }
   /** Unix socket of the API */

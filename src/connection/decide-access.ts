@@ -2,30 +2,32 @@ import { accessEnd, asUsed, type AccessBasis, type AccessEnd } from './access-en
 import type { AskWay } from '../contract/access-check.ts'
 import type { RefusalCode } from '../contract/errors.ts'
 import { formatDuration } from '../contract/duration.ts'
-import type { NodeFacts, RoleFacts, Snapshot, UserFacts } from '../grants/snapshot.ts'
+import type { RoleFacts, Snapshot, UserFacts } from '../grants/snapshot.ts'
 import { placeTrouble } from '../grants/place-trouble.ts'
 import type { StoredGrant } from '../grants/stored-grant.ts'
 import { clockEnd } from '../grants/grant-clock.ts'
 import { personOf, rolesAtWork, waitingGrants, type RolesAtWork } from '../grants/working-roles.ts'
-import { askableRoles, capOf, rolesThatWouldHelp, type AllowingBlock } from '../identity/role-rules.ts'
 import {
-  mergeOptions,
-  nodeAccess,
-  resolveLogin,
-  type MergedOptions,
-  type WorkingRole,
-} from '../identity/node-access.ts'
+  asIfGranted,
+  askableRoles,
+  capOf,
+  deniesOf,
+  rolesThatWouldHelp,
+  type AllowingBlock,
+} from '../identity/role-rules.ts'
+import { mergeOptions, type MergedOptions, type WorkingRole } from '../identity/node-access.ts'
 import type { LoginSessionsTable } from '../foundation/database/tables.ts'
-import { absentResource, resourceKey, type ResourceFacts } from '../resources/resource.ts'
+import { resourceKey, type ResourceFacts } from '../resources/resource.ts'
+import { targetOf, type Opened, type Resolved, type Target, type Wanted } from './target.ts'
 
 // The rule of authorize(): pure over the snapshot. The same function decides a new connection and re-checks a live one.
 
-export interface AccessQuestion {
+export type AccessQuestion = Asker & Wanted
+
+interface Asker {
   readonly userId: string
   readonly loginSessionId: string
   readonly keyFingerprint: string
-  readonly node: string
-  readonly login: string | null
   /** Null for a new connection */
   readonly live: {
     readonly startedAt: number
@@ -39,8 +41,7 @@ export type AccessDecision =
   | ({
       readonly ok: true
       readonly user: UserFacts
-      readonly node: NodeFacts
-      readonly login: string
+      readonly opened: Opened
       /** Roles that give it, in their current revision */
       readonly roles: readonly RoleFacts[]
       readonly grants: readonly StoredGrant[]
@@ -100,26 +101,24 @@ function decideFor(
   starts: StoredGrant | null,
   now: number,
 ): AccessDecision {
-  const node = view.nodeNamed(question.node)
+  const target = targetOf(view, question)
+  const { resource } = target
   const atWork = rolesAtWork(view, user, login, now, new Set(starts ? [starts.id] : []))
-  // An absent node and one the user may not know of: same answer, same path.
-  const place = node ?? absentResource('node', question.node)
-  const access = nodeAccess(atWork.roles, place)
-  const resolved = resolveLogin(access, question.login, user.name)
-  const ways = resolved.ok || question.live ? [] : waysToAsk(view, user, place, question.login, now)
-  const known = node !== undefined && (access.logins.size > 0 || ways.length > 0)
-  if (!known) return unknownNode(view, question, user, atWork, node, now)
-  const lock = view.lockOn('node', node.id, now)
-  if (lock) return refusal('locked', lockText(`${node.name} is locked`, lock.message))
-  if (!resolved.ok) return refuseLogin(view, question, user, atWork, node, resolved, ways, now)
+  // An absent resource and one the user may not know of: same answer, same path.
+  const resolved = target.resolve(atWork.roles, user.name)
+  const ways = resolved.ok || question.live ? [] : waysToAsk(view, user, target, now)
+  const isKnown = resource !== undefined && (resolved.ok || resolved.isKnown || ways.length > 0)
+  if (!isKnown) return unknownResource(view, question, user, atWork, target, now)
+  const lock = view.lockOn(target.kind, resource.id, now)
+  if (lock) return refusal('locked', lockText(`${resource.name} is locked`, lock.message))
+  if (!resolved.ok) return refuseUse({ view, question, user, atWork, target, now }, resolved, ways)
   const grants = grantsBehind(view, resolved.roles)
   const clocked = grants.map((grant) => asUsed(grant, starts, now))
   const options = mergeOptions(resolved.roles)
   return {
     ok: true,
     user,
-    node,
-    login: resolved.login,
+    opened: resolved.opened,
     roles: [...new Set(resolved.roles.map((role) => role.id))].flatMap((id) => view.role(id) ?? []),
     grants,
     options,
@@ -137,7 +136,7 @@ function decideFor(
 function identify(view: Snapshot, question: AccessQuestion, now: number): Refusal | Known {
   const login = view.login(question.loginSessionId)
   const user = view.user(question.userId)
-  if (!login || !user || login.user_id !== user.id || login.key_fingerprint !== question.keyFingerprint) {
+  if (!login || !user || login.user_id !== user.id || keyOf(login, question) !== question.keyFingerprint) {
     return signInAgain('this login session is not known any more')
   }
   if (login.ended_at !== null) return signInAgain('your login session was ended')
@@ -150,6 +149,10 @@ function identify(view: Snapshot, question: AccessQuestion, now: number): Refusa
   return { user, login }
 }
 
+/** The key that this login session signs in with. Another one for databases is made by signing in there anew. */
+const keyOf = (login: LoginSessionsTable, { protocol }: AccessQuestion): string | null =>
+  protocol === 'ssh' ? login.key_fingerprint : login.x509_fingerprint
+
 /** What helps is said on a live terminal, too, which is shown one line alone. */
 const signInAgain = (why: string): Refusal => ({
   ...refusal('login_ended', why, 'run: sally login'),
@@ -158,18 +161,28 @@ const signInAgain = (why: string): Refusal => ({
 
 const lockText = (text: string, message: string): string => (message === '' ? text : `${text}: ${message}`)
 
-/** What would open the node, with the login that is wanted or with another one. */
-function waysToAsk(view: Snapshot, user: UserFacts, node: ResourceFacts, login: string | null, now: number): AskWay[] {
+interface Way {
+  readonly way: AskWay
+  /** With the account that is wanted, or none was named */
+  readonly opens: boolean
+}
+
+/** What would open the resource, with the account that is wanted or with another one. */
+function waysToAsk(view: Snapshot, user: UserFacts, target: Target, now: number): Way[] {
   const person = personOf(view, user, now)
   const askable = askableRoles(person, view.roles())
-  return rolesThatWouldHelp(person, askable, node, null).map(({ role, blocks, accounts, asRole }) => ({
-    roles: [role.name],
-    // A role that may be asked for as such opens everything it gives; any other one can be asked for this node alone.
-    resources: asRole ? [] : [{ kind: node.kind, name: node.name }],
-    narrowing: asRole || login === null ? null : { login },
-    logins: [...accounts],
-    longest: capOf(blocks).ms,
-    reason: reasonFor(blocks),
+  const own = deniesOf(person)
+  return rolesThatWouldHelp(person, askable, target.place, null).map(({ role, blocks, accounts, asRole }) => ({
+    way: {
+      roles: [role.name],
+      // A role that may be asked for as such opens everything it gives; any other one can be asked for this one alone.
+      resources: asRole ? [] : [{ kind: target.kind, name: target.place.name }],
+      narrowing: asRole ? null : target.narrowing,
+      logins: [...accounts],
+      longest: capOf(blocks).ms,
+      reason: reasonFor(blocks),
+    },
+    opens: target.isGivenBy(asIfGranted(role), own),
   }))
 }
 
@@ -189,19 +202,19 @@ const asksInside = (view: Snapshot, user: UserFacts, now: number): boolean =>
 
 const GONE = 'nothing gives this access any more'
 
-function unknownNode(
+function unknownResource(
   view: Snapshot,
   question: AccessQuestion,
   user: UserFacts,
   atWork: RolesAtWork,
-  node: NodeFacts | undefined,
+  { kind, name, resource, list }: Target,
   now: number,
 ): Refusal {
-  if (question.live) return liveEnd(view, question.live, node, atWork.suspended, now)
+  if (question.live) return liveEnd(view, question.live, resource, atWork.suspended, now)
   return refusal(
     'resource_unknown',
-    `there is no node ${question.node} that ${user.name} may use or ask for`,
-    '  See: sally ls',
+    `there is no ${kind} ${name} that ${user.name} may use or ask for`,
+    `  See: ${list}`,
   )
 }
 
@@ -209,59 +222,52 @@ function unknownNode(
 function liveEnd(
   view: Snapshot,
   live: { readonly grants: readonly string[] },
-  node: NodeFacts | undefined,
+  resource: ResourceFacts | undefined,
   suspended: RolesAtWork['suspended'],
   now: number,
 ): Refusal {
   const grants = live.grants.flatMap((id) => view.grant(id) ?? [])
-  const why = suspended[0]?.why ?? lastEnd(view, live.grants, now) ?? placeTroubles(view, grants, node)[0] ?? GONE
+  const why = suspended[0]?.why ?? lastEnd(view, live.grants, now) ?? placeTroubles(view, grants, resource)[0] ?? GONE
   return refusal('access_denied', why)
 }
 
-/** What became of the node as these grants pin it. A node that is gone is found among those that are gone. */
-function placeTroubles(view: Snapshot, grants: readonly StoredGrant[], node: NodeFacts | undefined): string[] {
+/** What became of the resource as these grants pin it. One that is gone is found among those that are gone. */
+function placeTroubles(view: Snapshot, grants: readonly StoredGrant[], resource: ResourceFacts | undefined): string[] {
   const pins = grants.flatMap(({ resources }) => resources)
-  const meant = pins.filter((pin) => (node ? pin.id === node.id : view.resource(pin) === undefined))
-  return meant.flatMap((pin) => placeTrouble(pin, node) ?? [])
+  const meant = pins.filter((pin) => (resource ? pin.id === resource.id : view.resource(pin) === undefined))
+  return meant.flatMap((pin) => placeTrouble(pin, resource) ?? [])
 }
 
-function refuseLogin(
-  view: Snapshot,
-  question: AccessQuestion,
-  user: UserFacts,
-  atWork: RolesAtWork,
-  node: NodeFacts,
-  resolved: { code: RefusalCode; logins: readonly string[] },
-  ways: readonly AskWay[],
-  now: number,
-): Refusal {
-  if (question.live) return liveEnd(view, question.live, node, atWork.suspended, now)
-  const { name } = user
-  const { login } = question
-  const unlocked = ways.filter(({ roles }) => roles.every((role) => !isLocked(view, role, now)))
-  const open = unlocked.filter(({ logins }) => login === null || logins.includes(login))
-  const wanted = login === null ? node.name : `${login}@${node.name}`
-  const hint = open.length > 0 ? askHint(open, login) : otherLogins(unlocked)
+interface Refusing {
+  readonly view: Snapshot
+  readonly question: AccessQuestion
+  readonly user: UserFacts
+  readonly atWork: RolesAtWork
+  readonly target: Target
+  readonly now: number
+}
+
+function refuseUse(refusing: Refusing, resolved: Extract<Resolved, { ok: false }>, ways: readonly Way[]): Refusal {
+  const { view, question, user, atWork, target, now } = refusing
+  if (question.live) return liveEnd(view, question.live, target.resource, atWork.suspended, now)
+  const unlocked = ways.filter(({ way }) => way.roles.every((role) => !isLocked(view, role, now)))
+  const open = unlocked.filter(({ opens }) => opens).map(({ way }) => way)
+  const hint = open.length > 0 ? askHint(open, target) : otherAccounts(unlocked, target)
   const help = { ways: open, asksInside: open.length > 0 && asksInside(view, user, now) }
-  if (resolved.code === 'login_ambiguous') {
-    return refusal(
-      'login_ambiguous',
-      `${node.name} has several logins for ${name}: ${resolved.logins.join(', ')}`,
-      `  Name one: ssh ${resolved.logins[0]}@${node.name}`,
-    )
-  }
-  if (resolved.code === 'login_not_allowed') {
-    const why = `${name} may not use ${wanted}; allowed logins: ${resolved.logins.join(', ')}`
-    return { ...refusal('login_not_allowed', why, ...hint), ...help }
+  if (resolved.why) {
+    const [why, ...more] = resolved.why
+    // What is ambiguous is answered by naming one of what is there.
+    return more.length > 0 ? refusal(resolved.code, why, ...more) : { ...refusal(resolved.code, why, ...hint), ...help }
   }
   const active = [...view.grantsOf(user.id)].filter((grant) => grant.state === 'active')
-  const whys = [...atWork.suspended.map(({ why }) => why), ...placeTroubles(view, active, node)]
-  const coming = startsLater(view, question, node, user, now)
+  const whys = [...atWork.suspended.map(({ why }) => why), ...placeTroubles(view, active, target.resource)]
+  const coming = startsLater(refusing)
   const suspended = whys.map((why) => `  A grant is suspended: ${why}`).slice(0, 2)
-  return { ...refusal('access_denied', `${name} may not use ${wanted}`, ...coming, ...suspended, ...hint), ...help }
+  const lines = [`${user.name} may not use ${target.text}`, ...coming, ...suspended, ...hint] as const
+  return { ...refusal('access_denied', ...lines), ...help }
 }
 
-function askHint(ways: readonly AskWay[], login: string | null): string[] {
+function askHint(ways: readonly AskWay[], target: Target): string[] {
   const [first] = ways
   if (!first) return []
   const names = ways
@@ -274,43 +280,37 @@ function askHint(ways: readonly AskWay[], login: string | null): string[] {
   return [
     `  ${ways.length === 1 ? 'This role would help' : 'One of these roles would help'}: ${names.join(', ')}`,
     '  Ask for it:',
-    `    sally request create ${whatToAsk(first, login, ways.length > 1)} --reason="why you need it" --duration=${duration}`,
+    `    sally request create ${whatToAsk(first, target, ways.length > 1)} --reason="why you need it" --duration=${duration}`,
   ]
 }
 
-/** Nothing gives the login that was named. */
-function otherLogins(ways: readonly AskWay[]): string[] {
-  const logins = [...new Set(ways.flatMap((way) => way.logins))].sort()
-  return logins.length === 0
+/** Nothing gives the account that was named. */
+function otherAccounts(ways: readonly Way[], { accountWord }: Target): string[] {
+  const accounts = [...new Set(ways.flatMap(({ way }) => way.logins))].sort()
+  return accounts.length === 0
     ? []
-    : [`  Nothing that you may ask for gives it; logins that may be asked for: ${logins.join(', ')}`]
+    : [`  Nothing that you may ask for gives it; ${accountWord} that may be asked for: ${accounts.join(', ')}`]
 }
 
 /** The roles of a request for resources are worked out by themselves; they are named where there is a choice. */
-function whatToAsk({ roles, resources }: AskWay, login: string | null, isChoice: boolean): string {
+function whatToAsk({ roles, resources }: AskWay, { narrowingOption }: Target, isChoice: boolean): string {
   const byRole = `--roles=${roles.join(',')}`
   if (resources.length === 0) return byRole
   const named = resources.map((resource) => `--resource=${resourceKey(resource)}`).join(' ')
-  return [named, ...(isChoice ? [byRole] : []), ...(login === null ? [] : [`--login=${login}`])].join(' ')
+  return [named, ...(isChoice ? [byRole] : []), ...(narrowingOption === '' ? [] : [narrowingOption])].join(' ')
 }
 
 /** Milliseconds that are proposed: an hour, or less where less is allowed. */
 export const usualDuration = (way: AskWay): number => Math.min(way.longest, 3_600_000)
 
 /** Grants that will give this access from an instant on. */
-function startsLater(
-  view: Snapshot,
-  question: AccessQuestion,
-  node: NodeFacts,
-  user: UserFacts,
-  now: number,
-): string[] {
+function startsLater({ view, question, target, user, now }: Refusing): string[] {
   const login = view.login(question.loginSessionId) ?? null
   const coming = [...view.grantsOf(user.id)].filter((grant) => grant.state === 'scheduled' && grant.starts_at > now)
   return coming.slice(0, MOST_COMING).flatMap((grant) => {
     const then = rolesAtWork(view, user, login, grant.starts_at, new Set([grant.id]))
     const its = then.roles.filter((role) => role.origin.kind === 'granted' && role.origin.grantId === grant.id)
-    if (!resolveLogin(nodeAccess(its, node), question.login, user.name).ok) return []
+    if (!target.resolve(its, user.name).ok) return []
     return [`  Your access (${whatOf(grant)}) starts ${utcMinute(grant.starts_at)}`]
   })
 }

@@ -34,7 +34,7 @@ function connect(target: string, live = false): AccessDecision {
   const [node = '', login = null] = target.split('@').toReversed()
   const used = live ? { startedAt: store.clock.now(), grants: ['grt_1'], isUsed: true } : null
   const who = { userId: 'usr_ada', loginSessionId: 'lgn_ada', keyFingerprint: 'SHA256:ada' }
-  return decideAccess(store.snapshot, { ...who, node, login, live: used }, store.clock.now())
+  return decideAccess(store.snapshot, { ...who, protocol: 'ssh', node, login, live: used }, store.clock.now())
 }
 function linesOf(target: string): string {
   const decision = connect(target)
@@ -83,7 +83,7 @@ describe('a grant of resources', () => {
     await grant([pin('db-box')], 'root')
     expect(connect('db-box')).toMatchObject({
       ok: true,
-      login: 'root',
+      opened: { login: 'root' },
       grants: [{ id: 'grt_1' }],
       endText: 'your access (prod on node/db-box) has expired',
     })

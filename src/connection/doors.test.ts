@@ -4,7 +4,7 @@ import type { AskWay } from '../contract/access-check.ts'
 import { Refused } from '../foundation/errors.ts'
 import { silentLog } from '../foundation/log.ts'
 import type { AskAtDoor, DoorPerson, RequestStanding } from './ask-at-door.ts'
-import type { AuthorizeInput, RequestNews } from './control-plane.ts'
+import type { SshSignIn, RequestNews } from './control-plane.ts'
 import type { AccessDecision } from './decide-access.ts'
 import { Doors } from './doors.ts'
 
@@ -74,7 +74,7 @@ beforeEach(() => {
   })
 })
 
-function signIn(user = 'ada'): AuthorizeInput {
+function signIn(user = 'ada'): SshSignIn {
   const session = new Uint8Array(32).fill(++serial % 256)
   return {
     ...{ protocol: 'ssh', loginSessionId: `lgn_${user}`, userId: `usr_${user}`, keyFingerprint: `SHA256:${user}` },

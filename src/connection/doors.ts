@@ -5,7 +5,7 @@ import type { Clock, Timer } from '../foundation/clock.ts'
 import { Refused } from '../foundation/errors.ts'
 import { newId } from '../foundation/ids.ts'
 import type { Log } from '../foundation/log.ts'
-import type { AskAtDoor, DoorPerson, RequestStanding } from './ask-at-door.ts'
+import type { AskAtDoor, DoorPerson, RequestStanding, WantedAtDoor } from './ask-at-door.ts'
 import type { AskAnswer, AskInput, AuthorizeInput, RequestNews } from './control-plane.ts'
 import { usualDuration, type AccessDecision } from './decide-access.ts'
 
@@ -149,8 +149,7 @@ export class Doors {
     if (decision.ok) return { kind: 'go' }
     const [way] = decision.ways
     if (!decision.asksInside || !way) return { kind: 'refused', code: decision.code, lines: decision.lines }
-    const { node, login } = door.input
-    const wanted = { place: { kind: 'node', name: node }, login, ways: decision.ways } as const
+    const wanted = { ...placeOf(door.input), ways: decision.ways }
     const pending = await this.#options.requests.pending(door.person, wanted)
     if (pending !== null) return this.#wait(door, pending, [`sallyport: you have asked already (${pending})`])
     return reason === null ? promptFor(decision, way) : this.#askFor(door, way, reason)
@@ -283,13 +282,21 @@ function promptOf({ reason }: AskWay): string {
 
 const tooMany = (why: string): AskAnswer => ({ kind: 'refused', code: 'session_limit', lines: [`sallyport: ${why}`] })
 
-function isSameSignIn(a: AuthorizeInput, b: AuthorizeInput): boolean {
-  return (
-    Buffer.from(a.proof.sessionId).equals(b.proof.sessionId) &&
-    a.userId === b.userId &&
-    a.loginSessionId === b.loginSessionId &&
-    a.keyFingerprint === b.keyFingerprint &&
-    a.node === b.node &&
-    a.login === b.login
-  )
+function placeOf(input: AuthorizeInput): Pick<WantedAtDoor, 'place' | 'account'> {
+  if (input.protocol === 'ssh') return { place: { kind: 'node', name: input.node }, account: input.login }
+  return { place: { kind: 'database', name: input.database }, account: input.dbUser }
 }
+
+function isSameSignIn(a: AuthorizeInput, b: AuthorizeInput): boolean {
+  const samePerson =
+    a.userId === b.userId && a.loginSessionId === b.loginSessionId && a.keyFingerprint === b.keyFingerprint
+  if (!samePerson) return false
+  if (a.protocol === 'ssh') {
+    if (b.protocol !== 'ssh' || !isSame(a.proof.sessionId, b.proof.sessionId)) return false
+    return a.node === b.node && a.login === b.login
+  }
+  if (b.protocol !== a.protocol || !isSame(a.certificate, b.certificate)) return false
+  return a.address === b.address && a.database === b.database && a.dbUser === b.dbUser && a.dbName === b.dbName
+}
+
+const isSame = (a: Uint8Array, b: Uint8Array): boolean => Buffer.from(a).equals(b)

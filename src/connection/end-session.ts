@@ -34,7 +34,7 @@ export async function endSessionDeed(tx: Tx, now: number, input: EndSessionInput
     .executeTakeFirst()
   if (updated.numUpdatedRows === 0n) throw new Refused('changed_meanwhile', 'the session has ended already')
   const event: NewEvent = {
-    type: 'session.end',
+    type: input.about.resource?.kind === 'database' ? 'db.session.end' : 'session.end',
     ...input.about,
     outcome: input.complete ? 'success' : 'failure',
     details: {

@@ -5,7 +5,7 @@ import { rowTrouble } from '../audit/check-row.ts'
 import { silentLog } from '../foundation/log.ts'
 import { Snapshot } from '../grants/snapshot.ts'
 import { createSealer } from '../identity/sealing.ts'
-import type { AuthorizeInput, EndNotice } from './control-plane.ts'
+import type { SshSignIn, EndNotice } from './control-plane.ts'
 import { LocalControlPlane } from './local-control-plane.ts'
 
 const MINUTE = 60_000
@@ -34,7 +34,11 @@ const controlOver = (snapshot: Snapshot): LocalControlPlane =>
     instanceId: 'ist_test',
     catchUp: () => Promise.resolve(),
     sealer: createSealer({ id: '0123456789abcdef', key: createSecretKey(randomBytes(32)) }),
-    mintOnward: () => Promise.resolve(new Uint8Array([1])),
+    credentials: {
+      onwardCertificate: () => Promise.resolve(new Uint8Array([1])),
+      databaseCertificate: () => Promise.resolve(new Uint8Array([2])),
+      databasePassword: () => Promise.resolve('secret'),
+    },
     reportAuthFailure: () => {},
     recordingsDir: '/var/lib/sallyport/recordings',
     offlineGraceMs: 60_000,
@@ -51,7 +55,7 @@ const waiting = (id: string, ms: number, role = 'dba', changes: object = {}): Pr
   return store.grant(id, 'ada', role, ms, { ...clock, ...changes })
 }
 
-const question = (login: string | null): AuthorizeInput => ({
+const question = (login: string | null): SshSignIn => ({
   protocol: 'ssh',
   loginSessionId: 'lgn_ada',
   userId: 'usr_ada',

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../foundation/clock.ts'
 import { dueMark, nextMark, NOTICE_MINUTES, timeLeft } from '../grants/end-notice.ts'
-import type { AuthorizationFacts } from './authorization.ts'
+import type { AuthorizationFacts, DatabaseSessionOptions } from './authorization.ts'
 import type { AuthorizeInput, EndNotice } from './control-plane.ts'
 import type { AccessDecision } from './decide-access.ts'
 
@@ -54,8 +54,8 @@ export function newLiveSession(input: AuthorizeInput, facts: AuthorizationFacts,
     told: new Set(),
     isUsed: false,
     grants: facts.grants,
-    portForwarding: facts.permissions.portForwarding,
-    agentForwarding: facts.permissions.agentForwarding,
+    portForwarding: facts.protocol === 'ssh' && facts.permissions.portForwarding,
+    agentForwarding: facts.protocol === 'ssh' && facts.permissions.agentForwarding,
     endCode: null,
     endText: null,
   }
@@ -154,7 +154,7 @@ export class LiveSessions {
       this.end(session, decision.code, decision.ended)
       return false
     }
-    const lost = lostFeature(session.used, decision)
+    const lost = lostFeature(session, decision)
     if (lost !== null) {
       this.end(session, 'access_denied', `${lost} is not permitted any more`)
       return false
@@ -245,8 +245,18 @@ const movedText = ({ endsAt, endWhat }: Allowed, now: number): string =>
 /** `14:05 UTC`: the terminal's own time zone is not known here. */
 const clockTime = (at: number): string => `${new Date(at).toISOString().slice(11, 16)} UTC`
 
-function lostFeature(used: Used, decision: Allowed): string | null {
-  if (used.portForwarding && !decision.options.portForwarding) return 'port forwarding'
-  if (used.agentForwarding && !decision.options.agentForwarding) return 'agent forwarding'
+function lostFeature({ used, facts }: LiveSession, { options }: Allowed): string | null {
+  if (facts.protocol !== 'ssh') return lostInDatabase(facts.options, options.database)
+  if (used.portForwarding && !options.portForwarding) return 'port forwarding'
+  if (used.agentForwarding && !options.agentForwarding) return 'agent forwarding'
   return null
+}
+
+/** A session keeps the options it began with: what has become stricter since ends it. */
+function lostInDatabase(had: DatabaseSessionOptions, has: DatabaseSessionOptions): string | null {
+  if (has.readOnly && !had.readOnly) return 'writing'
+  if ((has.statementTimeoutMs ?? Infinity) < (had.statementTimeoutMs ?? Infinity)) return 'so long a statement'
+  const denied = has.deniedStatements.find((kind) => !had.deniedStatements.includes(kind))
+  if (denied !== undefined) return `a statement of the kind ${denied}`
+  return had.replication && !has.replication ? 'replication' : null
 }

@@ -6,8 +6,10 @@ import { recordingFile } from '../recording/recordings-folder.ts'
 import { Snapshot } from '../grants/snapshot.ts'
 import { createSealer } from '../identity/sealing.ts'
 import { createSecretKey, randomBytes } from 'node:crypto'
-import type { AuthorizeInput, EndNotice } from './control-plane.ts'
-import { LocalControlPlane, type OnwardOrder } from './local-control-plane.ts'
+import type { SshSignIn, EndNotice } from './control-plane.ts'
+import { sshFacts } from './authorization.ts'
+import type { OnwardOrder } from './credentials.ts'
+import { LocalControlPlane } from './local-control-plane.ts'
 
 const HOUR = 3_600_000
 
@@ -38,9 +40,13 @@ const controlOver = (snapshot: Snapshot): LocalControlPlane =>
     deeds: store.deeds,
     snapshot,
     sealer: createSealer({ id: '0123456789abcdef', key: createSecretKey(randomBytes(32)) }),
-    mintOnward: (order) => {
-      minted.push(order)
-      return Promise.resolve(new Uint8Array([1]))
+    credentials: {
+      onwardCertificate: (order) => {
+        minted.push(order)
+        return Promise.resolve(new Uint8Array([1]))
+      },
+      databaseCertificate: () => Promise.resolve(new Uint8Array([2])),
+      databasePassword: () => Promise.resolve('secret'),
     },
     reportAuthFailure: () => {},
     recordingsDir: '/var/lib/sallyport/recordings',
@@ -51,7 +57,7 @@ const controlOver = (snapshot: Snapshot): LocalControlPlane =>
     log: silentLog,
   })
 
-const ask = (changes: Partial<AuthorizeInput> = {}): AuthorizeInput => ({
+const ask = (changes: Partial<SshSignIn> = {}): SshSignIn => ({
   protocol: 'ssh',
   loginSessionId: 'lgn_ada',
   userId: 'usr_ada',
@@ -64,12 +70,12 @@ const ask = (changes: Partial<AuthorizeInput> = {}): AuthorizeInput => ({
   ...changes,
 })
 
-async function letIn(changes: Partial<AuthorizeInput> = {}) {
+async function letIn(changes: Partial<SshSignIn> = {}) {
   const answer = await control.authorize(ask(changes))
   if (!answer.ok) throw new Error(answer.lines.join('\n'))
   const notices: EndNotice[] = []
   control.watchEnd(answer.facts.sessionId, (notice) => notices.push(notice))
-  return { facts: answer.facts, notices }
+  return { facts: sshFacts(answer.facts), notices }
 }
 
 describe('authorize', () => {
@@ -200,7 +206,12 @@ describe('the onward credential', () => {
     await store.grant('1', 'ada', 'dba', HOUR)
     const { facts } = await letIn()
     await change()
-    const order = { authorizationId: facts.id, publicKey: new Uint8Array(), sourceAddress: null }
+    const order = {
+      kind: 'ssh-certificate' as const,
+      authorizationId: facts.id,
+      publicKey: new Uint8Array(),
+      sourceAddress: null,
+    }
     await expect(control.mint(order)).rejects.toMatchObject({ code: 'access_denied' })
     expect(minted).toEqual([])
   })
@@ -208,7 +219,12 @@ describe('the onward credential', () => {
   test('is minted once per authorization, for the login that was decided', async () => {
     await store.grant('1', 'ada', 'dba', HOUR)
     const { facts } = await letIn()
-    const order = { authorizationId: facts.id, publicKey: new Uint8Array([9]), sourceAddress: '127.0.0.1' }
+    const order = {
+      kind: 'ssh-certificate' as const,
+      authorizationId: facts.id,
+      publicKey: new Uint8Array([9]),
+      sourceAddress: '127.0.0.1',
+    }
     await control.mint(order)
     expect(minted).toMatchObject([
       { login: 'postgres', userName: 'ada', sessionId: facts.sessionId, sourceAddress: '127.0.0.1' },
@@ -220,7 +236,12 @@ describe('the onward credential', () => {
     await store.grant('1', 'ada', 'dba', HOUR)
     const { facts } = await letIn()
     store.clock.advance(30_001)
-    const order = { authorizationId: facts.id, publicKey: new Uint8Array([9]), sourceAddress: null }
+    const order = {
+      kind: 'ssh-certificate' as const,
+      authorizationId: facts.id,
+      publicKey: new Uint8Array([9]),
+      sourceAddress: null,
+    }
     await expect(control.mint(order)).rejects.toThrow()
     await expect(control.mint({ ...order, authorizationId: 'azn_forged' })).rejects.toThrow()
     expect(minted).toEqual([])

@@ -1,5 +1,6 @@
 import { Refused } from '../foundation/errors.ts'
-import type { SshPermissions } from './authorization.ts'
+import type { Snapshot } from '../grants/snapshot.ts'
+import type { AuthorizationFacts } from './authorization.ts'
 import type {
   AskAnswer,
   AskInput,
@@ -8,6 +9,7 @@ import type {
   ControlPlane,
   EndNotice,
   MintInput,
+  Minted,
   RecordingHead,
   RequestNews,
   SessionEnd,
@@ -19,21 +21,14 @@ import { decideAccess, type AccessDecision } from './decide-access.ts'
 import { Doors, type WaitingLimits } from './doors.ts'
 import { endSessionDeed } from './end-session.ts'
 import { startFirstUse } from './first-use.ts'
+import { mintFor, type Credentials } from './credentials.ts'
 import { LiveSessions, newLiveSession, type LiveSession, type Recheck } from './live-sessions.ts'
 import { aboutLive, markUse, reauthorizedDeed, useDeed } from './session-deeds.ts'
+import type { Wanted } from './target.ts'
 import { UnspentAuthorizations } from './unspent-authorizations.ts'
 
-export interface OnwardOrder {
-  readonly publicKey: Uint8Array
-  readonly login: string
-  readonly userName: string
-  readonly sessionId: string
-  readonly sourceAddress: string | null
-  readonly permissions: SshPermissions
-}
-
 export interface LocalControlPlaneOptions extends AuthorizerOptions {
-  readonly mintOnward: (order: OnwardOrder) => Promise<Uint8Array>
+  readonly credentials: Credentials
   readonly reportAuthFailure: (failure: { address: string; code: string }) => void
   /** Why a client is not who a worker says (sign-in-proof.ts); null when it is proven. `again`: it was, and waited. */
   readonly checkSignIn: (input: AuthorizeInput, again: boolean) => string | null
@@ -126,19 +121,11 @@ export class LocalControlPlane implements ControlPlane {
     return this.doors?.watch(door, onNews) ?? { stop: () => {} }
   }
 
-  async mint(input: MintInput): Promise<{ certificate: Uint8Array }> {
+  async mint(input: MintInput): Promise<Minted> {
     const facts = this.#unspent.take(input.authorizationId)
     const session = this.live.get(facts.sessionId)
     if (!session || !this.live.recheck(session)) throw new Refused('access_denied', 'this session is over')
-    const certificate = await this.#options.mintOnward({
-      publicKey: input.publicKey,
-      login: facts.login,
-      userName: facts.user.name,
-      sessionId: facts.sessionId,
-      permissions: facts.permissions,
-      sourceAddress: input.sourceAddress,
-    })
-    return { certificate }
+    return mintFor(facts, input, this.#options.credentials)
   }
 
   /** What other daemons have taken away meanwhile is seen here, before the first byte. */
@@ -206,13 +193,10 @@ export class LocalControlPlane implements ControlPlane {
 
   #decideLive(session: LiveSession, now: number): AccessDecision {
     const { input, facts } = session
-    const question = {
-      ...input,
-      node: this.#options.snapshot.node(facts.node.id)?.name ?? '',
-      login: facts.login,
-      live: { startedAt: session.startedAt, grants: session.grants, isUsed: session.isUsed },
-    }
-    return decideAccess(this.#options.snapshot, question, now)
+    const { snapshot } = this.#options
+    const asker = { userId: input.userId, loginSessionId: input.loginSessionId, keyFingerprint: input.keyFingerprint }
+    const live = { startedAt: session.startedAt, grants: session.grants, isUsed: session.isUsed }
+    return decideAccess(snapshot, { ...asker, ...usedNow(snapshot, facts), live }, now)
   }
 
   async #storeRecheck(recheck: Recheck): Promise<void> {
@@ -234,3 +218,11 @@ export class LocalControlPlane implements ControlPlane {
 const STOPPING = 'sallyport: the proxy is stopping; try again in a moment'
 
 const refuse = (code: string, lines: readonly string[]): AuthorizeAnswer => ({ ok: false, code, lines })
+
+/** What a session uses, under the names that it has now. */
+function usedNow(snapshot: Snapshot, facts: AuthorizationFacts): Wanted {
+  if (facts.protocol === 'ssh')
+    return { protocol: 'ssh', node: snapshot.node(facts.node.id)?.name ?? '', login: facts.login }
+  const { protocol, database, dbUser, dbName } = facts
+  return { protocol, database: snapshot.database(database.id)?.name ?? '', dbUser, dbName }
+}

@@ -28,11 +28,11 @@ export class RowProof {
 
 /** Everything that an access rests on. */
 export function rowsBehind(decision: Extract<AccessDecision, { ok: true }>, loginSessionId: string): RowRef[] {
-  const { user, node, grants, roles } = decision
+  const { user, opened, grants, roles } = decision
   return [
     { table: 'users', id: user.id },
     { table: 'login_sessions', id: loginSessionId },
-    { table: 'nodes', id: node.id },
+    opened.protocol === 'ssh' ? { table: 'nodes', id: opened.node.id } : { table: 'databases', id: opened.database.id },
     ...roles.flatMap(({ id, revision }): RowRef[] => [
       { table: 'roles', id },
       { table: 'role_revisions', id: `${id}/${revision}` },

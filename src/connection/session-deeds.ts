@@ -15,8 +15,13 @@ export function aboutSession(facts: AuthorizationFacts) {
     request: facts.requests[0] ?? null,
     grants: facts.grants,
     session: facts.sessionId,
-    resource: { kind: 'node', id: facts.node.id, name: facts.node.name },
+    resource: resourceOf(facts),
   }
+}
+
+export function resourceOf(facts: AuthorizationFacts): { kind: 'node' | 'database'; id: string; name: string } {
+  if (facts.protocol === 'ssh') return { kind: 'node', id: facts.node.id, name: facts.node.name }
+  return { kind: 'database', id: facts.database.id, name: facts.database.name }
 }
 
 /** With the grants that carry it now, which are others than at its start after one of them has ended. */

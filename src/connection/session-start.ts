@@ -1,12 +1,21 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { Deed, NewEvent, Tx } from '../audit/deed.ts'
 import { newId } from '../foundation/ids.ts'
 import type { Sealer } from '../identity/sealing.ts'
 import { recordingFile, recordingPath } from '../recording/recordings-folder.ts'
-import type { AuthorizationFacts } from './authorization.ts'
+import { serverName, splitAddress } from '../resources/database-facts.ts'
+import {
+  databaseFacts,
+  type AuthorizationFacts,
+  type DatabaseFacts,
+  type DatabaseSessionOptions,
+  type SessionFacts,
+  type SshFacts,
+} from './authorization.ts'
 import type { AuthorizeInput } from './control-plane.ts'
 import type { AccessDecision } from './decide-access.ts'
-import { aboutSession } from './session-deeds.ts'
+import { aboutSession, resourceOf } from './session-deeds.ts'
+import type { Opened } from './target.ts'
 
 // What a yes and a no of authorize() are stored as.
 
@@ -27,32 +36,16 @@ export function sessionFacts(
   { recordingsDir, offlineGraceMs, position }: SessionPlace,
   now: number,
 ): AuthorizationFacts {
-  const { user, node, options, grants } = decision
+  const { user, options, grants } = decision
   const sessionId = newId('session', now)
-  const [host, port] = splitAddress(node.address)
   return {
     id: newId('authorization', now),
     sessionId,
     user: { id: user.id, name: user.name },
     loginSessionId: input.loginSessionId,
-    node: {
-      id: node.id,
-      name: node.name,
-      host,
-      port,
-      hostKey: node.host_key,
-      hostAuthority: node.host_authority,
-      hostPrincipal: node.host_principal,
-    },
-    login: decision.login,
+    ...openedFacts(decision),
     grants: grants.map((grant) => grant.id),
     requests: grants.map((grant) => grant.request_id),
-    permissions: {
-      pty: true,
-      portForwarding: options.portForwarding,
-      agentForwarding: options.agentForwarding,
-      forceCommand: null,
-    },
     endsAt: decision.endsAt,
     endText: decision.endText,
     budgetMs: decision.endsAt === null ? null : Math.max(0, decision.endsAt - now),
@@ -69,10 +62,31 @@ export function sessionFacts(
   }
 }
 
-function splitAddress(address: string): [string, number] {
-  const at = address.lastIndexOf(':')
-  const host = address.slice(0, at)
-  return [host.startsWith('[') ? host.slice(1, -1) : host, Number(address.slice(at + 1))]
+type OpenedFacts = Omit<SshFacts, keyof SessionFacts> | Omit<DatabaseFacts, keyof SessionFacts>
+
+function openedFacts({ opened, options }: Allowed): OpenedFacts {
+  if (opened.protocol !== 'ssh') return openedDatabase(opened, options.database)
+  const { protocol, node, login } = opened
+  const [host, port] = splitAddress(node.address)
+  const { id, name, host_key: hostKey, host_authority: hostAuthority, host_principal: hostPrincipal } = node
+  const { portForwarding, agentForwarding } = options
+  return {
+    ...{ protocol, login, node: { id, name, host, port, hostKey, hostAuthority, hostPrincipal } },
+    permissions: { pty: true, portForwarding, agentForwarding, forceCommand: null },
+  }
+}
+
+function openedDatabase(
+  { protocol, database, dbUser, dbName }: Exclude<Opened, { protocol: 'ssh' }>,
+  options: DatabaseSessionOptions,
+): Omit<DatabaseFacts, keyof SessionFacts> {
+  const [host, port] = splitAddress(database.address)
+  const { id, name, tls_mode: mode, tls_authorities: authorities, auth_kind: credential } = database
+  return {
+    ...{ protocol, dbUser, dbName, credential, options },
+    database: { id, name, host, port },
+    tls: { mode, authorities, serverName: serverName(database) },
+  }
 }
 
 /** Stores the row of the session; the answer is `session.start`, which names its recording. */
@@ -85,6 +99,7 @@ export async function startSession(
   now: number,
 ): Promise<NewEvent> {
   const { sessionId, recording } = facts
+  const resource = resourceOf(facts)
   const file = recordingFile(sessionId)
   const sealedAt = { table: 'sessions', row: sessionId, column: 'recording_key_sealed' }
   await tx
@@ -94,10 +109,11 @@ export async function startSession(
       event_id: '',
       user_id: facts.user.id,
       login_id: facts.loginSessionId,
-      protocol: input.protocol,
-      node_id: facts.node.id,
-      node_name: facts.node.name,
-      login: facts.login,
+      protocol: facts.protocol,
+      node_id: resource.id,
+      node_name: resource.name,
+      login: facts.protocol === 'ssh' ? facts.login : facts.dbUser,
+      db_name: facts.protocol === 'ssh' ? null : facts.dbName,
       address: input.address,
       request_ids_json: JSON.stringify(facts.requests),
       grant_ids_json: JSON.stringify(facts.grants),
@@ -117,13 +133,12 @@ export async function startSession(
     })
     .execute()
   return {
-    type: 'session.start',
+    type: facts.protocol === 'ssh' ? 'session.start' : 'db.session.start',
     ...aboutSession(facts),
     outcome: 'success',
     details: {
-      login: facts.login,
+      ...usedBy(input, facts),
       address: input.address,
-      certificate: input.certificateSerial,
       roles: roles.map((role) => role.name),
       recording: file,
       mode: recording.mode,
@@ -132,6 +147,15 @@ export async function startSession(
     },
     rows: [{ table: 'sessions', id: sessionId }],
   }
+}
+
+/** As whom, and by which certificate. */
+function usedBy(input: AuthorizeInput, facts: AuthorizationFacts): Record<string, unknown> {
+  if (input.protocol === 'ssh')
+    return { login: facts.protocol === 'ssh' ? facts.login : null, certificate: input.certificateSerial }
+  const { dbUser, dbName, options } = databaseFacts(facts)
+  const certificate = createHash('sha256').update(input.certificate).digest('hex')
+  return { dbUser, dbName, certificate, options: { ...options } }
 }
 
 /** `altered`: the row that is not what its event says */
@@ -146,7 +170,13 @@ export function rejectSession(
     actor: { kind: 'user', id: input.userId, name: userName ?? input.userId },
     login: input.loginSessionId,
     outcome: 'refused',
-    details: { code, node: input.node, login: input.login, address: input.address, ...more },
+    details: { code, ...wantedBy(input), address: input.address, ...more },
   }
   return { result: { ok: false, code, lines }, events: [event] }
+}
+
+function wantedBy(input: AuthorizeInput): Record<string, unknown> {
+  if (input.protocol === 'ssh') return { node: input.node, login: input.login }
+  const { protocol, database, dbUser, dbName } = input
+  return { protocol, database, dbUser, dbName }
 }

@@ -6,7 +6,7 @@ import { mintCertificate } from '../formats/openssh/mint-certificate.ts'
 import { publicKeyOf } from '../formats/openssh/public-key.ts'
 import { makeSignature } from '../formats/openssh/signature.ts'
 import { newId } from '../foundation/ids.ts'
-import type { AuthorizeInput } from './control-plane.ts'
+import type { SshSignIn } from './control-plane.ts'
 import { ClientSide, type Identification } from './relay/ssh/client-side.ts'
 import { bytesToSign, publicKeyRequest, serviceRequest } from './relay/ssh/wire/auth-messages.ts'
 import { payload } from './relay/ssh/wire/payload.ts'
@@ -25,7 +25,7 @@ function certificateOf(userId: string): Buffer {
 }
 
 /** What the worker asks for a client that signs in as `userName` with the certificate. */
-function signIn(userName: string): AuthorizeInput {
+function signIn(userName: string): SshSignIn {
   const blob = certificateOf(newId('user', NOW))
   const leg = new FakeLeg()
   const identified: Identification[] = []
@@ -83,7 +83,7 @@ test('a login under the signature is kept; behind a CONNECT preface the node com
   expect(proofs().trouble({ ...signIn('root'), login: 'root' })).toBeNull()
 })
 
-test.each<[string, (input: AuthorizeInput) => AuthorizeInput, string]>([
+test.each<[string, (input: SshSignIn) => SshSignIn, string]>([
   ['another user', (input) => ({ ...input, userId: newId('user', NOW) }), 'wrong_user'],
   ['another login session', (input) => ({ ...input, loginSessionId: newId('login', NOW) }), 'wrong_user'],
   ['another key', (input) => ({ ...input, keyFingerprint: 'SHA256:x' }), 'wrong_user'],
@@ -105,6 +105,6 @@ test('a certificate of an authority that the control side does not trust, or who
   expect(proofs(authority, NOW + 60_000).trouble(signIn('+box'))).toBe('expired')
 })
 
-function change(input: AuthorizeInput, proof: Partial<AuthorizeInput['proof']>): AuthorizeInput {
+function change(input: SshSignIn, proof: Partial<SshSignIn['proof']>): SshSignIn {
   return { ...input, proof: { ...input.proof, ...proof } }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { FormatError } from '../formats/format-error.ts'
 import { parseSshUserName } from '../formats/ssh-user-name.ts'
 import type { Clock } from '../foundation/clock.ts'
-import type { AuthorizeInput, SignInProof } from './control-plane.ts'
+import type { SshSignIn, SignInProof } from './control-plane.ts'
 import { isSignedByHolder, judgeUserCertificate } from './relay/ssh/user-certificate.ts'
 import { bytesToSign, readAuthRequest } from './relay/ssh/wire/auth-messages.ts'
 
@@ -29,7 +29,7 @@ export class SignInProofs {
   }
 
   /** What is wrong with it, as a code; null when it is proven. A proof counts once; `again`: it did, and was refused. */
-  trouble(input: AuthorizeInput, again = false): string | null {
+  trouble(input: SshSignIn, again = false): string | null {
     try {
       return this.#judge(input, again)
     } catch (error) {
@@ -38,7 +38,7 @@ export class SignInProofs {
     }
   }
 
-  #judge(input: AuthorizeInput, again: boolean): string | null {
+  #judge(input: SshSignIn, again: boolean): string | null {
     const { proof } = input
     const request = readAuthRequest(Buffer.concat([proof.request, lengthOf(proof.signature), proof.signature]))
     if (request.method !== 'publickey' || request.signature === null) return 'not_signed'
@@ -77,7 +77,7 @@ export class SignInProofs {
 const nameOf = ({ sessionId }: SignInProof): string => createHash('sha256').update(sessionId).digest('base64')
 
 /** The user name says `login+node`; behind a CONNECT preface it may say the login alone, and the node is not signed. */
-function namesTarget(userName: string, { node, login }: AuthorizeInput): boolean {
+function namesTarget(userName: string, { node, login }: SshSignIn): boolean {
   const named = parseSshUserName(userName.includes('+') ? userName : `${userName}+${node}`)
   return named.ok && named.node === node && named.login === login
 }

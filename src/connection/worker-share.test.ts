@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { beforeEach, expect, test } from 'vitest'
 import { FakeControlPlane } from '../../test/support/fake-control-plane.ts'
-import type { AuthorizeInput } from './control-plane.ts'
+import type { SshSignIn } from './control-plane.ts'
 import { WorkerShare } from './worker-share.ts'
 
 let control: FakeControlPlane
@@ -20,7 +20,7 @@ beforeEach(() => {
 
 const worker = (): WorkerShare => new WorkerShare(control, (id) => orphans.push(id))
 const nothing = new Uint8Array()
-const input: AuthorizeInput = {
+const input: SshSignIn = {
   ...{ protocol: 'ssh', loginSessionId: 'lgn_1', userId: 'usr_1', keyFingerprint: 'SHA256:x', certificateSerial: '1' },
   ...{ node: 'box', login: null, address: '192.0.2.9' },
   proof: { sessionId: nothing, request: nothing, signature: nothing },
@@ -39,7 +39,7 @@ test('a worker has nothing to say about the sessions of another', async () => {
   const head = { chunks: 1, bytes: 1, digest: 'x' }
   const end = { reason: 'x', head, complete: true, contents: [] }
   const foreign = { code: 'not_allowed' }
-  const mint = { authorizationId: facts.id, publicKey: nothing, sourceAddress: null }
+  const mint = { kind: 'ssh-certificate' as const, authorizationId: facts.id, publicKey: nothing, sourceAddress: null }
   await expect(other.mint(mint)).rejects.toMatchObject(foreign)
   await expect(other.startUse(sessionId)).rejects.toMatchObject(foreign)
   await expect(other.append(sessionId, { type: 'shell', channel: 0 })).rejects.toMatchObject(foreign)

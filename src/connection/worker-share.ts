@@ -7,6 +7,7 @@ import type {
   ControlPlane,
   EndNotice,
   MintInput,
+  Minted,
   RecordingHead,
   RequestNews,
   SessionEnd,
@@ -68,7 +69,7 @@ export class WorkerShare implements ControlPlane {
     }
   }
 
-  async mint(input: MintInput): Promise<{ readonly certificate: Uint8Array }> {
+  async mint(input: MintInput): Promise<Minted> {
     if (!this.#authorizations.delete(input.authorizationId)) throw foreign()
     return this.#control.mint(input)
   }

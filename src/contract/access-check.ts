@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { DurationMs, Instant, Login, Name } from './common.ts'
+import { Account, DurationMs, Instant, Name } from './common.ts'
 import { AccessRequest, NamedResource, Narrowing } from './request.ts'
 
 /** One way to what was refused: what to ask for. The first of several gives the least. */
@@ -10,7 +10,7 @@ export const AskWay = z.object({
   /** A request for resources asks for the login that was wanted, and no other */
   narrowing: Narrowing.nullable(),
   /** What it would let one sign in as, there */
-  logins: z.array(Login),
+  logins: z.array(Account),
   longest: DurationMs,
   reason: z.object({ required: z.boolean(), prompt: z.string().nullable() }),
 })
@@ -18,7 +18,7 @@ export type AskWay = z.infer<typeof AskWay>
 
 /** What a connection would be answered right now, and what could be done about a no. */
 export const AccessCheck = z.discriminatedUnion('ok', [
-  z.object({ ok: z.literal(true), login: Login, endsAt: Instant.nullable() }),
+  z.object({ ok: z.literal(true), login: Account, endsAt: Instant.nullable() }),
   z.object({
     ok: z.literal(false),
     code: z.string(),

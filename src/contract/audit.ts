@@ -58,6 +58,8 @@ export const EVENT_TYPES = [
   'session.reject',
   'session.reauthorized',
   'session.recording.access',
+  'db.session.start',
+  'db.session.end',
   'exec',
   'sftp',
   'scp',

@@ -15,6 +15,21 @@ export const Name = z
 export const LOGIN_PATTERN = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/
 export const Login = z.string().regex(LOGIN_PATTERN, 'a login is 1 to 64 of A-Z a-z 0-9 _ . -')
 
+/**
+ * A user of a database: never contains `+` (which parts it from the database's name), blanks or control characters, and is
+ * no option. 63 bytes are what PostgreSQL keeps of a name.
+ */
+export const DbUser = z
+  .string()
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.$@-]{0,62}$/, 'a db user is 1 to 63 of A-Z a-z 0-9 _ . $ @ -')
+/** A database inside a server (a schema of MySQL). */
+export const DbName = z
+  .string()
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.$-]{0,62}$/, 'a db name is 1 to 63 of A-Z a-z 0-9 _ . $ -')
+
+/** What one signs in as: a login, or a db user as the role names it, patterns included. */
+export const Account = z.string().min(1).max(256)
+
 export const RESOURCE_KINDS = ['node', 'database', 'kube_cluster', 'app'] as const
 export const ResourceKind = z.enum(RESOURCE_KINDS)
 export type ResourceKind = z.infer<typeof ResourceKind>

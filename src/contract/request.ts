@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { DurationMs, Instant, Login, Name, PageQuery, ResourceKind, ResourceName } from './common.ts'
+import { DbUser, DurationMs, Instant, Login, Name, PageQuery, ResourceKind, ResourceName } from './common.ts'
 
 export const REQUEST_STATES = ['pending', 'approved', 'denied', 'cancelled', 'expired'] as const
 export const RequestState = z.enum(REQUEST_STATES)
@@ -21,7 +21,7 @@ export const NamedResource = z.object({ kind: ResourceKind, name: Name })
 export type NamedResource = z.infer<typeof NamedResource>
 
 /** What a request is narrowed to besides its roles and resources. */
-export const Narrowing = z.strictObject({ login: Login.optional() })
+export const Narrowing = z.strictObject({ login: Login.optional(), dbUser: DbUser.optional() })
 export type Narrowing = z.infer<typeof Narrowing>
 
 /** When the clock of a grant starts. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { DurationMs, Instant, Labels, Login, Name, PageQuery, ResourceKind } from './common.ts'
+import { Account, DurationMs, Instant, Labels, Name, PageQuery, ResourceKind } from './common.ts'
 
 /** What the caller may know of: used now, or to be had by asking. */
 export const RequestableResource = z.object({
@@ -7,15 +7,15 @@ export const RequestableResource = z.object({
   id: z.string(),
   name: Name,
   labels: Labels,
-  /** What works right now (logins of a node) */
-  logins: z.array(Login),
+  /** What works right now (logins of a node, db users of a database) */
+  logins: z.array(Account),
   /** End of the last grant that opens it, if only grants do */
   accessUntil: Instant.nullable(),
   /** Roles that would open it, those with the fewest logins first */
   roles: z.array(
     z.object({
       name: Name,
-      logins: z.array(Login),
+      logins: z.array(Account),
       longest: DurationMs,
       /** May be asked for with everything it gives */
       asRole: z.boolean(),

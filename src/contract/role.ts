@@ -80,6 +80,7 @@ export const RULE_RESOURCES = [
   'role',
   'user',
   'node',
+  'database',
   'lock',
   'request',
   'session',
@@ -100,10 +101,20 @@ export const Rule = z.strictObject({
   verbs: z.array(z.enum(RULE_VERBS)).min(1),
 })
 
+/** Of `allow`: one role must give all three. Of `deny`: each denies by itself. */
+const databaseRights = {
+  db_labels: LabelSelector.optional(),
+  /** Users of the database server */
+  db_users: z.array(RolePattern).max(200).optional(),
+  /** Databases inside the server */
+  db_names: z.array(RolePattern).max(200).optional(),
+}
+
 export const RoleAllow = z.strictObject({
   logins: z.array(Login).max(200).default([]),
   default_login: Login.optional(),
   node_labels: LabelSelector.default({}),
+  ...databaseRights,
   request: RequestBlock.optional(),
   review_requests: AllowReviewBlock.optional(),
   rules: z.array(Rule).default([]),
@@ -112,6 +123,7 @@ export const RoleAllow = z.strictObject({
 export const RoleDeny = z.strictObject({
   logins: z.array(Login).max(200).default([]),
   node_labels: LabelSelector.default({}),
+  ...databaseRights,
   request: z
     .strictObject({
       /** Denied however it is asked for */
@@ -123,6 +135,27 @@ export const RoleDeny = z.strictObject({
   review_requests: ReviewBlock.optional(),
   rules: z.array(Rule).default([]),
 })
+
+/**
+ * Kinds of statements that a role may deny. They are told apart by their words alone: what the database's own grants permit
+ * decides in the end.
+ */
+export const STATEMENT_KINDS = ['write', 'ddl', 'dcl', 'copy', 'copy_program', 'procedure'] as const
+export const StatementKind = z.enum(STATEMENT_KINDS)
+export type StatementKind = z.infer<typeof StatementKind>
+
+export const DatabaseOptions = z.strictObject({
+  /** The session is made read-only by the server's own means, and stays so. */
+  read_only: z.boolean().optional(),
+  /** A statement that takes longer is cancelled. */
+  statement_timeout: DurationText.optional(),
+  deny_statements: z.array(StatementKind).max(STATEMENT_KINDS.length).optional(),
+  /** Absent: values of parameters are recorded beside the text. */
+  record_parameters: z.boolean().optional(),
+  /** Streams of changes (PostgreSQL's replication protocol) may be opened. */
+  replication: z.boolean().optional(),
+})
+export type DatabaseOptions = z.infer<typeof DatabaseOptions>
 
 export const RoleOptions = z.strictObject({
   max_session_ttl: DurationText.optional(),
@@ -136,6 +169,8 @@ export const RoleOptions = z.strictObject({
   bind: z.enum(['user', 'login']).default('user'),
   /** Whoever holds the role is offered to ask within an ssh connection that is refused. */
   request_on_denied: z.boolean().default(false),
+  /** Of connections to databases */
+  db: DatabaseOptions.optional(),
 })
 export type RoleOptions = z.infer<typeof RoleOptions>
 

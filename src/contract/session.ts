@@ -5,9 +5,12 @@ import { Instant, Name, PageQuery } from './common.ts'
 export const Session = z.object({
   id: z.string(),
   user: Name,
-  protocol: z.enum(['ssh']),
-  resource: z.object({ kind: z.literal('node'), id: z.string(), name: Name }),
+  protocol: z.enum(['ssh', 'postgres', 'mysql']),
+  resource: z.object({ kind: z.enum(['node', 'database']), id: z.string(), name: Name }),
+  /** Login of a node, db user of a database */
   login: z.string(),
+  /** Database inside the server; null: none, or no database */
+  dbName: z.string().nullable().default(null),
   address: z.string(),
   requests: z.array(z.string()),
   grants: z.array(z.string()),

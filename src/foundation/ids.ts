@@ -9,6 +9,7 @@ export const ID_PREFIX = {
   login: 'lgn',
   role: 'rol',
   node: 'nod',
+  database: 'dtb',
   lock: 'lck',
   authority: 'aut',
   review_rule: 'rul',

@@ -3,7 +3,14 @@ import type { Committed, RowRef } from '../audit/deed.ts'
 import type { RoleSpec } from '../contract/role.ts'
 import { fixedStatement } from '../foundation/database/fixed-statement.ts'
 import { POWER_TABLES } from '../foundation/database/tables.ts'
-import type { LocksTable, LoginSessionsTable, NodesTable, Tables } from '../foundation/database/tables.ts'
+import type {
+  DatabasesTable,
+  LocksTable,
+  LoginSessionsTable,
+  NodesTable,
+  Tables,
+} from '../foundation/database/tables.ts'
+import { databaseFacts } from '../resources/database-facts.ts'
 import { nodeFacts } from '../resources/node-facts.ts'
 import type { ResourceFacts } from '../resources/resource.ts'
 import { storedGrant, type StoredGrant } from './stored-grant.ts'
@@ -32,6 +39,8 @@ export interface RoleFacts {
 
 export type NodeFacts = Omit<NodesTable, 'labels_json'> & ResourceFacts
 
+export type DatabaseRow = Omit<DatabasesTable, 'labels_json'> & ResourceFacts
+
 /** An end that has happened although the store could not take it yet. */
 export type TakenAway =
   | {
@@ -57,6 +66,8 @@ export class Snapshot {
   readonly #revisions = new Map<string, RoleSpec>()
   readonly #nodes = new Map<string, NodeFacts>()
   readonly #nodeIdByName = new Map<string, string>()
+  readonly #databases = new Map<string, DatabaseRow>()
+  readonly #databaseIdByName = new Map<string, string>()
   readonly #logins = new Map<string, LoginSessionsTable>()
   readonly #grants = new Map<string, StoredGrant>()
   readonly #grantsByUser = new Map<string, Set<string>>()
@@ -80,6 +91,7 @@ export class Snapshot {
     }
     for (const row of await db.selectFrom('roles').select('id').execute()) await snapshot.#readRole(row.id)
     for (const row of await db.selectFrom('nodes').select('id').execute()) await snapshot.#readNode(row.id)
+    for (const row of await db.selectFrom('databases').select('id').execute()) await snapshot.#readDatabase(row.id)
     const logins = await db.selectFrom('login_sessions').select('id').where('ended_at', 'is', null).execute()
     for (const row of logins) await snapshot.#readLogin(row.id)
     const grants = await db.selectFrom('grants').select('id').where('state', '!=', 'ended').execute()
@@ -125,11 +137,22 @@ export class Snapshot {
   }
   /** By kind and id; undefined once removed. */
   resource({ kind, id }: Pick<ResourceFacts, 'kind' | 'id'>): ResourceFacts | undefined {
-    return kind === 'node' ? this.#nodes.get(id) : undefined
+    if (kind === 'node') return this.#nodes.get(id)
+    return kind === 'database' ? this.#databases.get(id) : undefined
   }
   /** Of every kind. */
-  resources(): Iterable<ResourceFacts> {
-    return this.#nodes.values()
+  *resources(): Iterable<ResourceFacts> {
+    yield* this.#nodes.values()
+    yield* this.#databases.values()
+  }
+  database(id: string): DatabaseRow | undefined {
+    return this.#databases.get(id)
+  }
+  databaseNamed(name: string): DatabaseRow | undefined {
+    return this.#databases.get(this.#databaseIdByName.get(name) ?? '')
+  }
+  databases(): Iterable<DatabaseRow> {
+    return this.#databases.values()
   }
   nodes(): Iterable<NodeFacts> {
     return this.#nodes.values()
@@ -224,6 +247,8 @@ export class Snapshot {
         return this.#readRevision(row.id)
       case 'nodes':
         return this.#readNode(row.id)
+      case 'databases':
+        return this.#readDatabase(row.id)
       case 'login_sessions':
         return this.#readLogin(row.id)
       case 'grants':
@@ -288,6 +313,17 @@ export class Snapshot {
     }
     this.#nodes.set(id, { ...row, ...nodeFacts(row) })
     this.#nodeIdByName.set(row.name, id)
+  }
+
+  async #readDatabase(id: string): Promise<void> {
+    const row = await this.#db.selectFrom('databases').selectAll().where('id', '=', id).executeTakeFirst()
+    this.#unname(this.#databaseIdByName, id, this.#databases.get(id)?.name)
+    if (!row || row.deleted_at !== null) {
+      this.#databases.delete(id)
+      return
+    }
+    this.#databases.set(id, { ...row, ...databaseFacts(row) })
+    this.#databaseIdByName.set(row.name, id)
   }
 
   async #readLogin(id: string): Promise<void> {

@@ -72,7 +72,7 @@ test('a refusal names the ways out, the least first, with what each must be told
     ],
     pending: null,
   })
-  expect(wanted).toMatchObject([{ place: { kind: 'node', name: 'db-box' }, login: 'postgres' }])
+  expect(wanted).toMatchObject([{ place: { kind: 'node', name: 'db-box' }, account: 'postgres' }])
 })
 
 test('only what gives the wanted login would help', async () => {

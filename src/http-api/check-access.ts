@@ -1,5 +1,6 @@
 import type { AccessRequests } from '../access/access-requests.ts'
 import { decideAccess } from '../connection/decide-access.ts'
+import type { Opened } from '../connection/target.ts'
 import { normaliseName } from '../formats/name.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { Refused } from '../foundation/errors.ts'
@@ -22,17 +23,22 @@ export function checkAccessHandlers({ snapshot, requests, clock }: CheckAccessSe
         userId: context.login?.userId ?? '',
         loginSessionId: context.login?.id ?? '',
         keyFingerprint: snapshot.login(context.login?.id ?? '')?.key_fingerprint ?? '',
+        protocol: 'ssh' as const,
         node: node.name,
         login: query.login ?? null,
         live: null,
       }
       const decision = decideAccess(snapshot, question, clock.now())
-      if (decision.ok) return { ok: true, login: decision.login, endsAt: decision.endsAt }
+      if (decision.ok) return { ok: true, login: accountOf(decision.opened), endsAt: decision.endsAt }
       const { code, lines, ways } = decision
       const place = { kind: 'node', name: node.name } as const
       const pending =
-        ways.length === 0 ? null : await requests.pendingFor(callerOf(context), { place, login: question.login, ways })
+        ways.length === 0
+          ? null
+          : await requests.pendingFor(callerOf(context), { place, account: question.login, ways })
       return { ok: false, code, lines: [...lines], ways: [...ways], pending }
     },
   }
 }
+
+const accountOf = (opened: Opened): string => (opened.protocol === 'ssh' ? opened.login : opened.dbUser)

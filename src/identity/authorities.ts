@@ -17,15 +17,36 @@ import { hostCertificate, onwardCertificate, sshUserCertificate } from './ssh-ce
 import type { HostCertificate, OnwardCertificateInput, UserCertificateInput } from './ssh-certificates.ts'
 import { tlsAuthorityCertificate, tlsLeaf } from './tls-certificates.ts'
 import type { TlsLeaf } from './tls-certificates.ts'
+import {
+  databaseX509Certificate,
+  userX509Certificate,
+  type DatabaseX509Input,
+  type UserX509Input,
+  type X509Signer,
+} from './x509-certificates.ts'
 
-export const AUTHORITY_KINDS = ['user-ssh', 'onward-ssh', 'host-ssh', 'server-tls', 'checkpoint'] as const
+export const AUTHORITY_KINDS = [
+  'user-ssh',
+  'onward-ssh',
+  'host-ssh',
+  'server-tls',
+  'user-x509',
+  'database-x509',
+  'checkpoint',
+] as const
+/** Those that are certificates themselves, with the words for their names */
+const X509_NAMES: Readonly<Partial<Record<AuthorityKind, string>>> = {
+  'server-tls': 'server TLS',
+  'user-x509': 'users',
+  'database-x509': 'databases',
+}
 const SYSTEM: Actor = { kind: 'system', id: null, name: 'sallyport' }
 
 export interface PublicAuthority {
   readonly id: string
   readonly kind: AuthorityKind
   readonly state: AuthoritiesTable['state']
-  /** OpenSSH key line of the SSH ones, certificate PEM of server-tls, SPKI PEM of checkpoint */
+  /** OpenSSH key line of the SSH ones, certificate PEM of the X.509 ones, SPKI PEM of checkpoint */
   readonly public: string
   readonly createdAt: number
 }
@@ -92,6 +113,27 @@ export class Authorities {
     return this.#trusted('server-tls')
       .map(({ row }) => row.certificate ?? '')
       .join('')
+  }
+
+  /** PEM of each X.509 authority whose certificates are taken now, the signing one first. */
+  trustedPems(kind: 'user-x509' | 'database-x509'): string[] {
+    return this.#trusted(kind).map(({ row }) => row.certificate ?? '')
+  }
+
+  /** PEM. Errors: Refused('malformed') for another key than P-256. */
+  async userX509Certificate(input: UserX509Input): Promise<string> {
+    return await userX509Certificate(this.#x509Signer('user-x509'), this.#parts.installation, input)
+  }
+
+  /** DER. Errors: Refused('malformed') for another key than P-256. */
+  async databaseX509Certificate(input: Omit<DatabaseX509Input, 'now'>): Promise<Buffer> {
+    const now = this.#parts.clock.now()
+    return await databaseX509Certificate(this.#x509Signer('database-x509'), this.#parts.installation, { ...input, now })
+  }
+
+  #x509Signer(kind: 'user-x509' | 'database-x509'): X509Signer {
+    const { row, privateKey } = this.#active(kind)
+    return { privateKey, certificatePem: row.certificate ?? '' }
   }
 
   /** What `--ca-pin` takes. */
@@ -221,22 +263,21 @@ export class Authorities {
 
   async #make(kind: AuthorityKind, state: AuthoritiesTable['state'], now: number): Promise<AuthoritiesTable> {
     const id = newId('authority', now)
-    const isTls = kind === 'server-tls'
-    const { privateKey, publicKey } = isTls
-      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      : generateKeyPairSync('ed25519')
+    const words = X509_NAMES[kind]
+    const { privateKey, publicKey } =
+      words !== undefined ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('ed25519')
     const der = privateKey.export({ type: 'pkcs8', format: 'der' })
     const sealed = this.#parts.sealer.seal({ table: 'authorities', row: id, column: 'private_sealed' }, der)
     der.fill(0)
-    const name = `Sallyport ${this.#parts.installation} server TLS`
+    const name = `Sallyport ${this.#parts.installation} ${words ?? ''}`
     return {
       id,
       event_id: '',
       kind,
       state,
-      algorithm: isTls ? 'p256' : 'ed25519',
+      algorithm: words !== undefined ? 'p256' : 'ed25519',
       public_key: publicKey.export({ type: 'spki', format: 'pem' }) as string,
-      certificate: isTls ? await tlsAuthorityCertificate(privateKey, name, now) : null,
+      certificate: words !== undefined ? await tlsAuthorityCertificate(privateKey, name, now) : null,
       private_sealed: sealed,
       created_at: now,
     }

@@ -119,9 +119,9 @@ function lockEvent(type: 'lock.create' | 'lock.delete', doer: Doer, lock: LockRo
   }
 }
 
-const NAMED = { user: 'users', role: 'roles', node: 'nodes' } as const
+const NAMED = { user: 'users', role: 'roles', node: 'nodes', database: 'databases' } as const
 
-/** By id, or by name for users, roles and nodes; deleted ones are not found by name. */
+/** By id, or by name for users, roles, nodes and databases; deleted ones are not found by name. */
 async function findTarget(
   database: Database,
   kind: LockRow['target_kind'],
@@ -140,7 +140,7 @@ async function findById(database: Database, table: 'access_requests' | 'login_se
   return row && { id: row.id, name: row.id }
 }
 
-async function findNamed(database: Database, table: 'users' | 'roles' | 'nodes', target: string) {
+async function findNamed(database: Database, table: 'users' | 'roles' | 'nodes' | 'databases', target: string) {
   return await database.reads
     .selectFrom(table)
     .select(['id', 'name'])

@@ -135,7 +135,7 @@ describe('node access', () => {
       options: { port_forwarding: true, record_session: 'best_effort', client_idle_timeout: '30m' },
     })
     const b = own('b', { options: { record_session: 'strict_sync', max_session_ttl: '2h', client_idle_timeout: '5m' } })
-    expect(mergeOptions([a, b])).toEqual({
+    expect(mergeOptions([a, b])).toMatchObject({
       portForwarding: true,
       agentForwarding: false,
       recordInput: false,

@@ -1,10 +1,11 @@
-import { parseDuration } from '../contract/duration.ts'
 import type { Narrowing } from '../contract/request.ts'
 import type { RoleSpec } from '../contract/role.ts'
 import type { RefusalCode } from '../contract/errors.ts'
 import { selectsLabels, type Labels } from '../resources/label-matching.ts'
 import type { ResourceFacts } from '../resources/resource.ts'
+import { mergeDatabaseOptions, type MergedDatabaseOptions } from './database-options.ts'
 import { matchesPattern } from './patterns.ts'
+import { shortest } from './shortest.ts'
 
 /** Where a role comes from decides how far its denies reach. */
 export type RoleOrigin =
@@ -53,25 +54,25 @@ export function nodeAccess(roles: readonly WorkingRole[], node: ResourceFacts): 
 }
 
 /**
- * The labels under which the role must give the node: those it has, and for a pinned one also those it had at approval. So
- * a node labelled anew is given by no role that did not give it then. None: the role is confined to other things.
+ * The labels under which the role must give the resource: those it has, and for a pinned one also those it had at approval. So
+ * a resource labelled anew is given by no role that did not give it then. None: the role is confined to other things.
  */
-function labelsSeen({ confinedTo }: WorkingRole, node: ResourceFacts): readonly Labels[] {
-  if (!confinedTo?.resources) return [node.labels]
-  const pin = confinedTo.resources.find(({ kind, id }) => kind === node.kind && id === node.id)
-  return pin && pin.identity === node.identity ? [node.labels, pin.labels] : []
+export function labelsSeen({ confinedTo }: WorkingRole, resource: ResourceFacts): readonly Labels[] {
+  if (!confinedTo?.resources) return [resource.labels]
+  const pin = confinedTo.resources.find(({ kind, id }) => kind === resource.kind && id === resource.id)
+  return pin && pin.identity === resource.identity ? [resource.labels, pin.labels] : []
 }
 
 type Selector = RoleSpec['allow']['node_labels']
 
-const selectsEach = (selector: Selector, seen: readonly Labels[]): boolean =>
+export const selectsEach = (selector: Selector, seen: readonly Labels[]): boolean =>
   seen.length > 0 && seen.every((labels) => selectsLabels(selector, labels, matchesPattern))
 
-const selectsOneOf = (selector: Selector, seen: readonly Labels[]): boolean =>
+export const selectsOneOf = (selector: Selector, seen: readonly Labels[]): boolean =>
   seen.some((labels) => selectsLabels(selector, labels, matchesPattern))
 
 /** Denies of own roles apply to everything; denies of a granted role only to what that very grant gives. */
-function deniesReach(denying: RoleOrigin, given: RoleOrigin): boolean {
+export function deniesReach(denying: RoleOrigin, given: RoleOrigin): boolean {
   if (denying.kind === 'own') return true
   return given.kind === 'granted' && given.grantId === denying.grantId
 }
@@ -79,7 +80,10 @@ function deniesReach(denying: RoleOrigin, given: RoleOrigin): boolean {
 function loginsGivenAlone(role: WorkingRole, seen: readonly Labels[]): readonly string[] {
   const [first, ...others] = role.specs
   if (!first || !role.specs.every((spec) => selectsEach(spec.allow.node_labels, seen))) return []
-  const only = role.confinedTo?.narrowing?.login
+  const narrowing = role.confinedTo?.narrowing ?? null
+  // What was narrowed to a db user is for databases alone.
+  if (narrowing !== null && narrowing.login === undefined && narrowing.dbUser !== undefined) return []
+  const only = narrowing?.login
   return [...new Set(first.allow.logins)].filter(
     (login) => (only === undefined || only === login) && others.every((spec) => spec.allow.logins.includes(login)),
   )
@@ -127,6 +131,8 @@ export interface MergedOptions {
   readonly sessionTtlMs: number | null
   readonly idleMs: number | null
   readonly offlineGraceMs: number | null
+  /** Of connections to databases */
+  readonly database: MergedDatabaseOptions
 }
 
 const STRICTNESS = ['best_effort', 'strict', 'strict_sync'] as const
@@ -147,17 +153,8 @@ export function mergeOptions(roles: readonly WorkingRole[]): MergedOptions {
     sessionTtlMs: shortest(options.map((o) => o.max_session_ttl)),
     idleMs: shortest(options.map((o) => o.client_idle_timeout)),
     offlineGraceMs: shortest(options.map((o) => o.offline_grace)),
+    database: mergeDatabaseOptions(roles),
   }
-}
-
-/** A duration that does not parse was refused when the role was written; should one appear, the shortest is zero. */
-function shortest(texts: readonly (string | undefined)[]): number | null {
-  const lengths = texts.flatMap((text) => {
-    if (text === undefined) return []
-    const parsed = parseDuration(text)
-    return [parsed.ok ? parsed.ms : 0]
-  })
-  return lengths.length === 0 ? null : Math.min(...lengths)
 }
 
 /** With `bind: login` the grant works only from the login session that asked, or one opened later with a second factor. */

@@ -8,6 +8,9 @@ const compiled = new Map<string, RE2JS>()
 
 const isRegex = (pattern: string): boolean => pattern.startsWith('^')
 
+/** It may stand for several names. */
+export const isPattern = (text: string): boolean => isRegex(text) || text.includes('*')
+
 /** Null, or a sentence that says what is wrong with the pattern. `alphabet` is what an exact name may be made of. */
 export function patternProblem(pattern: string, alphabet: RegExp = /^[a-z0-9._*-]+$/): string | null {
   if (pattern === '') return 'a pattern must not be empty'
@@ -47,7 +50,7 @@ function compile(pattern: string): RE2JS {
 
 /** The matching function of the whole product. A pattern that does not compile throws: it was refused when written. */
 export function matchesPattern(pattern: string, name: string): boolean {
-  if (!isRegex(pattern) && !pattern.includes('*')) return pattern === name
+  if (!isPattern(pattern)) return pattern === name
   return compile(pattern).matches(name)
 }
 

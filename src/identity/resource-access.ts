@@ -1,15 +1,16 @@
 import type { ResourceKind } from '../contract/common.ts'
 import type { ResourceFacts } from '../resources/resource.ts'
+import { databaseAccess } from './database-access.ts'
 import { nodeAccess, type WorkingRole } from './node-access.ts'
 
-/** What each role gives on a resource: logins of a node. Roles that give nothing are not in it. */
+/** What each role gives on a resource: logins of a node, db users of a database as the role names them. Roles that give nothing are not in it. */
 export type AccountsGiven = ReadonlyMap<WorkingRole, readonly string[]>
 type Rule = (roles: readonly WorkingRole[], resource: ResourceFacts) => AccountsGiven
 
 /** One entry a kind; a kind without one is given by nobody. */
 const RULES: Readonly<Record<ResourceKind, Rule | null>> = {
   node: loginsGiven,
-  database: null,
+  database: dbUsersGiven,
   kube_cluster: null,
   app: null,
 }
@@ -24,4 +25,8 @@ function loginsGiven(roles: readonly WorkingRole[], resource: ResourceFacts): Ac
   for (const [login, giving] of nodeAccess(roles, resource).logins)
     for (const role of giving) given.set(role, [...(given.get(role) ?? []), login])
   return given
+}
+
+function dbUsersGiven(roles: readonly WorkingRole[], resource: ResourceFacts): AccountsGiven {
+  return new Map(databaseAccess(roles, resource).map(({ role, users }) => [role, users]))
 }

@@ -14,6 +14,8 @@ export function roleProblems(spec: RoleSpec): string[] {
   return [
     ...at('allow.node_labels', selectorProblems(spec.allow.node_labels, labelProblem)),
     ...at('deny.node_labels', selectorProblems(spec.deny.node_labels, labelProblem)),
+    ...databaseProblems('allow', spec.allow),
+    ...databaseProblems('deny', spec.deny),
     ...at('allow.default_login', defaultLoginProblems(spec)),
     ...requestProblems(spec.allow.request),
     ...at('deny.request.roles', patternProblems(spec.deny.request?.roles ?? [])),
@@ -27,6 +29,18 @@ const at = (place: string, problems: readonly string[]): string[] => problems.ma
 const labelProblem = (pattern: string): string | null => patternProblem(pattern, FREE_ALPHABET)
 const patternProblems = (patterns: readonly string[]): string[] =>
   patterns.flatMap((pattern) => patternProblem(pattern) ?? [])
+
+function databaseProblems(half: 'allow' | 'deny', rights: RoleSpec['allow'] | RoleSpec['deny']): string[] {
+  const { db_labels: labels = {}, db_users: users = [], db_names: names = [] } = rights
+  const patterns = (all: readonly string[]): string[] => all.flatMap((each) => patternProblem(each, DB_ALPHABET) ?? [])
+  return [
+    ...at(`${half}.db_labels`, selectorProblems(labels, labelProblem)),
+    ...at(`${half}.db_users`, patterns(users)),
+    ...at(`${half}.db_names`, patterns(names)),
+  ]
+}
+
+const DB_ALPHABET = /^[A-Za-z0-9_.$@*-]+$/
 
 function defaultLoginProblems({ allow }: RoleSpec): string[] {
   if (allow.default_login === undefined || allow.logins.includes(allow.default_login)) return []

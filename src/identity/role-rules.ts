@@ -158,7 +158,7 @@ export function rolesThatWouldHelp(
     .flatMap((each): HelpfulRole[] => {
       const asked = asIfGranted(each.role)
       const accounts = accountsGiven([...own, asked], resource).get(asked) ?? []
-      const helps = account === null ? accounts.length > 0 : accounts.includes(account)
+      const helps = account === null ? accounts.length > 0 : matchesAny(accounts, account)
       return helps ? [{ ...each, accounts }] : []
     })
     .sort((a, b) => a.accounts.length - b.accounts.length || (a.role.name < b.role.name ? -1 : 1))

@@ -182,6 +182,7 @@ async function openLogin(
     factors_json: JSON.stringify(opening.factors),
     second_factor_at: opening.factors.includes('totp') ? now : null,
     key_fingerprint: fingerprint(opening.key.blob),
+    x509_fingerprint: null,
     address: opening.address,
     created_at: now,
     expires_at: now + parts.loginTtlMs,

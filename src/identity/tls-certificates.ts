@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
 import { loadX509 } from './load-x509.ts'
 
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+export const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 86_400_000
 const AUTHORITY_DAYS = 3650
 const LEAF_DAYS = 30
@@ -18,7 +18,7 @@ export interface TlsLeaf {
   readonly renewAt: number
 }
 
-/** Certificate of a server-TLS authority over its own key: P-256, path length 0, signs certificates and nothing else. */
+/** Certificate of an X.509 authority over its own key: P-256, path length 0, signs certificates and nothing else. */
 export async function tlsAuthorityCertificate(privateKey: KeyObject, name: string, now: number): Promise<string> {
   const x509 = await loadX509()
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -79,22 +79,23 @@ function printable(name: string): string {
 }
 
 /** 127 random bits, positive. */
-function serialNumber(): string {
+export function serialNumber(): string {
   const bytes = randomBytes(16)
   bytes.writeUInt8((bytes.readUInt8(0) & 0x7f) | 0x40, 0)
   return bytes.toString('hex')
 }
 
-function pem(text: string): string {
+export function pem(text: string): string {
   return `${text.trim()}\n`
 }
 
-async function webPublicKey(privateKey: KeyObject): Promise<webcrypto.CryptoKey> {
-  const spki = createPublicKey(privateKey).export({ type: 'spki', format: 'der' })
+/** Of a private key's public half, or of a public key. */
+export async function webPublicKey(key: KeyObject): Promise<webcrypto.CryptoKey> {
+  const spki = (key.type === 'public' ? key : createPublicKey(key)).export({ type: 'spki', format: 'der' })
   return await webcrypto.subtle.importKey('spki', spki, ALGORITHM, true, ['verify'])
 }
 
-async function webKeys(privateKey: KeyObject): Promise<webcrypto.CryptoKeyPair> {
+export async function webKeys(privateKey: KeyObject): Promise<webcrypto.CryptoKeyPair> {
   const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' })
   return {
     privateKey: await webcrypto.subtle.importKey('pkcs8', pkcs8, ALGORITHM, true, ['sign']),

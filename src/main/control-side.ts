@@ -5,9 +5,11 @@ import { fillSearchIndex } from '../access/search-index.ts'
 import { Sweeper } from '../access/sweeper.ts'
 import { AuthFailures } from '../audit/auth-failures.ts'
 import { rowTrouble } from '../audit/check-row.ts'
+import { databaseSignInTrouble } from '../connection/database-sign-in.ts'
 import { LocalControlPlane } from '../connection/local-control-plane.ts'
 import { SignInProofs } from '../connection/sign-in-proof.ts'
 import { closeOrphanSession, closeOrphanSessions } from '../connection/orphan-sessions.ts'
+import type { UserCertificateTrust } from '../formats/x509/check-user-certificate.ts'
 import type { Clock, Timer } from '../foundation/clock.ts'
 import type { Config } from '../foundation/config.ts'
 import type { InstallationTable, SessionsTable } from '../foundation/database/tables.ts'
@@ -20,6 +22,7 @@ import { askAtDoor } from './ask-at-door.ts'
 import type { DaemonSurroundings } from './daemon.ts'
 import type { Store } from './open-store.ts'
 import { OtherDaemons } from './other-daemons.ts'
+import { credentialsOf } from './credentials.ts'
 import { takeWaitingAway } from './take-waiting-away.ts'
 
 const FORGET_EVERY_MS = 600_000
@@ -61,17 +64,23 @@ export async function openControlSide(
   await prepareRecordingsFolder(recordingsDir)
   const failures = new AuthFailures(deeds, clock, log)
   const signIns = new SignInProofs({ authorities: () => authorities.trustedBlobs('user-ssh'), clock })
+  const certificateTrust = (): UserCertificateTrust => ({
+    authorities: authorities.trustedPems('user-x509'),
+    installation: installation.id,
+    now: clock.now(),
+  })
   const control = new LocalControlPlane({
     deeds,
     snapshot,
     sealer,
-    mintOnward: (order) => Promise.resolve(authorities.onwardCertificate(order).blob),
+    credentials: credentialsOf({ authorities, sealer, reads: database.reads }),
     reportAuthFailure: (failure) => failures.report(failure),
     recordingsDir,
     instanceId,
     catchUp: () => deeds.catchUp(),
     offlineGraceMs: config.offlineGraceMs,
-    checkSignIn: (input, again) => signIns.trouble(input, again),
+    checkSignIn: (input, again) =>
+      input.protocol === 'ssh' ? signIns.trouble(input, again) : databaseSignInTrouble(input, certificateTrust()),
     asking: { requests: askAtDoor({ requests: () => requests, clock, log }), limits: config.waiting },
     checkRow: (ref) => rowTrouble(database, ref),
     clock,

@@ -42,6 +42,7 @@ export class WorkerSettingsSource {
       installation: this.#installation,
       proxyName,
       userAuthorities: this.#authorities.trustedBlobs('user-ssh'),
+      userX509Authorities: this.#authorities.trustedPems('user-x509'),
       hostKey: this.#host,
       tls: this.#leaf,
       apiSocket: this.#apiSocket,

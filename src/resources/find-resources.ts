@@ -1,6 +1,7 @@
 import type { Kysely, Transaction } from 'kysely'
 import type { ResourceKind } from '../contract/common.ts'
 import type { Tables } from '../foundation/database/tables.ts'
+import { databaseFacts } from './database-facts.ts'
 import { nodeFacts } from './node-facts.ts'
 import { resourceKey, type ResourceFacts } from './resource.ts'
 
@@ -18,7 +19,16 @@ const LOOKUPS: Readonly<Record<ResourceKind, Lookup | null>> = {
       .execute()
     return rows.map(nodeFacts)
   },
-  database: null,
+  database: async (reader, by, values) => {
+    const rows = await reader
+      .selectFrom('databases')
+      .select(['id', 'name', 'labels_json', 'protocol', 'address'])
+      .select(['tls_mode', 'tls_authorities', 'tls_server_name'])
+      .where(by, 'in', values)
+      .where('deleted_at', 'is', null)
+      .execute()
+    return rows.map(databaseFacts)
+  },
   kube_cluster: null,
   app: null,
 }

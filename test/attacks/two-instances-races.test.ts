@@ -210,7 +210,11 @@ describe('a revoke on one instance against connections on the other', () => {
     const control = new LocalControlPlane({
       ...{ deeds: a.deeds, snapshot, clock, log: silentLog, instanceId: 'ist_a', catchUp: () => a.deeds.catchUp() },
       sealer: createSealer({ id: '0123456789abcdef', key: createSecretKey(randomBytes(32)) }),
-      mintOnward: () => Promise.resolve(new Uint8Array([1])),
+      credentials: {
+        onwardCertificate: () => Promise.resolve(new Uint8Array([1])),
+        databaseCertificate: () => Promise.resolve(new Uint8Array([2])),
+        databasePassword: () => Promise.resolve('secret'),
+      },
       reportAuthFailure: () => {},
       recordingsDir: '/nowhere',
       offlineGraceMs: 60_000,

@@ -288,7 +288,11 @@ const controlOver = (world: AccessWorld, snapshot: Snapshot): LocalControlPlane 
     deeds: world.deeds,
     snapshot,
     sealer: createSealer({ id: '0123456789abcdef', key: createSecretKey(randomBytes(32)) }),
-    mintOnward: () => Promise.resolve(new Uint8Array([1])),
+    credentials: {
+      onwardCertificate: () => Promise.resolve(new Uint8Array([1])),
+      databaseCertificate: () => Promise.resolve(new Uint8Array([2])),
+      databasePassword: () => Promise.resolve('secret'),
+    },
     reportAuthFailure: () => {},
     recordingsDir: '/var/lib/sallyport/recordings',
     offlineGraceMs: 60_000,

@@ -1,6 +1,6 @@
 import { randomBytes, type KeyObject } from 'node:crypto'
 import { join } from 'node:path'
-import { Authorization, type AuthorizationFacts } from '../../src/connection/authorization.ts'
+import { Authorization, type AuthorizationFacts, type SshFacts } from '../../src/connection/authorization.ts'
 import type {
   AskAnswer,
   AskInput,
@@ -9,23 +9,25 @@ import type {
   ControlPlane,
   EndNotice,
   MintInput,
+  Minted,
   RecordingHead,
   RequestNews,
   SessionEnd,
   SessionRecordEvent,
+  SshSignIn,
 } from '../../src/connection/control-plane.ts'
 import { mintCertificate } from '../../src/formats/openssh/mint-certificate.ts'
 import { parsePublicKey } from '../../src/formats/openssh/public-key.ts'
 import { newId } from '../../src/foundation/ids.ts'
 
-export type FactsChange = Partial<Omit<AuthorizationFacts, 'node'>> & {
-  readonly node?: Partial<AuthorizationFacts['node']>
+export type FactsChange = Partial<Omit<SshFacts, 'node' | 'protocol'>> & {
+  readonly node?: Partial<SshFacts['node']>
 }
 
 export interface FakeControlPlaneOptions {
   /** Signs what targets are shown */
   readonly onwardAuthority: KeyObject
-  readonly node: AuthorizationFacts['node']
+  readonly node: SshFacts['node']
   readonly login: string
   /** Folder for recordings */
   readonly folder: string
@@ -36,10 +38,10 @@ export interface FakeControlPlaneOptions {
  * would cross a process boundary. Tests change its answers by its public fields.
  */
 export class FakeControlPlane implements ControlPlane {
-  readonly asked: AuthorizeInput[] = []
+  readonly asked: SshSignIn[] = []
   readonly events: SessionRecordEvent[] = []
   readonly ends = new Map<string, SessionEnd[]>()
-  readonly facts = new Map<string, AuthorizationFacts>()
+  readonly facts = new Map<string, SshFacts>()
   readonly authFailures: { readonly address: string; readonly code: string }[] = []
   heads: ReadonlyMap<string, RecordingHead> = new Map()
   silence = 0
@@ -66,6 +68,7 @@ export class FakeControlPlane implements ControlPlane {
 
   async authorize(input: AuthorizeInput): Promise<AuthorizeAnswer> {
     await Promise.resolve()
+    if (input.protocol !== 'ssh') throw new Error('this fake knows ssh alone')
     this.asked.push(structuredClone(input))
     if (this.refusal) return structuredClone(this.refusal)
     const facts = this.#factsFor(structuredClone(input))
@@ -84,9 +87,10 @@ export class FakeControlPlane implements ControlPlane {
     return { stop: () => void this.doors.delete(door) }
   }
 
-  async mint(input: MintInput): Promise<{ readonly certificate: Uint8Array }> {
+  async mint(input: MintInput): Promise<Minted> {
     await Promise.resolve()
     this.onMint()
+    if (input.kind !== 'ssh-certificate') throw new Error('this fake knows ssh alone')
     const { authorizationId, publicKey, sourceAddress } = structuredClone(input)
     if (!this.#mintable.delete(authorizationId)) throw new Error('minted twice, or never authorized')
     const facts = [...this.facts.values()].find((one) => one.id === authorizationId)
@@ -104,7 +108,7 @@ export class FakeControlPlane implements ControlPlane {
       },
       this.#options.onwardAuthority,
     )
-    return structuredClone({ certificate: new Uint8Array(blob) })
+    return structuredClone({ kind: 'certificate', certificate: new Uint8Array(blob) })
   }
 
   async startUse(sessionId: string): Promise<{ ok: true } | { ok: false; text: string }> {
@@ -144,15 +148,16 @@ export class FakeControlPlane implements ControlPlane {
     for (const [sessionId, onNotice] of this.#watches) onNotice(structuredClone({ ...notice, sessionId }))
   }
 
-  authorizationOf(facts: AuthorizationFacts): Authorization {
+  authorizationOf<Facts extends AuthorizationFacts>(facts: Facts): Authorization<Facts> {
     return Authorization.certify(facts)
   }
 
-  #factsFor(input: AuthorizeInput): AuthorizationFacts {
+  #factsFor(input: SshSignIn): SshFacts {
     const now = Date.now()
     const sessionId = newId('session', now)
     return {
       id: newId('authorization', now),
+      protocol: 'ssh',
       sessionId,
       user: { id: input.userId, name: 'alice' },
       loginSessionId: input.loginSessionId,

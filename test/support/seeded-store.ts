@@ -98,6 +98,7 @@ export async function seededStore() {
         factors_json: '["password"]',
         second_factor_at: null,
         key_fingerprint: `SHA256:${name}`,
+        x509_fingerprint: null,
         address: '127.0.0.1',
         created_at: clock.now(),
         expires_at: clock.now() + 12 * HOUR,

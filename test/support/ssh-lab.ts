@@ -214,6 +214,7 @@ function settingsOf(
     installation: newId('installation', Date.now()),
     proxyName: PROXY_NAME,
     userAuthorities: [publicKeyOf(userAuthority).blob],
+    userX509Authorities: [],
     hostKey: {
       privatePem: hostKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
       certificate: mintCertificate(spec, hostAuthority).blob,

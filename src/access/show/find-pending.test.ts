@@ -26,7 +26,7 @@ const dba: AskWay = {
 }
 
 const pending = async (user = 'alice', login: string | null = null, ways = [dba]): Promise<string | undefined> => {
-  const wanted = { place: { kind: 'node', name: 'db-box' }, login, ways } as const
+  const wanted = { place: { kind: 'node', name: 'db-box' }, account: login, ways } as const
   return (await world.requests.pendingFor(callerNamed(user), wanted))?.id
 }
 

@@ -6,8 +6,8 @@ import { storedRequest, type StoredRequest } from '../stored-request.ts'
 /** What somebody was refused, and what would help. */
 export interface Wanted {
   readonly place: NamedResource
-  /** null: none named */
-  readonly login: string | null
+  /** Login or db user; null: none named */
+  readonly account: string | null
   readonly ways: readonly AskWay[]
 }
 
@@ -33,13 +33,21 @@ export async function findPending(
 const MOST_LOOKED_AT = 100
 
 /** An extension opens nothing, and one that starts at an instant opens nothing at its approval. */
-function gives(request: StoredRequest, { place, login, ways }: Wanted): boolean {
+function gives(request: StoredRequest, { place, account, ways }: Wanted): boolean {
   if (request.extends_grant !== null || request.start.at === 'instant') return false
-  const narrowed = request.narrowing?.login
-  if (narrowed !== undefined && login !== null && narrowed !== login) return false
+  const narrowed = narrowedTo(request.narrowing, place.kind)
+  if (narrowed === 'elsewhere' || (narrowed !== null && account !== null && narrowed.account !== account)) return false
   const { resources } = request
   if (resources.length > 0 && !resources.some(({ kind, name }) => kind === place.kind && name === place.name))
     return false
   const names = request.roles.map((role) => role.name)
   return ways.some((way) => way.roles.every((role) => names.includes(role)))
+}
+
+/** Null: not narrowed. What is narrowed to a login alone gives no database, nor the other way round. */
+function narrowedTo(narrowing: StoredRequest['narrowing'], kind: NamedResource['kind']) {
+  if (narrowing === null) return null
+  const account = kind === 'node' ? narrowing.login : narrowing.dbUser
+  if (account !== undefined) return { account }
+  return narrowing.login === undefined && narrowing.dbUser === undefined ? null : 'elsewhere'
 }

@@ -57,6 +57,8 @@ export interface LoginSessionsTable extends PowerRow {
   second_factor_at: number | null
   /** `SHA256:...` of the device's SSH key */
   key_fingerprint: string
+  /** `SHA256:...` of the key for which certificates for databases are made; null = none was made */
+  x509_fingerprint: string | null
   address: string
   created_at: number
   expires_at: number
@@ -109,8 +111,30 @@ export interface NodesTable extends PowerRow {
   deleted_at: number | null
 }
 
+/** Documents `kind: database`. */
+export interface DatabasesTable extends PowerRow {
+  name: string
+  protocol: 'postgres' | 'mysql'
+  /** host:port */
+  address: string
+  labels_json: string
+  tls_mode: 'verify-full' | 'verify-ca' | 'insecure-disable'
+  /** PEM of those who sign the server's certificate; null = those of the system */
+  tls_authorities: string | null
+  /** Name in the server's certificate; null = the host part of the address */
+  tls_server_name: string | null
+  auth_kind: 'certificate' | 'password'
+  /** JSON list of the db users whose passwords are stored, sorted */
+  password_users_json: string
+  /** JSON object of db user -> password, sealed; null = none */
+  passwords_sealed: string | null
+  server_version: string | null
+  created_at: number
+  deleted_at: number | null
+}
+
 export interface LocksTable extends PowerRow {
-  target_kind: 'user' | 'role' | 'request' | 'login' | 'node'
+  target_kind: 'user' | 'role' | 'request' | 'login' | 'node' | 'database'
   target_id: string
   target_name: string
   message: string
@@ -131,7 +155,14 @@ export interface AuthoritiesTable extends PowerRow {
   private_sealed: string
   created_at: number
 }
-export type AuthorityKind = 'user-ssh' | 'onward-ssh' | 'host-ssh' | 'server-tls' | 'checkpoint'
+export type AuthorityKind =
+  | 'user-ssh'
+  | 'onward-ssh'
+  | 'host-ssh'
+  | 'server-tls'
+  | 'user-x509'
+  | 'database-x509'
+  | 'checkpoint'
 
 /** Documents `kind: review_rule`. Rules are never re-used: one made under an old name later is another one. */
 export interface ReviewRulesTable extends PowerRow {
@@ -304,10 +335,14 @@ export interface EscalationsTable {
 export interface SessionsTable extends PowerRow {
   user_id: string
   login_id: string
-  protocol: 'ssh'
+  protocol: 'ssh' | 'postgres' | 'mysql'
+  /** Of the node or database */
   node_id: string
   node_name: string
+  /** Login of the node, db user of the database */
   login: string
+  /** Database inside the server; null = none was named, or no database */
+  db_name: string | null
   address: string
   /** JSON lists of ids */
   request_ids_json: string
@@ -439,6 +474,7 @@ export interface Tables {
   roles: RolesTable
   role_revisions: RoleRevisionsTable
   nodes: NodesTable
+  databases: DatabasesTable
   locks: LocksTable
   authorities: AuthoritiesTable
   review_rules: ReviewRulesTable
@@ -469,6 +505,7 @@ export const POWER_TABLES = [
   'roles',
   'role_revisions',
   'nodes',
+  'databases',
   'locks',
   'authorities',
   'review_rules',

@@ -3,7 +3,7 @@ import { socket } from '../socket-option.ts'
 
 export const lockCommands = defineGroup({
   name: 'lock',
-  summary: 'Locks: stop a user, role, request, login or node at once',
+  summary: 'Locks: stop a user, role, request, login, node or database at once',
   commands: [
     defineCommand({
       name: 'add',
@@ -19,6 +19,7 @@ export const lockCommands = defineGroup({
         request: { kind: 'text', value: 'id', summary: 'a request and its grant' },
         login: { kind: 'text', value: 'id', summary: 'a signed-in device' },
         node: { kind: 'text', value: 'name', summary: 'a node' },
+        database: { kind: 'text', value: 'name', summary: 'a database' },
         message: { kind: 'text', value: 'text', summary: 'why' },
         ttl: { kind: 'text', value: 'length', summary: 'ends by itself after this (default: never)' },
       },

@@ -17,7 +17,7 @@ export async function addLock(context: CommandContext, options: AddLockOptions):
   })
   const [what] = given
   if (what === undefined || given.length > 1)
-    throw new CommandFailed('usage', 'give exactly one of --user, --role, --request, --login, --node')
+    throw new CommandFailed('usage', 'give exactly one of --user, --role, --request, --login, --node, --database')
   const ttl = options.ttl === undefined ? {} : { ttl: options.ttl }
   const api = await context.dial.operator(context)
   const lock = await api.addLock({ body: { ...what, message: options.message ?? '', ...ttl } })

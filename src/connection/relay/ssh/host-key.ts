@@ -1,9 +1,9 @@
 import { CERTIFICATE_SUFFIX, signatureAlgorithmsOf, SIGNATURE_ALGORITHMS } from '../../../formats/openssh/algorithms.ts'
 import { AuthorityKeys, checkCertificate } from '../../../formats/openssh/check-certificate.ts'
 import { parsePublicKey, parsePublicKeyLine, type SshPublicKey } from '../../../formats/openssh/public-key.ts'
-import type { AuthorizationFacts } from '../../authorization.ts'
+import type { SshFacts } from '../../authorization.ts'
 
-export type Node = AuthorizationFacts['node']
+export type Node = SshFacts['node']
 
 export type HostKeyVerdict =
   | { readonly ok: true; readonly key: SshPublicKey }

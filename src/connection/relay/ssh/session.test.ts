@@ -27,6 +27,7 @@ function settingsFor(userAuthority: Uint8Array): WorkerSettings {
     installation: 'ins_1',
     proxyName: 'proxy',
     userAuthorities: [userAuthority],
+    userX509Authorities: [],
     hostKey: { privatePem: '', certificate: none, publicBlob: none },
     tls: { keyPem: '', certificatePem: '' },
     apiSocket: '',

@@ -1,13 +1,13 @@
 import { parseSshUserName, type SshUserName } from '../../../formats/ssh-user-name.ts'
 import type { Clock } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
-import type { Authorization, AuthorizationFacts } from '../../authorization.ts'
+import { sshFacts, type Authorization, type SshFacts } from '../../authorization.ts'
 import type {
   AuthorizeAnswer,
-  AuthorizeInput,
   ControlPlane,
   EndNotice,
   RecordingHead,
+  SshSignIn,
   WorkerSettings,
 } from '../../control-plane.ts'
 import { AskInside } from './ask-inside.ts'
@@ -29,7 +29,8 @@ const FAREWELL_MS = 500
 const LEAST_PATIENCE_MS = 5_000
 
 type Target = Extract<SshUserName, { ok: true }>
-type Denied = Extract<AuthorizeAnswer, { ok: false }>
+type Answer = AuthorizeAnswer<SshFacts>
+type Denied = Extract<Answer, { ok: false }>
 
 export interface Recorder extends SessionObserver {
   readonly contents: readonly string[]
@@ -40,12 +41,12 @@ export interface Recorder extends SessionObserver {
 export interface SessionWorld extends UpstreamWorld {
   readonly control: ControlPlane
   /** What the control side decided, brought back to life on this side (ControlPlaneStub.authorizationOf). */
-  authorizationOf(facts: AuthorizationFacts): Authorization
+  authorizationOf(facts: SshFacts): Authorization<SshFacts>
   settings(): WorkerSettings
   readonly clock: Clock
   readonly log: Log
   /** Creates the recording file; throws where there is none to be had. `onFailure`: the session must end. */
-  openRecorder(facts: AuthorizationFacts, onFailure: (error: Error) => void): Recorder
+  openRecorder(facts: SshFacts, onFailure: (error: Error) => void): Recorder
 }
 
 export interface SessionArrival {
@@ -60,7 +61,7 @@ export interface SessionArrival {
 
 /** What there is once authorize() said yes: from here on the end must be stored. */
 interface Admitted {
-  readonly facts: AuthorizationFacts
+  readonly facts: SshFacts
   recorder: Recorder | null
   upstream: SshLeg | null
   readonly upstreamClosed: PromiseWithResolvers<void>
@@ -181,7 +182,7 @@ export class SshSession {
   }
 
   /** Null: the client has been told, or has left. What authorize() says after the waiting is its answer of then. */
-  async #ask(client: ProvenClient, target: Target, refused: Denied, door: string): Promise<AuthorizeAnswer | null> {
+  async #ask(client: ProvenClient, target: Target, refused: Denied, door: string): Promise<Answer | null> {
     this.#move('asking')
     const { control, clock } = this.#world
     const leg = this.#client
@@ -204,8 +205,8 @@ export class SshSession {
     }
   }
 
-  async #authorize(client: ProvenClient, target: Target, door?: string): Promise<AuthorizeAnswer> {
-    const input: AuthorizeInput = {
+  async #authorize(client: ProvenClient, target: Target, door?: string): Promise<Answer> {
+    const input: SshSignIn = {
       protocol: 'ssh',
       loginSessionId: client.user.loginSessionId,
       userId: client.user.userId,
@@ -218,14 +219,15 @@ export class SshSession {
       ...(door === undefined ? {} : { door }),
     }
     try {
-      return await this.#world.control.authorize(input)
+      const answer = await this.#world.control.authorize(input)
+      return answer.ok ? { ok: true, facts: sshFacts(answer.facts) } : answer
     } catch (error) {
       this.#log.error({ err: error }, 'authorize failed')
       return { ok: false, code: 'store_unavailable', lines: UNDECIDED }
     }
   }
 
-  #enter(facts: AuthorizationFacts): Admitted {
+  #enter(facts: SshFacts): Admitted {
     const { control, clock } = this.#world
     this.#log = this.#log.child({ session: facts.sessionId })
     const liveEnd = new LiveEnd({
@@ -263,7 +265,7 @@ export class SshSession {
     else this.#relay(admitted, recorder, upstream)
   }
 
-  #openRecorder(facts: AuthorizationFacts): Recorder | null {
+  #openRecorder(facts: SshFacts): Recorder | null {
     try {
       return this.#world.openRecorder(facts, (error) => this.#recordingFailed(error))
     } catch (error) {
@@ -273,7 +275,7 @@ export class SshSession {
     }
   }
 
-  async #openUpstream(facts: AuthorizationFacts): Promise<Upstream | null> {
+  async #openUpstream(facts: SshFacts): Promise<Upstream | null> {
     try {
       const task = { signal: this.#abort.signal, clock: this.#world.clock }
       const upstream = await connectUpstream(this.#world.authorizationOf(facts), this.#world, task)

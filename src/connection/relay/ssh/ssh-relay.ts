@@ -3,7 +3,7 @@ import { connect, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock, Timer } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
-import type { Authorization, AuthorizationFacts } from '../../authorization.ts'
+import type { Authorization, SshFacts } from '../../authorization.ts'
 import type { ControlPlane, RecordingHead, WorkerSettings } from '../../control-plane.ts'
 import { hostIdentityOf } from './host-identity.ts'
 import { hostKeyAlgorithms, judgeHostKey, type Node } from './host-key.ts'
@@ -23,7 +23,7 @@ export interface SshRelayDeps {
   /** What the worker was told last */
   readonly settings: () => WorkerSettings
   /** ControlPlaneStub.authorizationOf, or what the in-process form has in its place */
-  readonly authorizationOf: (facts: AuthorizationFacts) => Authorization
+  readonly authorizationOf: (facts: SshFacts) => Authorization<SshFacts>
   readonly clock: Clock
   readonly log: Log
 }

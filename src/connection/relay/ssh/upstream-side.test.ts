@@ -6,7 +6,7 @@ import { FakeLeg } from '../../../../test/support/fake-ssh-leg.ts'
 import { ManualClock } from '../../../../test/support/manual-clock.ts'
 import { parseCertificate } from '../../../formats/openssh/certificate.ts'
 import { verifySignature } from '../../../formats/openssh/signature.ts'
-import type { Authorization } from '../../authorization.ts'
+import { sshFacts, type Authorization, type SshFacts } from '../../authorization.ts'
 import { connectUpstream, UpstreamFailed, type Upstream, type UpstreamWorld } from './upstream-side.ts'
 import { bytesToSign, readAuthRequest } from './wire/auth-messages.ts'
 import { payload } from './wire/payload.ts'
@@ -42,7 +42,7 @@ class Scene {
     exchangeKeys: () => Promise.resolve(this.leg),
   }
 
-  async authorization(): Promise<Authorization> {
+  async authorization(): Promise<Authorization<SshFacts>> {
     const answer = await this.control.authorize({
       protocol: 'ssh',
       loginSessionId: 'lgn_1',
@@ -55,7 +55,7 @@ class Scene {
       proof: { sessionId: new Uint8Array(), request: new Uint8Array(), signature: new Uint8Array() },
     })
     if (!answer.ok) throw new Error('refused')
-    return this.control.authorizationOf(answer.facts)
+    return this.control.authorizationOf(sshFacts(answer.facts))
   }
 
   async connect(): Promise<Upstream> {

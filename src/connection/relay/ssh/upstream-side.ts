@@ -5,8 +5,9 @@ import { CERTIFICATE_SUFFIX } from '../../../formats/openssh/algorithms.ts'
 import { publicKeyOf } from '../../../formats/openssh/public-key.ts'
 import { makeSignature } from '../../../formats/openssh/signature.ts'
 import type { Task } from '../../../foundation/clock.ts'
-import type { Authorization, AuthorizationFacts } from '../../authorization.ts'
+import type { Authorization, SshFacts } from '../../authorization.ts'
 import type { ControlPlane } from '../../control-plane.ts'
+import { mintedCertificate } from '../../minted.ts'
 import type { Node } from './host-key.ts'
 import type { InboundPacket, SshLeg } from './ssh-leg.ts'
 import { bytesToSign, publicKeyRequest, serviceRequest } from './wire/auth-messages.ts'
@@ -56,7 +57,7 @@ const newKeyPair = promisify(generateKeyPair)
 
 /** Spends the authorization: one target, one login, one fresh key that never leaves this function. */
 export async function connectUpstream(
-  authorization: Authorization,
+  authorization: Authorization<SshFacts>,
   world: UpstreamWorld,
   task: Task,
 ): Promise<Upstream> {
@@ -66,12 +67,12 @@ export async function connectUpstream(
   try {
     const { privateKey, publicKey } = await newKeyPair('ed25519')
     const publicBlob = publicKeyOf(publicKey).blob
-    const mint = { authorizationId: facts.id, publicKey: publicBlob, sourceAddress: dialled.localAddress }
-    const minting = world.control.mint(mint)
+    const key = { publicKey: publicBlob, sourceAddress: dialled.localAddress }
+    const minting = world.control.mint({ kind: 'ssh-certificate', authorizationId: facts.id, ...key })
     // Answered while keys are exchanged; a refusal must not count as unhandled until it is looked at below.
     minting.catch(() => undefined)
     const leg = await world.exchangeKeys(dialled, facts.node, limit.signal)
-    const { certificate } = await minting
+    const certificate = mintedCertificate(await minting)
     return await signIn(leg, facts, certificate, privateKey, limit.signal)
   } catch (error) {
     dialled.socket.destroy()
@@ -95,7 +96,7 @@ async function dialNode(node: Node, world: UpstreamWorld, task: Task): Promise<D
 /** SERVICE_REQUEST and the signed request go out at once; a target that takes the key needs one round trip. */
 function signIn(
   leg: SshLeg,
-  facts: AuthorizationFacts,
+  facts: SshFacts,
   certificate: Uint8Array,
   privateKey: KeyObject,
   signal: AbortSignal,

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { Bug, Refused } from '../../errors.ts'
 import { first } from './0001-first.ts'
 import { requestEngine } from './0002-request-engine.ts'
+import { databases } from './0003-databases.ts'
 
 /** What differs in the data definition language of the databases that one schema is written for. */
 export interface SchemaWords {
@@ -17,7 +18,7 @@ export interface Migration {
 }
 
 /** In order, never edited once released: forward only. */
-export const MIGRATIONS: readonly Migration[] = [first, requestEngine]
+export const MIGRATIONS: readonly Migration[] = [first, requestEngine, databases]
 
 const SQLITE: SchemaWords = { int: 'integer', strict: 'strict' }
 

@@ -1,7 +1,7 @@
 import type { RecordingEntry } from '../../../../formats/recording-record.ts'
 import type { Clock } from '../../../../foundation/clock.ts'
 import { RecordingWriter, type RecordingEnd, type RecordingHead } from '../../../../recording/recording-writer.ts'
-import type { AuthorizationFacts } from '../../../authorization.ts'
+import type { SshFacts } from '../../../authorization.ts'
 import type { ChannelKind } from '../channel.ts'
 import type { SessionObserver, Stream } from '../relay-host.ts'
 import type { ChannelObserver } from './observer.ts'
@@ -31,7 +31,7 @@ export class SessionRecorder implements SessionObserver {
   }
 
   /** Errors: Refused('recording_unavailable'). `onFailure`: strict, and something could not be stored. */
-  static open(facts: AuthorizationFacts, clock: Clock, onFailure: (error: Error) => void): SessionRecorder {
+  static open(facts: SshFacts, clock: Clock, onFailure: (error: Error) => void): SessionRecorder {
     const meta = { session: facts.sessionId, user: facts.user.name, node: facts.node.name, login: facts.login }
     const writer = RecordingWriter.create(facts.recording, meta, { clock, onFailure })
     return new SessionRecorder(writer, facts.recording.recordInput)

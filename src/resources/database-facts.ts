@@ -1,0 +1,34 @@
+import type { DatabasesTable } from '../foundation/database/tables.ts'
+import type { ResourceFacts } from './resource.ts'
+
+type ServerColumns = Pick<DatabasesTable, 'protocol' | 'address' | 'tls_mode' | 'tls_authorities' | 'tls_server_name'>
+
+export function databaseFacts(row: Pick<DatabasesTable, 'id' | 'name' | 'labels_json'> & ServerColumns): ResourceFacts {
+  const labels = JSON.parse(row.labels_json) as Record<string, string>
+  return { kind: 'database', id: row.id, name: row.name, labels, identity: databaseIdentity(row) }
+}
+
+/**
+ * What the server must show us. One whose certificate is checked by name may move to another address and stay what it is;
+ * of any other the address is part of what it is.
+ */
+export function databaseIdentity(row: ServerColumns): string {
+  const { protocol, address, tls_mode: mode, tls_authorities: authorities } = row
+  const shown = mode === 'verify-full' ? serverName(row) : address
+  return JSON.stringify([protocol, mode, authorities, shown])
+}
+
+/** Name expected in the server's certificate, and sent as SNI. */
+export function serverName({
+  address,
+  tls_server_name: name,
+}: Pick<ServerColumns, 'address' | 'tls_server_name'>): string {
+  return name ?? splitAddress(address)[0]
+}
+
+/** `[2001:db8::1]:5432` -> `2001:db8::1`, 5432 */
+export function splitAddress(address: string): [host: string, port: number] {
+  const at = address.lastIndexOf(':')
+  const host = address.slice(0, at)
+  return [host.startsWith('[') ? host.slice(1, -1) : host, Number(address.slice(at + 1))]
+}
