@@ -1,6 +1,6 @@
-import { sql } from 'kysely'
 import type { Clock, Timer } from '../foundation/clock.ts'
 import type { Database } from '../foundation/database/open-database.ts'
+import { fixedStatement } from '../foundation/database/fixed-statement.ts'
 import { storeTrouble } from '../foundation/database/store-errors.ts'
 import { Refused } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
@@ -48,6 +48,10 @@ type Attempt =
       readonly head: ChainHead
     }
   | { readonly ok: false; readonly error: unknown }
+
+const savepoint = fixedStatement('savepoint deed')
+const release = fixedStatement('release savepoint deed')
+const rollBack = fixedStatement('rollback to savepoint deed')
 
 /** The transaction of several deeds cannot go on: each is tried in one of its own. */
 class OneByOne extends Error {}
@@ -253,18 +257,18 @@ export class StoredDeedLog implements DeedLog {
   }
 
   async #attempt(tx: Tx, { work, kind }: WaitingDeed, head: ChainHead | null): Promise<Attempt> {
-    await sql`savepoint deed`.execute(tx)
+    await savepoint(tx)
     try {
       const stored = await this.#deed(tx, work, kind, head)
-      await sql`release savepoint deed`.execute(tx)
+      await release(tx)
       return { ok: true, ...stored }
     } catch (error) {
       // A full disk rolls all of it back, and whatever else the store cannot do is not the fault of this deed.
       if (storeTrouble(error) !== null) throw new OneByOne()
       try {
-        await sql`rollback to savepoint deed`.execute(tx)
+        await rollBack(tx)
         await this.#parts.database.forgetTouched(tx)
-        await sql`release savepoint deed`.execute(tx)
+        await release(tx)
       } catch {
         throw new OneByOne()
       }

@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import type { Database } from '../foundation/database/open-database.ts'
 import { Refused } from '../foundation/errors.ts'
 import { fixedStatement } from '../foundation/database/fixed-statement.ts'
 import { POWER_TABLES, type AuditEventsTable, type PowerTable } from '../foundation/database/tables.ts'
-import { newId } from '../foundation/ids.ts'
+import { newId, someRandomBytes } from '../foundation/ids.ts'
 import { type BoundRow, detailsHash, GENESIS, leafHash, nextHead } from '../formats/audit-chain.ts'
 import { canonicalJson } from '../formats/canonical-json.ts'
 import { bindRows, rowKey } from './bind-rows.ts'
@@ -27,6 +26,7 @@ const EVENT_COLUMNS = [
 const insertEvent = fixedStatement(
   `insert into audit_events (${EVENT_COLUMNS.join(', ')}) values (${EVENT_COLUMNS.map(() => '?').join(', ')})`,
 )
+const chainHead = fixedStatement<ChainHead>('select seq, hash, time from chain_head where id = 1')
 const moveHead = fixedStatement(
   `insert into chain_head (id, seq, hash, time) values (1, ?, ?, ?)
    on conflict (id) do update set seq = excluded.seq, hash = excluded.hash, time = excluded.time`,
@@ -42,7 +42,7 @@ const nameIn = Object.fromEntries(
 
 /** The chain's head; `tx` holds the write lock, so it stays the head until the commit. */
 export async function readHead(tx: Tx): Promise<ChainHead> {
-  const head = await tx.selectFrom('chain_head').select(['seq', 'hash', 'time']).where('id', '=', 1).executeTakeFirst()
+  const [head] = await chainHead(tx)
   if (head) return head
   const event = await tx.selectFrom('audit_events').select('seq').limit(1).executeTakeFirst()
   if (event) throw new Refused('store_unavailable', 'the audit chain has lost its head', 'run: sallyctl audit verify')
@@ -122,7 +122,7 @@ function eventRow(
     throw new Refused('over_limit', `details of ${event.type} are longer than ${String(LONGEST_DETAILS)} characters`)
   }
   const { actor, resource } = event
-  const salt = randomBytes(16).toString('hex')
+  const salt = someRandomBytes(16).toString('hex')
   const envelope = {
     seq,
     id: newId('event', time),

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { canonicalJson } from './canonical-json.ts'
 
 // What a vote binds to. SHA-256 over `domain\n` and canonical JSON, lowercase hex. The domains keep the two digests (and
@@ -88,7 +88,5 @@ function byId<T extends { readonly id: string }>(items: readonly T[]): T[] {
 }
 
 function domainHash(domain: string, value: unknown): string {
-  return createHash('sha256')
-    .update(`${domain}\n${canonicalJson(value)}`)
-    .digest('hex')
+  return hash('sha256', `${domain}\n${canonicalJson(value)}`)
 }

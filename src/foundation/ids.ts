@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 
 /** One prefix per kind, so that an id of one kind is never mistaken for another. */
 export const ID_PREFIX = {
@@ -30,6 +30,21 @@ export const ID_PREFIX = {
 export type IdKind = keyof typeof ID_PREFIX
 export type Id<K extends IdKind> = `${(typeof ID_PREFIX)[K]}_${string}`
 
+/** Asked of the system many at a time: each question costs more than its bytes. */
+const pool = Buffer.alloc(4096)
+let used = pool.length
+
+/** Up to 64 random bytes that nobody else was given. Not for keys: what was given stays in the pool until it is filled anew. */
+export function someRandomBytes(count: number): Buffer {
+  if (used + count > pool.length) {
+    randomFillSync(pool)
+    used = 0
+  }
+  const bytes = Buffer.from(pool.subarray(used, used + count))
+  used += count
+  return bytes
+}
+
 /** The 12 bits behind the time: what this process makes within one millisecond sorts in the order in which it was made. */
 const last = { time: 0, counter: 0 }
 
@@ -38,7 +53,7 @@ const last = { time: 0, counter: 0 }
  * 6.2, method 1). Up to 2048 ids of one process and millisecond sort as they were made.
  */
 export function newId<K extends IdKind>(kind: K, now: number): Id<K> {
-  const b = randomBytes(16)
+  const b = someRandomBytes(16)
   // It starts in the lower half, so that there is room above it.
   const counter = now === last.time && last.counter < 0xfff ? last.counter + 1 : b.readUInt16BE(6) & 0x7ff
   last.time = now

@@ -34,24 +34,51 @@ export const FREE_ALPHABET = /^[^\p{Cc}]*$/u
 function compile(pattern: string): RE2JS {
   const known = compiled.get(pattern)
   if (known) return known
-  const fresh = isRegex(pattern)
-    ? RE2JS.compile(pattern)
-    : RE2JS.compile(
-        pattern
-          .split('*')
-          .map((part) => RE2JS.quote(part))
-          .join('.*'),
-        RE2JS.DOTALL,
-      )
+  const fresh = isRegex(pattern) ? RE2JS.compile(pattern) : globAsRegex(pattern)
   if (compiled.size >= COMPILED_LIMIT) compiled.clear()
   compiled.set(pattern, fresh)
   return fresh
 }
 
+function globAsRegex(pattern: string): RE2JS {
+  const parts = pattern.split('*').map((part) => RE2JS.quote(part))
+  return RE2JS.compile(parts.join('.*'), RE2JS.DOTALL)
+}
+
+const globs = new Map<string, readonly string[] | null>()
+
+/** The parts of a glob between its stars; null: not well-formed, so that a part might match half a character. */
+function globParts(pattern: string): readonly string[] | null {
+  const known = globs.get(pattern)
+  if (known !== undefined) return known
+  const parts = pattern.isWellFormed() ? pattern.split('*') : null
+  if (globs.size >= COMPILED_LIMIT) globs.clear()
+  globs.set(pattern, parts)
+  return parts
+}
+
+/** Each part at its first place behind the one before, the last at the end: in linear time for each part. */
+function matchesGlob(parts: readonly string[], name: string): boolean {
+  const [first = ''] = parts
+  const last = parts.at(-1) ?? ''
+  const end = name.length - last.length
+  if (end < first.length || !name.startsWith(first) || !name.endsWith(last)) return false
+  let from = first.length
+  for (let index = 1; index < parts.length - 1; index++) {
+    const part = parts[index] ?? ''
+    const at = name.indexOf(part, from)
+    if (at === -1 || at + part.length > end) return false
+    from = at + part.length
+  }
+  return true
+}
+
 /** The matching function of the whole product. A pattern that does not compile throws: it was refused when written. */
 export function matchesPattern(pattern: string, name: string): boolean {
   if (!isPattern(pattern)) return pattern === name
-  return compile(pattern).matches(name)
+  if (isRegex(pattern)) return compile(pattern).matches(name)
+  const parts = globParts(pattern)
+  return parts ? matchesGlob(parts, name) : compile(pattern).matches(name)
 }
 
 export function matchesAny(patterns: readonly string[], name: string): boolean {

@@ -1,6 +1,8 @@
 import type { Deed, NewEvent, Tx } from '../../audit/deed.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
 import { requestDigest, requestIdentity } from '../../formats/request-digest.ts'
+import { fixedStatement, insertRow } from '../../foundation/database/fixed-statement.ts'
+import type { AccessRequestsTable } from '../../foundation/database/tables.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { newId } from '../../foundation/ids.ts'
 import { bounded } from '../bounded.ts'
@@ -153,10 +155,7 @@ async function storePlan(
   if (plan.extended) await refuseOtherExtension(tx, plan.extended, overdue)
   const judged = judgeAsk(row, { plan, ...asking }, now)
   const expired = overdue ? await expireRequest(tx, overdue, requester.name) : null
-  await tx
-    .insertInto('access_requests')
-    .values({ ...row, facts_json: factsJson(plan, judged.automation) })
-    .execute()
+  await insertRow(tx, 'access_requests', { ...row, facts_json: factsJson(plan, judged.automation) })
   await indexRequest(tx, row, requester.name)
   const steps = escalationSteps(requester, plan.roles, askedAs(plan))
   await storeEscalation(tx, row, steps)
@@ -256,14 +255,14 @@ export function requestRow(plan: AskPlan, requester: Member, directory: Director
   }
 }
 
+// The state is written out: the index holds pending ones alone.
+const pendingWithIdentity = fixedStatement<AccessRequestsTable>(
+  `select * from access_requests where identity_hash = ? and state = 'pending'`,
+)
+
 /** Returns one whose time is over (the caller ends it); throws NothingToDo with one that still waits. */
 async function identicalPending(tx: Tx, identity: string, now: number): Promise<StoredRequest | null> {
-  const row = await tx
-    .selectFrom('access_requests')
-    .selectAll()
-    .where('identity_hash', '=', identity)
-    .where('state', '=', 'pending')
-    .executeTakeFirst()
+  const [row] = await pendingWithIdentity(tx, identity)
   if (!row) return null
   if (now < row.pending_until) throw new NothingToDo<AskOutcome>({ requestId: row.id, existing: true })
   return storedRequest(row)
@@ -285,33 +284,22 @@ async function refuseOtherExtension(tx: Tx, grant: StoredGrant, overdue: StoredR
   )
 }
 
+const asksSince = fixedStatement<{ asks: number }>(
+  'select count(*) as asks from access_requests where user_id = ? and created_at > ?',
+)
+// A rule or policy is not pestered: what it missed may be mended at once.
+const deniedSince = fixedStatement<
+  Pick<AccessRequestsTable, 'roles_json' | 'resources_json' | 'narrowing_json' | 'decided_at'>
+>(
+  `select roles_json, resources_json, narrowing_json, decided_at from access_requests a
+   where user_id = ? and state = 'denied' and decided_at > ? and not exists (
+     select 1 from reviews r
+     where r.request_id = a.id and r.reviewer_kind <> 'user' and r.decision = 'deny' and r.superseded_at is null)`,
+)
+
 async function historyOf(reader: Reader, userId: string, now: number): Promise<AskHistory> {
-  const { asks } = await reader
-    .selectFrom('access_requests')
-    .select((select) => select.fn.countAll<number>().as('asks'))
-    .where('user_id', '=', userId)
-    .where('created_at', '>', now - LIMITS.askWindowMs)
-    .executeTakeFirstOrThrow()
-  const denied = await reader
-    .selectFrom('access_requests')
-    .select(['roles_json', 'resources_json', 'narrowing_json', 'decided_at'])
-    .where('user_id', '=', userId)
-    .where('state', '=', 'denied')
-    .where('decided_at', '>', now - LIMITS.denialRememberedMs)
-    // A rule or policy is not pestered: what it missed may be mended at once.
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('reviews')
-            .select('reviews.id')
-            .whereRef('reviews.request_id', '=', 'access_requests.id')
-            .where('reviews.reviewer_kind', '!=', 'user')
-            .where('reviews.decision', '=', 'deny')
-            .where('reviews.superseded_at', 'is', null),
-        ),
-      ),
-    )
-    .execute()
+  const [{ asks } = { asks: 0 }] = await asksSince(reader, userId, now - LIMITS.askWindowMs)
+  const denied = await deniedSince(reader, userId, now - LIMITS.denialRememberedMs)
   const denials = denied.map((row) => ({
     roleIds: (JSON.parse(row.roles_json) as PinnedRole[]).map((role) => role.id),
     resourceIds: pinnedResources(row.resources_json).map((resource) => resource.id),

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { AutomationFacts } from '../../contract/policy.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
 import { reviewerFacts, type Person } from '../../identity/role-rules.ts'
@@ -43,5 +43,5 @@ function listsOf(lists: Readonly<Record<string, readonly string[]>>): Record<str
 export function questionDigest(facts: AutomationFacts, { policies }: Pick<RequestFacts, 'policies'>): string {
   const { request, requester } = facts
   const asked = { request: { ...request, created: 0 }, requester, policies }
-  return createHash('sha256').update(canonicalJson(asked)).digest('hex')
+  return hash('sha256', canonicalJson(asked))
 }

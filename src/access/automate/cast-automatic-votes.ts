@@ -2,6 +2,7 @@ import { indexVoters } from '../search-index.ts'
 import type { NewEvent, Tx } from '../../audit/deed.ts'
 import type { Actor } from '../../contract/audit.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
+import { insertRow } from '../../foundation/database/fixed-statement.ts'
 import { newId } from '../../foundation/ids.ts'
 import type { RequestCase } from '../request-case.ts'
 import { isAutomatic, storedVote, type Vote } from '../stored-request.ts'
@@ -67,7 +68,7 @@ export async function castAutomaticVotes(
   )
   for (const vote of over)
     await tx.updateTable('reviews').set({ superseded_at: now }).where('id', '=', vote.id).execute()
-  for (const row of rows) await tx.insertInto('reviews').values(row).execute()
+  for (const row of rows) await insertRow(tx, 'reviews', row)
   await indexVoters(
     tx,
     voted.request,

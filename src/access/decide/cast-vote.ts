@@ -1,5 +1,6 @@
 import type { Deed, NewEvent, Tx } from '../../audit/deed.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
+import { insertRow } from '../../foundation/database/fixed-statement.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { newId } from '../../foundation/ids.ts'
 import { refuseBadLength, refuseBadReason } from '../ask/plan-ask.ts'
@@ -180,7 +181,7 @@ async function storeVote(
     start_at: ballot.startAt,
     on_behalf_of: absent?.id ?? null,
   }
-  await tx.insertInto('reviews').values(row).execute()
+  await insertRow(tx, 'reviews', row)
   await indexVoters(tx, request, [row.reviewer_id, row.on_behalf_of])
   return storedVote(row)
 }

@@ -4,6 +4,7 @@ import { requestDecided } from '../messages.ts'
 import { dropEscalation } from '../escalate/plan-escalation.ts'
 import { moveRequest, type RequestState } from '../state-moves.ts'
 import type { StoredRequest } from '../stored-request.ts'
+import { fixedStatement } from '../../foundation/database/fixed-statement.ts'
 import { Bug } from '../../foundation/errors.ts'
 
 export interface Told {
@@ -40,6 +41,12 @@ export async function expireRequest(
   }
 }
 
+const closePending = fixedStatement<{ id: string }>(
+  `update access_requests set state = ?, decided_at = ?, resolution = ?, version = ?
+   where id = ? and state = 'pending' returning id`,
+)
+const setVersion = fixedStatement('update access_requests set version = ? where id = ?')
+
 /** Writes a terminal state. Only a row that is still pending is moved: anything else is our bug. */
 export async function closeRequest(
   tx: Tx,
@@ -48,21 +55,13 @@ export async function closeRequest(
   decidedAt: number,
   resolution: string,
 ): Promise<void> {
-  const result = await tx
-    .updateTable('access_requests')
-    .set({ state: moveRequest(request.state, to), decided_at: decidedAt, resolution, version: request.version + 1 })
-    .where('id', '=', request.id)
-    .where('state', '=', 'pending')
-    .executeTakeFirst()
-  if (result.numUpdatedRows !== 1n) throw new Bug(`request ${request.id} was decided twice`)
+  const state = moveRequest(request.state, to)
+  const moved = await closePending(tx, state, decidedAt, resolution, request.version + 1, request.id)
+  if (moved.length !== 1) throw new Bug(`request ${request.id} was decided twice`)
   await dropEscalation(tx, request.id)
 }
 
 /** Raises the version, so that whoever waits for a change of the request hears of it. */
 export async function touchRequest(tx: Tx, request: Pick<StoredRequest, 'id' | 'version'>): Promise<void> {
-  await tx
-    .updateTable('access_requests')
-    .set({ version: request.version + 1 })
-    .where('id', '=', request.id)
-    .execute()
+  await setVersion(tx, request.version + 1, request.id)
 }

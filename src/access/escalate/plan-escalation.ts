@@ -48,9 +48,11 @@ export async function storeEscalation(
   if (rows.length > 0) await tx.insertInto('escalations').values(rows).execute()
 }
 
+const dropUntold = fixedStatement('delete from escalations where request_id = ? and told_at is null')
+
 /** Steps of a request that is decided are never taken. */
 export async function dropEscalation(tx: Tx, requestId: string): Promise<void> {
-  await tx.deleteFrom('escalations').where('request_id', '=', requestId).where('told_at', 'is', null).execute()
+  await dropUntold(tx, requestId)
 }
 
 const stepsOfOne = fixedStatement<EscalationsTable>('select * from escalations where request_id = ? order by step')

@@ -1,5 +1,6 @@
 import type { NewEvent, Tx } from '../../audit/deed.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
+import { insertRow } from '../../foundation/database/fixed-statement.ts'
 import { newId } from '../../foundation/ids.ts'
 import type { Actor } from '../../contract/audit.ts'
 import type { GrantsTable } from '../../foundation/database/tables.ts'
@@ -61,7 +62,7 @@ function clockOf(
 
 /** Writes it in the deciding transaction and returns its event. */
 export async function storeGrant(tx: Tx, grant: GrantsTable, actor: Actor, login: string | null): Promise<NewEvent> {
-  await tx.insertInto('grants').values(grant).execute()
+  await insertRow(tx, 'grants', grant)
   return {
     type: grant.state === 'active' ? 'grant.start' : 'grant.schedule',
     actor,

@@ -1,4 +1,5 @@
-import { CompiledQuery, PostgresAdapter, type Kysely } from 'kysely'
+import { CompiledQuery, type Insertable, PostgresAdapter, type Kysely } from 'kysely'
+import { NodeSqliteAdapter } from './node-sqlite-dialect.ts'
 import type { Tables } from './tables.ts'
 
 type Run<Row> = (reader: Kysely<Tables>, ...parameters: readonly unknown[]) => Promise<Row[]>
@@ -10,10 +11,32 @@ type Run<Row> = (reader: Kysely<Tables>, ...parameters: readonly unknown[]) => P
 export function fixedStatement<Row = never>(text: string): Run<Row> {
   const numbered = withNumbers(text)
   return async (reader, ...parameters) => {
-    const sql = reader.getExecutor().adapter instanceof PostgresAdapter ? numbered : text
+    const { adapter, plugins } = reader.getExecutor()
+    // Kysely's way to the connection costs more than what SQLite does there.
+    if (adapter instanceof NodeSqliteAdapter && plugins.length === 0) return adapter.rows<Row>(text, parameters)
+    const sql = adapter instanceof PostgresAdapter ? numbered : text
     const { rows } = await reader.executeQuery<Row>(CompiledQuery.raw(sql, [...parameters]))
     return rows
   }
+}
+
+const inserts = new Map<string, Run<never>>()
+
+/** Inserts one row; the statement is put together once for each set of columns. */
+export async function insertRow<T extends keyof Tables>(
+  tx: Kysely<Tables>,
+  table: T,
+  row: Insertable<Tables[T]>,
+): Promise<void> {
+  const columns = Object.keys(row)
+  const names = columns.join(', ')
+  const key = `${table} ${names}`
+  let insert = inserts.get(key)
+  if (!insert) {
+    insert = fixedStatement(`insert into ${table} (${names}) values (${columns.map(() => '?').join(', ')})`)
+    inserts.set(key, insert)
+  }
+  await insert(tx, ...Object.values(row))
 }
 
 /** PostgreSQL's way of naming parameters: $1, $2, ... */

@@ -9,22 +9,39 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
+import { Bug } from '../errors.ts'
 
 const CACHED_STATEMENTS = 500
 
 /** Kysely on one `node:sqlite` connection. `shared` connections only read and serve any number of queries at once. */
 export function nodeSqliteDialect(connect: () => DatabaseSync, shared: boolean): Dialect {
+  const driver = new NodeSqliteDriver(connect, shared)
   return {
-    createAdapter: () => (shared ? new SharedAdapter() : new SqliteAdapter()),
-    createDriver: () => new NodeSqliteDriver(connect, shared),
+    createAdapter: () => new NodeSqliteAdapter(driver, shared),
+    createDriver: () => driver,
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   }
 }
 
-class SharedAdapter extends SqliteAdapter {
+/** What a connection and all of its transactions share. */
+export class NodeSqliteAdapter extends SqliteAdapter {
+  readonly #driver: NodeSqliteDriver
+  readonly #shared: boolean
+
+  constructor(driver: NodeSqliteDriver, shared: boolean) {
+    super()
+    this.#driver = driver
+    this.#shared = shared
+  }
+
   override get supportsMultipleConnections(): boolean {
-    return true
+    return this.#shared
+  }
+
+  /** Runs a statement at once, around Kysely. On the connection that writes: inside a transaction alone. */
+  rows<R>(sql: string, parameters: readonly unknown[]): R[] {
+    return this.#driver.current().rows<R>(sql, parameters)
   }
 }
 
@@ -40,8 +57,19 @@ class NodeSqliteDriver implements Driver {
 
   async init(): Promise<void> {}
 
+  /** The writing connection only while it is in a transaction: nothing may be stored on its own. */
+  current(): NodeSqliteConnection {
+    if (this.#shared) return this.#connection()
+    if (!this.#current?.database.isTransaction) throw new Bug('a statement of a transaction that is over')
+    return this.#current
+  }
+
   /** `connect` may hand out a new handle after the old one became unusable; its statements are then prepared anew. */
   async acquireConnection(): Promise<NodeSqliteConnection> {
+    return this.#connection()
+  }
+
+  #connection(): NodeSqliteConnection {
     const database = this.#connect()
     if (this.#current?.database !== database) this.#current = new NodeSqliteConnection(database)
     return this.#current
@@ -94,6 +122,13 @@ class NodeSqliteConnection implements DatabaseConnection {
     if (reads) return { rows: statement.all(...parameters) as R[] }
     const { changes, lastInsertRowid } = statement.run(...parameters)
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
+  }
+
+  rows<R>(sql: string, parameters: readonly unknown[]): R[] {
+    const { statement, reads } = this.#statement(sql)
+    if (reads) return statement.all(...(parameters as readonly SQLInputValue[])) as R[]
+    statement.run(...(parameters as readonly SQLInputValue[]))
+    return []
   }
 
   async *streamQuery<R>(query: CompiledQuery): AsyncIterableIterator<QueryResult<R>> {

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { sql, type Transaction } from 'kysely'
+import type { Transaction } from 'kysely'
+import { fixedStatement } from './fixed-statement.ts'
 import type { TouchedRow } from './open-database.ts'
 import { POWER_TABLES, type Tables } from './tables.ts'
 
@@ -30,14 +31,14 @@ export function watchPowerRows(database: DatabaseSync): void {
   }
 }
 
+const readTouched = fixedStatement<{ table_name: string; row_id: string; before_json: string | null }>(
+  'select * from temp.touched_rows',
+)
+const deleteTouched = fixedStatement('delete from temp.touched_rows')
+
 /** What `tx` has touched and no event names yet, each as it was before its first touch. */
 export async function touchedRows(tx: Transaction<Tables>): Promise<readonly TouchedRow[]> {
-  const found = await sql<{
-    table_name: string
-    row_id: string
-    before_json: string | null
-  }>`select * from temp.touched_rows`.execute(tx)
-  return found.rows.map(({ table_name: table, row_id: id, before_json: before }) => ({
+  return (await readTouched(tx)).map(({ table_name: table, row_id: id, before_json: before }) => ({
     table,
     id,
     before: before === null ? null : (JSON.parse(before) as Readonly<Record<string, unknown>>),
@@ -46,5 +47,5 @@ export async function touchedRows(tx: Transaction<Tables>): Promise<readonly Tou
 
 /** All of them are named now. */
 export async function forgetTouchedRows(tx: Transaction<Tables>): Promise<void> {
-  await sql`delete from temp.touched_rows`.execute(tx)
+  await deleteTouched(tx)
 }
