@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { duplexPair } from 'node:stream'
 import type { Duplex } from 'node:stream'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { publicKeyOf } from '../../../formats/openssh/public-key.ts'
 import { SshWriter } from '../../../formats/openssh/ssh-bytes.ts'
 import { systemClock } from '../../../foundation/clock.ts'
@@ -105,6 +105,21 @@ describe('two legs over one stream', () => {
     while (client.send(data(32_768))) sends++
     expect(sends * 32_768).toBeLessThan(2 * 1024 * 1024)
     expect(wires[0]?.writableLength).toBeLessThan(2 * 1024 * 1024)
+  })
+
+  test('acknowledge what nothing is said to, so that a peer with Nagle on goes on at once, and soon stop that', async () => {
+    const { client, server, wires } = await signedIn()
+    const [, wire] = wires
+    if (!wire) throw new Error('no wire')
+    let seen = 0
+    server.onPacket = () => seen++
+    const written = vi.spyOn(wire, 'write')
+    for (let sent = 1; sent <= 40; sent++) {
+      client.send(data(1))
+      await expect.poll(() => seen, { interval: 1 }).toBe(sent)
+      if (sent === 1) expect(written).toHaveBeenCalled()
+    }
+    expect(written.mock.calls.length).toBeLessThanOrEqual(16)
   })
 
   test('forward what a handler patched', async () => {

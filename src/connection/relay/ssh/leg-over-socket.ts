@@ -17,6 +17,12 @@ const LAST_WORDS = 2_000
 const HANDSHAKE = 30_000
 /** Milliseconds: an echo is back sooner, and must not wait for preparations. */
 const PREPARE_AFTER = 3
+/**
+ * So many chunks without an answer are acknowledged by a message of ours. OpenSSH sends small packets by Nagle's rule until
+ * a terminal is there: the next one waits for TCP's acknowledgement, which the kernel holds back for 40 ms where nothing is
+ * sent. It is the signing in and the opening of the first channel that suffer.
+ */
+const ACKNOWLEDGED = 16
 
 const HOST_KEY_ALGORITHMS: readonly string[] = [
   ...['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521'].map(
@@ -145,6 +151,8 @@ class LegOverSocket implements SshLeg {
   #isFull = false
   #outgoing: Buffer[] = []
   #outgoingBytes = 0
+  #writes = 0
+  #acknowledged = 0
   #isUsed = false
   /** Nothing has come or gone since the last tick. */
   #isQuiet = true
@@ -251,7 +259,11 @@ class LegOverSocket implements SshLeg {
 
   #onData(chunk: Buffer): void {
     this.#prepareSoon()
-    workOn(() => this.#transport.receive(chunk))
+    workOn(() => {
+      const writes = this.#writes
+      this.#transport.receive(chunk)
+      if (this.#writes === writes && this.#acknowledged < ACKNOWLEDGED) this.#acknowledge()
+    })
     if (this.#duplex.writableLength > FLOOD) this.#updateReading()
   }
 
@@ -261,9 +273,15 @@ class LegOverSocket implements SshLeg {
       if (written) written.push(this)
       else process.nextTick(() => this.flush())
     }
+    this.#writes += 1
     this.#outgoing.push(bytes)
     this.#outgoingBytes += bytes.length
     this.#prepareSoon()
+  }
+
+  #acknowledge(): void {
+    this.#acknowledged += 1
+    this.#transport.acknowledge()
   }
 
   flush(): void {

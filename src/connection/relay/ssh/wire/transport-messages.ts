@@ -21,6 +21,11 @@ export function readDisconnect(payload: Buffer): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ')
 }
 
+// byte 2 | string data (RFC 4253 section 11.2)
+export function ignore(): Buffer {
+  return new SshWriter(8).u8(MESSAGE.IGNORE).string('').toBuffer()
+}
+
 // byte 3 | u32 sequence number of the packet not understood
 export function unimplemented(sequence: number): Buffer {
   return new SshWriter(8).u8(MESSAGE.UNIMPLEMENTED).u32(sequence).toBuffer()

@@ -15,6 +15,7 @@ import { ProtocolError } from './protocol-error.ts'
 import {
   disconnect,
   extInfo,
+  ignore,
   pongFor,
   readDisconnect,
   readSignatureAlgorithms,
@@ -374,6 +375,11 @@ export class SshTransport {
   rest(): void {
     this.#opener.rest()
     this.#outbound.rest()
+  }
+
+  /** Says nothing, so that TCP's acknowledgement has something to travel with. */
+  acknowledge(): void {
+    if (this.#isReady && !this.#exchange && !this.#isEnded) this.#outbound.sendNow(ignore())
   }
 
   /** To be called every few seconds with a monotonic clock's milliseconds. */
