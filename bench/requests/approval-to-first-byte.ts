@@ -6,7 +6,7 @@ import { proxyTransport } from '../../src/cli/shared/proxy-transport.ts'
 import { createClient, type Client } from '../../src/contract/client.ts'
 import { systemClock } from '../../src/foundation/clock.ts'
 import { startDaemonProcess } from '../../src/main/demo/daemon-process.ts'
-import { layoutOf, type Layout } from '../../src/main/demo/layout.ts'
+import { layoutOf } from '../../src/main/demo/layout.ts'
 import { enrol } from '../../src/main/demo/people.ts'
 import { bundledPrograms } from '../../src/main/demo/wrappers.ts'
 import { start } from '../../test/support/run.ts'
@@ -18,7 +18,7 @@ import { compare, type Row } from '../support/ratio-table.ts'
 const CASE = 'approval to the first byte of a waiting ssh'
 const GOAL_MS = 100
 /** Below the 20 requests that a user may file in an hour */
-const RUNS_PER_USER = 18
+export const RUNS_PER_USER = 18
 
 /**
  * A stock ssh was refused, has asked and waits. From the moment the reviewer's vote is sent to the daemon until the first
@@ -35,17 +35,16 @@ export async function measureApprovalToFirstByte(runs: number): Promise<Row[]> {
   try {
     const { items } = await daemon.api.listAuthorities({})
     target.trust(items.find(({ kind, state }) => kind === 'onward-ssh' && state === 'active')?.public ?? '')
-    for (const document of documents(target.port, target.hostKey))
-      await daemon.api.createDocument({ body: { document } })
+    for (const document of accessDocuments(target)) await daemon.api.createDocument({ body: { document } })
     const names = Array.from({ length: Math.ceil(runs / RUNS_PER_USER) }, (_, index) => `alice${index}`)
     for (const name of names) await enrol({ name, roles: ['engineer'], traits: {} }, layout, programs, daemon.api)
     await enrol({ name: 'bob', roles: ['reviewer'], traits: {} }, layout, programs, daemon.api)
-    const reviewer = await apiOf(layout, 'bob')
+    const reviewer = await apiOf(layout.account('bob').home)
     const times: number[] = []
     const direct: number[] = []
     for (let run = 0; run < runs; run++) {
       const name = names[run % names.length] ?? ''
-      times.push(await once(layout, name, reviewer))
+      times.push(await approvalToFirstByte(layout.account(name).home, reviewer))
       direct.push(await straight(folder, target))
     }
     const shared = { case: CASE, ours: times, unit: 'ms', better: 'lower', goal: 1 } as const
@@ -58,7 +57,8 @@ export async function measureApprovalToFirstByte(runs: number): Promise<Row[]> {
   }
 }
 
-const documents = (port: number, hostKey: string): readonly unknown[] => {
+/** Roles dba, engineer (who may ask for it and is asked inside ssh) and reviewer, and the node db-box. */
+export const accessDocuments = ({ port, hostKey }: Pick<Target, 'port' | 'hostKey'>): readonly unknown[] => {
   const role = (name: string, allow: object, options: object = {}): unknown => ({
     ...{ kind: 'role', metadata: { name } },
     spec: { allow, options },
@@ -74,13 +74,14 @@ const documents = (port: number, hostKey: string): readonly unknown[] => {
   ]
 }
 
-async function apiOf(layout: Layout, name: string): Promise<Client> {
-  const { proxy, account } = await requireAccount(openProfiles(layout.account(name).home), Date.now())
+/** As the account that has signed in there. */
+export async function apiOf(home: string): Promise<Client> {
+  const { proxy, account } = await requireAccount(openProfiles(home), Date.now())
   return createClient(proxyTransport(proxy).transport, { token: account.token })
 }
 
-async function once(layout: Layout, name: string, reviewer: Client): Promise<number> {
-  const { home } = layout.account(name)
+/** Milliseconds. The grant is given back afterwards. */
+export async function approvalToFirstByte(home: string, reviewer: Client): Promise<number> {
   // Answers the question of a refused ssh where nobody sits at a terminal.
   const askpass = `${home}/askpass`
   writeFileSync(askpass, '#!/bin/sh\necho bench\n')
@@ -94,7 +95,7 @@ async function once(layout: Layout, name: string, reviewer: Client): Promise<num
   await reviewer.review({ params: { id }, body: { decision: 'approve', requestDigest, factsDigest } })
   const took = (await inside) - sent
   await ssh.finished
-  const requester = await apiOf(layout, name)
+  const requester = await apiOf(home)
   await requester.returnGrant({ params: { id } })
   await until(
     'the end of the grant',

@@ -1,5 +1,6 @@
 import type { BenchOptions } from '../bench.ts'
 import { compare, type Row } from '../support/ratio-table.ts'
+import { measureApprovalAcrossDaemons } from './approval-across-daemons.ts'
 import { measureApprovalToFirstByte } from './approval-to-first-byte.ts'
 import { authorizeRates } from './authorize-rate.ts'
 import { closingTimes } from './closing.ts'
@@ -35,6 +36,7 @@ export async function benchRequests({ quick, progress }: BenchOptions): Promise<
     limit(`page of ${size} requests, p99`, [percentile(pages, 0.99)], 50, 'lower', 'ms'),
     limit(`page of ${size} requests, p50`, [percentile(pages, 0.5)], 50, 'lower', 'ms'),
     ...(await measureApprovalToFirstByte(quick ? 5 : 20)),
+    await measureApprovalAcrossDaemons(quick ? 5 : 20),
   ]
 }
 
