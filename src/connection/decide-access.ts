@@ -6,15 +6,8 @@ import type { RoleFacts, Snapshot, UserFacts } from '../grants/snapshot.ts'
 import { placeTrouble } from '../grants/place-trouble.ts'
 import type { StoredGrant } from '../grants/stored-grant.ts'
 import { clockEnd } from '../grants/grant-clock.ts'
-import { personOf, rolesAtWork, waitingGrants, type RolesAtWork } from '../grants/working-roles.ts'
-import {
-  asIfGranted,
-  askableRoles,
-  capOf,
-  deniesOf,
-  rolesThatWouldHelp,
-  type AllowingBlock,
-} from '../identity/role-rules.ts'
+import { askableBy, personOf, rolesAtWork, waitingGrants, type RolesAtWork } from '../grants/working-roles.ts'
+import { asIfGranted, capOf, deniesOf, rolesThatWouldHelp, type AllowingBlock } from '../identity/role-rules.ts'
 import { mergeOptions, type MergedOptions, type WorkingRole } from '../identity/node-access.ts'
 import type { LoginSessionsTable } from '../foundation/database/tables.ts'
 import { resourceKey, type ResourceFacts } from '../resources/resource.ts'
@@ -170,20 +163,21 @@ interface Way {
 /** What would open the resource, with the account that is wanted or with another one. */
 function waysToAsk(view: Snapshot, user: UserFacts, target: Target, now: number): Way[] {
   const person = personOf(view, user, now)
-  const askable = askableRoles(person, view.roles())
   const own = deniesOf(person)
-  return rolesThatWouldHelp(person, askable, target.place, null).map(({ role, blocks, accounts, asRole }) => ({
-    way: {
-      roles: [role.name],
-      // A role that may be asked for as such opens everything it gives; any other one can be asked for this one alone.
-      resources: asRole ? [] : [{ kind: target.kind, name: target.place.name }],
-      narrowing: asRole ? null : target.narrowing,
-      logins: [...accounts],
-      longest: capOf(blocks).ms,
-      reason: reasonFor(blocks),
-    },
-    opens: target.isGivenBy(asIfGranted(role), own),
-  }))
+  return rolesThatWouldHelp(person, askableBy(view, user, now), target.place, null).map(
+    ({ role, blocks, accounts, asRole }) => ({
+      way: {
+        roles: [role.name],
+        // A role that may be asked for as such opens everything it gives; any other one can be asked for this one alone.
+        resources: asRole ? [] : [{ kind: target.kind, name: target.place.name }],
+        narrowing: asRole ? null : target.narrowing,
+        logins: [...accounts],
+        longest: capOf(blocks).ms,
+        reason: reasonFor(blocks),
+      },
+      opens: target.isGivenBy(asIfGranted(role), own),
+    }),
+  )
 }
 
 function reasonFor(blocks: readonly AllowingBlock[]): AskWay['reason'] {

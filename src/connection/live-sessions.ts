@@ -1,8 +1,10 @@
 import type { Clock, Timer } from '../foundation/clock.ts'
 import { dueMark, nextMark, NOTICE_MINUTES, timeLeft } from '../grants/end-notice.ts'
+import type { Touched } from '../grants/touched.ts'
 import type { AuthorizationFacts, DatabaseSessionOptions } from './authorization.ts'
 import type { AuthorizeInput, EndNotice } from './control-plane.ts'
 import type { AccessDecision } from './decide-access.ts'
+import { resourceOf } from './session-deeds.ts'
 
 const SWEEP_MS = 10_000
 /** What `offline_grace: 0` comes to: a single late answer is no loss. */
@@ -79,6 +81,7 @@ export interface LiveSessionsOptions {
 export class LiveSessions {
   readonly #options: LiveSessionsOptions
   readonly #sessions = new Map<string, LiveSession>()
+  readonly #byUser = new Map<string, Set<LiveSession>>()
   readonly #timers = new Map<string, Timer>()
   readonly #watchers = new Map<string, (notice: EndNotice) => void>()
   #sweep: Timer | null = null
@@ -114,10 +117,15 @@ export class LiveSessions {
 
   register(session: LiveSession, recheckAt: number | null): void {
     this.#sessions.set(session.facts.sessionId, session)
+    const { id } = session.facts.user
+    this.#byUser.set(id, (this.#byUser.get(id) ?? new Set()).add(session))
     this.#arm(session, recheckAt)
   }
 
   remove(sessionId: string): void {
+    const session = this.#sessions.get(sessionId)
+    const ofUser = this.#byUser.get(session?.facts.user.id ?? '')
+    if (session && ofUser?.delete(session) && ofUser.size === 0) this.#byUser.delete(session.facts.user.id)
     this.#sessions.delete(sessionId)
     this.#watchers.delete(sessionId)
     this.#timers.get(sessionId)?.cancel()
@@ -143,6 +151,14 @@ export class LiveSessions {
 
   recheckAll(): void {
     for (const session of this.all()) this.recheck(session)
+  }
+
+  /** Those alone whose rights a change may have altered. */
+  recheckTouched(touched: Touched): void {
+    if (touched.everybody) return this.recheckAll()
+    for (const id of touched.users) for (const session of this.#byUser.get(id) ?? []) this.recheck(session)
+    if (touched.resources.size === 0) return
+    for (const session of this.all()) if (touched.resources.has(resourceOf(session.facts).id)) this.recheck(session)
   }
 
   /** True while the session may go on. */

@@ -1,12 +1,12 @@
 import type { LoginSessionsTable } from '../foundation/database/tables.ts'
 import type { WorkingRole } from '../identity/node-access.ts'
 import { accountsGiven } from '../identity/resource-access.ts'
-import { askableRoles, rolesThatWouldHelp, type HelpfulRole } from '../identity/role-rules.ts'
+import { rolesThatWouldHelp, type HelpfulRole } from '../identity/role-rules.ts'
 import type { ResourceFacts } from '../resources/resource.ts'
 import type { StoredGrant } from './stored-grant.ts'
 import type { Snapshot, UserFacts } from './snapshot.ts'
 import { lengthOf, waitsForUse } from './grant-clock.ts'
-import { personOf, rolesUsable } from './working-roles.ts'
+import { askableBy, personOf, rolesUsable } from './working-roles.ts'
 
 /** What a user has of a resource and could have by asking. */
 export interface ResourceStanding {
@@ -26,7 +26,7 @@ export function resourceStandings(
 ): (resource: ResourceFacts) => ResourceStanding | null {
   const roles = rolesUsable(view, user, login, now)
   const person = personOf(view, user, now)
-  const askable = askableRoles(person, view.roles())
+  const askable = askableBy(view, user, now)
   return (resource) => {
     const given = accountsGiven(roles, resource)
     const helpful = rolesThatWouldHelp(person, askable, resource, null)

@@ -8,12 +8,16 @@ import type {
   LocksTable,
   LoginSessionsTable,
   NodesTable,
+  RoleRevisionsTable,
   Tables,
 } from '../foundation/database/tables.ts'
 import { databaseFacts } from '../resources/database-facts.ts'
 import { nodeFacts } from '../resources/node-facts.ts'
 import type { ResourceFacts } from '../resources/resource.ts'
+import { LocksInForce, type Lock } from './locks-in-force.ts'
+import { includes, momentAround, type Moment } from './moment.ts'
 import { storedGrant, type StoredGrant } from './stored-grant.ts'
+import { Touched } from './touched.ts'
 
 // What authorize() decides from: the rows that give or withhold power, in memory, as of one change position. It is fed by
 // every commit before that commit's promise resolves, so nobody is told "done" while the old rights still work.
@@ -51,7 +55,7 @@ export type TakenAway =
       readonly comment: string
     }
   | { readonly kind: 'login'; readonly id: string }
-  | { readonly kind: 'lock'; readonly lock: Omit<LocksTable, 'event_id'> }
+  | { readonly kind: 'lock'; readonly lock: Lock }
 
 const changesBetween = fixedStatement<{ table_name: string; row_id: string }>(
   'select distinct table_name, row_id from change_log where seq > ? and seq <= ?',
@@ -63,7 +67,8 @@ export class Snapshot {
   readonly #userIdByName = new Map<string, string>()
   readonly #roles = new Map<string, RoleFacts>()
   readonly #roleIdByName = new Map<string, string>()
-  readonly #revisions = new Map<string, RoleSpec>()
+  /** By role, then by number */
+  readonly #revisions = new Map<string, Map<number, RoleSpec>>()
   readonly #nodes = new Map<string, NodeFacts>()
   readonly #nodeIdByName = new Map<string, string>()
   readonly #databases = new Map<string, DatabaseRow>()
@@ -71,9 +76,12 @@ export class Snapshot {
   readonly #logins = new Map<string, LoginSessionsTable>()
   readonly #grants = new Map<string, StoredGrant>()
   readonly #grantsByUser = new Map<string, Set<string>>()
-  readonly #locks = new Map<string, Omit<LocksTable, 'event_id'>>()
+  readonly #locks = new LocksInForce()
   /** Ends that the store has not taken yet: a row that is read again must not bring the right back. */
   readonly #taken = new Map<string, { taken: TakenAway; now: number }>()
+  /** By user; whatever changes what a user may do takes it away. */
+  readonly #moments = new Map<string, Moment>()
+  #touched = new Touched()
   #position = 0
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -86,9 +94,7 @@ export class Snapshot {
     const head = await db.selectFrom('chain_head').select('seq').executeTakeFirst()
     for (const row of await db.selectFrom('users').select('id').execute()) await snapshot.#readUser(row.id)
     // Revisions before roles: a role's current content is one of them.
-    for (const row of await db.selectFrom('role_revisions').selectAll().execute()) {
-      snapshot.#revisions.set(row.id, JSON.parse(row.spec_json) as RoleSpec)
-    }
+    for (const row of await db.selectFrom('role_revisions').selectAll().execute()) snapshot.#setRevision(row)
     for (const row of await db.selectFrom('roles').select('id').execute()) await snapshot.#readRole(row.id)
     for (const row of await db.selectFrom('nodes').select('id').execute()) await snapshot.#readNode(row.id)
     for (const row of await db.selectFrom('databases').select('id').execute()) await snapshot.#readDatabase(row.id)
@@ -127,7 +133,7 @@ export class Snapshot {
     return this.#roles.values()
   }
   revision(roleId: string, revision: number): RoleSpec | undefined {
-    return this.#revisions.get(`${roleId}/${revision}`)
+    return this.#revisions.get(roleId)?.get(revision)
   }
   node(id: string): NodeFacts | undefined {
     return this.#nodes.get(id)
@@ -171,16 +177,35 @@ export class Snapshot {
     }
   }
   /** The lock that is in force on a thing, if any. */
-  lockOn(kind: LocksTable['target_kind'], id: string, now: number): Omit<LocksTable, 'event_id'> | undefined {
-    for (const lock of this.#locks.values()) {
-      if (lock.target_kind !== kind || lock.target_id !== id) continue
-      // One on a request ends it for good, however soon it was taken away.
-      if (kind === 'request' || (lock.expires_at ?? Infinity) > now) return lock
-    }
-    return undefined
+  lockOn(kind: LocksTable['target_kind'], id: string, now: number): Lock | undefined {
+    return this.#locks.on(kind, id, now)
   }
-  locks(): Iterable<Omit<LocksTable, 'event_id'>> {
-    return this.#locks.values()
+  locks(): Iterable<Lock> {
+    return this.#locks.all()
+  }
+
+  /** The same as long as nothing changes that rolesAtWork() of this user depends on: no row, and nothing by the clock. */
+  moment(userId: string, now: number): Moment {
+    const known = this.#moments.get(userId)
+    if (known && includes(known, now)) return known
+    const instants = [...this.grantsOf(userId)].flatMap((grant) => [grant.starts_at, grant.ends_at, grant.use_by ?? []])
+    const fresh = momentAround(now, [...instants.flat(), ...this.#locks.instants()])
+    this.#moments.set(userId, fresh)
+    return fresh
+  }
+
+  /** What has changed since this was asked last. */
+  takeTouched(): Touched {
+    const touched = this.#touched
+    this.#touched = new Touched()
+    return touched
+  }
+
+  /** Called in the same breath as each change. `user` undefined: it may concern anybody. */
+  #touch(user: string | undefined): void {
+    if (user === undefined) this.#moments.clear()
+    else this.#moments.delete(user)
+    this.#touched.user(user)
   }
 
   /**
@@ -207,17 +232,17 @@ export class Snapshot {
   /** Takes power away in memory at once; the row follows when the store can write. */
   takeAway(taken: TakenAway, now: number): void {
     if (taken.kind !== 'lock') this.#taken.set(taken.id, { taken, now })
-    if (taken.kind === 'lock') this.#locks.set(taken.lock.id, taken.lock)
+    if (taken.kind === 'lock') this.#setLock(taken.lock)
     if (taken.kind === 'login') {
       const login = this.#logins.get(taken.id)
-      if (login) this.#logins.set(taken.id, { ...login, ended_at: now, end_reason: 'ended' })
+      if (login) this.#setLogin({ ...login, ended_at: now, end_reason: 'ended' })
     }
     if (taken.kind === 'grant') {
       const grant = this.#grants.get(taken.id)
       if (!grant) return
       const { reason, by, comment } = taken
       const end = { ended_at: now, end_reason: reason, ended_by: by, end_comment: comment }
-      this.#grants.set(taken.id, { ...grant, state: 'ended', ...end })
+      this.#setGrant({ ...grant, state: 'ended', ...end })
     }
   }
 
@@ -233,8 +258,41 @@ export class Snapshot {
       if (grant.state !== 'ended' || (grant.ended_at ?? Infinity) >= until) continue
       this.#grants.delete(id)
       this.#grantsByUser.get(grant.user_id)?.delete(id)
+      this.#touch(grant.user_id)
     }
-    for (const [id, login] of this.#logins) if ((login.ended_at ?? Infinity) < until) this.#logins.delete(id)
+    for (const [id, login] of this.#logins) {
+      if ((login.ended_at ?? Infinity) >= until) continue
+      this.#logins.delete(id)
+      this.#touch(login.user_id)
+    }
+  }
+
+  #setLogin(login: LoginSessionsTable): void {
+    this.#logins.set(login.id, login)
+    this.#touch(login.user_id)
+  }
+
+  #setGrant(grant: StoredGrant): void {
+    this.#grants.set(grant.id, grant)
+    const ofUser = this.#grantsByUser.get(grant.user_id) ?? new Set()
+    this.#grantsByUser.set(grant.user_id, ofUser.add(grant.id))
+    this.#touch(grant.user_id)
+  }
+
+  #setRevision(row: Pick<RoleRevisionsTable, 'role_id' | 'revision' | 'spec_json'>): void {
+    const ofRole = this.#revisions.get(row.role_id) ?? new Map<number, RoleSpec>()
+    this.#revisions.set(row.role_id, ofRole.set(row.revision, JSON.parse(row.spec_json) as RoleSpec))
+    this.#touch(undefined)
+  }
+
+  #setLock(lock: Lock): void {
+    const before = this.#locks.set(lock)
+    for (const each of before ? [before, lock] : [lock]) this.#touch(this.#lockedUser(each))
+  }
+
+  #lockedUser({ target_kind: kind, target_id: id }: Lock): string | undefined {
+    if (kind === 'user') return id
+    return kind === 'login' ? this.#logins.get(id)?.user_id : undefined
   }
 
   async #read(row: RowRef): Promise<void> {
@@ -268,6 +326,7 @@ export class Snapshot {
   async #readUser(id: string): Promise<void> {
     const row = await this.#db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst()
     this.#unname(this.#userIdByName, id, this.#users.get(id)?.name)
+    this.#touch(id)
     if (!row || row.deleted_at !== null) {
       this.#users.delete(id)
       return
@@ -286,19 +345,20 @@ export class Snapshot {
 
   async #readRevision(id: string): Promise<void> {
     const row = await this.#db.selectFrom('role_revisions').selectAll().where('id', '=', id).executeTakeFirst()
-    if (row) this.#revisions.set(id, JSON.parse(row.spec_json) as RoleSpec)
+    if (row) this.#setRevision(row)
   }
 
   async #readRole(id: string): Promise<void> {
     const row = await this.#db.selectFrom('roles').selectAll().where('id', '=', id).executeTakeFirst()
     const isThere = row !== undefined && row.deleted_at === null
-    if (isThere && !this.#revisions.has(`${id}/${row.revision}`)) await this.#readRevision(`${id}/${row.revision}`)
+    if (isThere && !this.revision(id, row.revision)) await this.#readRevision(`${id}/${row.revision}`)
     this.#unname(this.#roleIdByName, id, this.#roles.get(id)?.name)
+    this.#touch(undefined)
     if (!isThere) {
       this.#roles.delete(id)
       return
     }
-    const spec = this.#revisions.get(`${id}/${row.revision}`)
+    const spec = this.revision(id, row.revision)
     if (!spec) return
     this.#roles.set(id, { id, name: row.name, revision: row.revision, contentHash: row.content_hash, spec })
     this.#roleIdByName.set(row.name, id)
@@ -307,6 +367,7 @@ export class Snapshot {
   async #readNode(id: string): Promise<void> {
     const row = await this.#db.selectFrom('nodes').selectAll().where('id', '=', id).executeTakeFirst()
     this.#unname(this.#nodeIdByName, id, this.#nodes.get(id)?.name)
+    this.#touched.resource(id)
     if (!row || row.deleted_at !== null) {
       this.#nodes.delete(id)
       return
@@ -318,6 +379,7 @@ export class Snapshot {
   async #readDatabase(id: string): Promise<void> {
     const row = await this.#db.selectFrom('databases').selectAll().where('id', '=', id).executeTakeFirst()
     this.#unname(this.#databaseIdByName, id, this.#databases.get(id)?.name)
+    this.#touched.resource(id)
     if (!row || row.deleted_at !== null) {
       this.#databases.delete(id)
       return
@@ -329,22 +391,21 @@ export class Snapshot {
   async #readLogin(id: string): Promise<void> {
     const row = await this.#db.selectFrom('login_sessions').selectAll().where('id', '=', id).executeTakeFirst()
     // Ended ones stay until restart: the reason of their end is shown to the sessions they close.
-    if (row) this.#logins.set(id, row)
+    if (row) this.#setLogin(row)
     this.#takeAgain(id, row?.ended_at !== null)
   }
 
   async #readGrant(id: string): Promise<void> {
     const row = await this.#db.selectFrom('grants').selectAll().where('id', '=', id).executeTakeFirst()
     if (!row) return
-    this.#grants.set(id, storedGrant(row))
-    const ofUser = this.#grantsByUser.get(row.user_id) ?? new Set()
-    this.#grantsByUser.set(row.user_id, ofUser.add(id))
+    this.#setGrant(storedGrant(row))
     this.#takeAgain(id, row.state === 'ended')
   }
 
   async #readLock(id: string): Promise<void> {
     const row = await this.#db.selectFrom('locks').selectAll().where('id', '=', id).executeTakeFirst()
-    if (!row || (row.removed_at !== null && row.target_kind !== 'request')) this.#locks.delete(id)
-    else this.#locks.set(id, row)
+    if (row && (row.removed_at === null || row.target_kind === 'request')) return this.#setLock(row)
+    const gone = this.#locks.delete(id)
+    if (gone) this.#touch(this.#lockedUser(gone))
   }
 }

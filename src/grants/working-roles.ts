@@ -1,8 +1,9 @@
 import type { LoginSessionsTable } from '../foundation/database/tables.ts'
 import { bindsToLogin, type WorkingRole } from '../identity/node-access.ts'
-import { mayRequest, onlyDenies, type Person } from '../identity/role-rules.ts'
+import { askableRoles, mayRequest, onlyDenies, type AskableRole, type Person } from '../identity/role-rules.ts'
 import { approvedAt, clockEnd, hasStarted, mayStartAt } from './grant-clock.ts'
 import { wasDisabledSince } from './grant-standing.ts'
+import { RememberedByMoment } from './moment.ts'
 import type { Snapshot, UserFacts } from './snapshot.ts'
 import { askedAs, confinementOf, type PinnedRole, type StoredGrant } from './stored-grant.ts'
 
@@ -22,6 +23,20 @@ export function rolesAtWork(
   login: LoginSessionsTable | null,
   now: number,
   using: ReadonlySet<string> = NOTHING,
+): RolesAtWork {
+  const workOut = (): RolesAtWork => workOutRoles(view, user, login, now, using)
+  const isCurrent = view.user(user.id) === user && (login === null || view.login(login.id) === login)
+  return isCurrent && using.size === 0 ? atWork.of(view.moment(user.id, now), login?.id ?? '', workOut) : workOut()
+}
+
+const atWork = new RememberedByMoment<RolesAtWork>()
+
+function workOutRoles(
+  view: Snapshot,
+  user: UserFacts,
+  login: LoginSessionsTable | null,
+  now: number,
+  using: ReadonlySet<string>,
 ): RolesAtWork {
   const person = personOf(view, user, now)
   const granted: WorkingRole[] = []
@@ -77,6 +92,21 @@ export function rolesUsable(
 
 /** The user with own roles in their current revision, for the rules about asking and reviewing. A locked role only takes away. */
 export function personOf(view: Snapshot, user: UserFacts, now: number): Person {
+  const workOut = (): Person => workOutPerson(view, user, now)
+  return view.user(user.id) === user ? people.of(view.moment(user.id, now), '', workOut) : workOut()
+}
+
+const people = new RememberedByMoment<Person>()
+
+/** What the user may ask for, of all roles there are. */
+export function askableBy(view: Snapshot, user: UserFacts, now: number): readonly AskableRole[] {
+  const workOut = (): readonly AskableRole[] => askableRoles(personOf(view, user, now), view.roles())
+  return view.user(user.id) === user ? askable.of(view.moment(user.id, now), '', workOut) : workOut()
+}
+
+const askable = new RememberedByMoment<readonly AskableRole[]>()
+
+function workOutPerson(view: Snapshot, user: UserFacts, now: number): Person {
   const { id, name, traits } = user
   const roles = user.roleIds.flatMap((roleId) => {
     const role = view.role(roleId)

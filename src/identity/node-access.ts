@@ -43,10 +43,12 @@ export function nodeAccess(roles: readonly WorkingRole[], node: ResourceFacts): 
   const logins = new Map<string, WorkingRole[]>()
   for (const role of roles) {
     const seen = labelsSeen(role, node)
+    const given = loginsGivenAlone(role, seen)
+    if (given.length === 0) continue
     const denying = roles.filter((other) => deniesReach(other.origin, role.origin))
     if (denying.some((other) => other.specs.some((spec) => selectsOneOf(spec.deny.node_labels, seen)))) continue
     const deniedLogins = new Set(denying.flatMap((other) => other.specs.flatMap((spec) => spec.deny.logins)))
-    for (const login of loginsGivenAlone(role, seen)) {
+    for (const login of given) {
       if (!deniedLogins.has(login)) logins.set(login, [...(logins.get(login) ?? []), role])
     }
   }

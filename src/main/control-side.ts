@@ -88,7 +88,7 @@ export async function openControlSide(
   })
   deeds.onCommitted(async (committed) => {
     await snapshot.apply(committed)
-    if (committed.rows.length > 0) control.live.recheckAll()
+    control.live.recheckTouched(snapshot.takeTouched())
     control.doors?.recheck(committed.rows)
     if (instanceId !== null) await others?.heard(committed)
     for (const event of committed.events) metrics.event(event.type)
@@ -96,7 +96,7 @@ export async function openControlSide(
   })
   const takeAway = (taken: TakenAway, now: number): void => {
     snapshot.takeAway(taken, now)
-    control.live.recheckAll()
+    control.live.recheckTouched(snapshot.takeTouched())
     control.doors?.recheckAll()
   }
   const requests = new AccessRequests({ reads: database.reads, deeds, clock, log, policies, takeAway })

@@ -8,8 +8,21 @@ type MatchValue = (pattern: string, value: string) => boolean
  * selector selects nothing: deny by default. Values are compared by `matches`, the one pattern function (identity/patterns).
  */
 export function selectsLabels(selector: LabelSelector, labels: Labels, matches: MatchValue): boolean {
-  const entries = Object.entries(selector)
-  return entries.length > 0 && entries.every(([key, wanted]) => labelIsWanted(key, asList(wanted), labels, matches))
+  const entries = entriesOf(selector)
+  return entries.length > 0 && entries.every(([key, wanted]) => labelIsWanted(key, wanted, labels, matches))
+}
+
+type Entries = readonly (readonly [key: string, wanted: readonly string[]])[]
+const known = new WeakMap<LabelSelector, Entries>()
+
+/** A selector is part of a role's revision, which never changes and is asked about many resources. */
+function entriesOf(selector: LabelSelector): Entries {
+  let entries = known.get(selector)
+  if (!entries) {
+    entries = Object.entries(selector).map(([key, wanted]) => [key, asList(wanted)] as const)
+    known.set(selector, entries)
+  }
+  return entries
 }
 
 const asList = (wanted: string | readonly string[]): readonly string[] =>
