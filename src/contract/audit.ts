@@ -60,6 +60,7 @@ export const EVENT_TYPES = [
   'session.recording.access',
   'db.session.start',
   'db.session.end',
+  'session.recording.search',
   'exec',
   'sftp',
   'scp',

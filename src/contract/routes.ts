@@ -22,6 +22,7 @@ import {
 import { RequestableQuery, RequestableResource } from './requestable.ts'
 import { RequestPreview } from './request-preview.ts'
 import { RoleDocument } from './role.ts'
+import { RecordingSearchPage, RecordingSearchQuery } from './recording-search.ts'
 import { Session, SessionListQuery } from './session.ts'
 import { Invitation, User, UserDocument } from './user.ts'
 
@@ -270,6 +271,14 @@ export const routes = {
   showSession: route({ method: 'GET', path: '/v1/sessions/:id', access: signedInOrLocal, answer: Session }),
   /** Streams the recording as JSON lines (see recording.ts); the event is stored before the first line. */
   playSession: route({ method: 'GET', path: '/v1/sessions/:id/recording', access: signedIn, answer: z.any() }),
+  /** One page of recordings that were looked into; the event is stored before the answer is given. */
+  searchRecordings: route({
+    method: 'GET',
+    path: '/v1/recordings/search',
+    access: signedIn,
+    query: RecordingSearchQuery,
+    answer: RecordingSearchPage,
+  }),
   terminateSession: route({
     method: 'POST',
     path: '/v1/sessions/:id/terminate',

@@ -20,7 +20,8 @@ import { requestableHandlers } from '../http-api/requestable.ts'
 import { policyHandlers } from '../http-api/policies.ts'
 import { requestHandlers } from '../http-api/requests.ts'
 import { createApi, type Api } from '../http-api/server.ts'
-import { sessionHandlers } from '../http-api/sessions.ts'
+import { recordingSearchHandlers } from '../http-api/recording-search.ts'
+import { sessionHandlers, type SessionServices } from '../http-api/sessions.ts'
 import { isSignedIn } from '../http-api/still-signed-in.ts'
 import { RefusedCalls } from '../http-api/refused-calls.ts'
 import { statusHandlers } from '../http-api/status.ts'
@@ -59,6 +60,16 @@ export function openApi(parts: ApiParts): Api {
     return Promise.resolve(health.ok ? [] : [health.why])
   }
   const refused = new RefusedCalls(deeds, clock, log)
+  const sessions: SessionServices = {
+    db: database.reads,
+    deeds,
+    recordingsDir: config.recordingsDir,
+    sealer,
+    mayOperate: checks.mayOperate,
+    stillSignedIn: (loginId) => isSignedIn(side.snapshot, loginId, clock.now()),
+    liveBytes: (id) => control.openHeads().get(id)?.bytes,
+    terminate: (session, order) => terminateAnywhere(store, clock, control, session, order),
+  }
   return createApi({
     handlers: {
       ...identityHandlers(identity),
@@ -92,16 +103,8 @@ export function openApi(parts: ApiParts): Api {
           await side.catchUp()
         },
       }),
-      ...sessionHandlers({
-        db: database.reads,
-        deeds,
-        recordingsDir: config.recordingsDir,
-        sealer,
-        mayOperate: checks.mayOperate,
-        stillSignedIn: (loginId) => isSignedIn(side.snapshot, loginId, clock.now()),
-        liveBytes: (id) => control.openHeads().get(id)?.bytes,
-        terminate: (session, order) => terminateAnywhere(store, clock, control, session, order),
-      }),
+      ...sessionHandlers(sessions),
+      ...recordingSearchHandlers(sessions),
     },
     ...checks,
     reportRefused: (caller, route) => refused.report(caller, route),

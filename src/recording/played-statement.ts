@@ -21,7 +21,7 @@ function playedText({ bytes, length, sha256 }: KeptBytes): NonNullable<PlayedSta
   return { ...readable(bytes, sha256 !== null), length, sha256 }
 }
 
-function playedParameters({ bytes, length, sha256 }: KeptBytes): NonNullable<PlayedStatement['parameters']> {
+export function playedParameters({ bytes, length, sha256 }: KeptBytes): NonNullable<PlayedStatement['parameters']> {
   const { values, count } = decodeParameters(bytes)
   return { values: values.map(playedParameter), count, length, sha256 }
 }

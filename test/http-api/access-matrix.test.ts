@@ -59,6 +59,7 @@ const NOT_FOR_LOCAL: RouteName[] = [
     'extendGrant',
     'returnGrant',
     'playSession',
+    'searchRecordings',
   ] as const),
   ...(['listDelegations', 'addDelegation', 'breakGlass', 'acknowledge'] as const),
 ]

@@ -40,6 +40,7 @@ export const SAMPLE_BODIES: { readonly [K in RouteName]?: Readonly<Record<string
 export const SAMPLE_QUERIES: { readonly [K in RouteName]?: string } = {
   pastJudgements: 'since=0',
   watchRequest: 'version=1',
+  searchRecordings: 'text=orders',
 }
 
 /** The path with every parameter filled in. */

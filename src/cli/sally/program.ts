@@ -95,6 +95,26 @@ const recordings = defineGroup({
       run: async (context, input) =>
         (await import('./recordings/list-recordings.ts')).listRecordings(context, input.options),
     }),
+    defineCommand({
+      name: 'search',
+      summary: 'Find a text, such as the name of a table, in what recordings hold',
+      examples: [
+        ['sally recordings search customers', 'who touched that table'],
+        ['sally recordings search customers --on=orders --user=alice', 'in one database, by one person'],
+      ],
+      arguments: { text: { summary: '2 to 200 characters; case does not matter' } },
+      options: {
+        user: { kind: 'text', value: 'name', summary: 'only sessions of this user' },
+        on: { kind: 'text', value: 'name', summary: 'only sessions with this database or node' },
+        limit: { kind: 'text', value: 'count', summary: 'at most so many sessions (default 100)' },
+      },
+      run: async (context, input) =>
+        (await import('./recordings/search-recordings.ts')).searchRecordings(
+          context,
+          input.arguments.text,
+          input.options,
+        ),
+    }),
   ],
 })
 

@@ -5,21 +5,25 @@ type Played<K extends PlayedRecord['kind']> = Extract<PlayedRecord, { kind: K }>
 
 const MOST_VALUES = 100
 const LONGEST_VALUE = 200
+const LONGEST_BEGINNING = 60
 
 export function describeDatabase(record: Played<'database'>): string {
   const parameters = record.recordsParameters ? '' : ', parameters not recorded'
   return harmless(`${record.protocol}: user ${record.user}, database ${record.name} of ${record.database}${parameters}`)
 }
 
-/** The lines of a statement, without line ends: the first says which it is, its parameters come last. */
-export function describeStatement(record: Played<'statement'>): string[] {
+/**
+ * The lines of a statement, without line ends: the first says which it is, its parameters come last. `runs`: how the text
+ * begins that a run of a prepared statement runs, where it is known.
+ */
+export function describeStatement(record: Played<'statement'>, runs: string | undefined): string[] {
   const { text, parameters } = record
-  const head = `#${record.number} ${whatItIs(record)}`
+  const head = `#${record.number} ${whatItIs(record)}${runs === undefined ? '' : `(${runs})`}`
   const lines = text === null ? [] : harmlessLines(text.text)
   const [first = '', ...others] = lines
   const cut = text === null ? [] : cutNote(text)
   const values = parameters === null ? [] : [describeParameters(parameters), ...cutNote(parameters)]
-  return [`${head}${first}`, ...[...others, ...cut, ...values].map((line) => `    ${line}`)]
+  return [`${head}${first}`.trimEnd(), ...[...others, ...cut, ...values].map((line) => `    ${line}`)]
 }
 
 function whatItIs({ command, name, prepared }: Played<'statement'>): string {
@@ -57,10 +61,21 @@ export function describeResult(record: Played<'result'>, isNext: boolean): strin
   const parts = [
     ...(said === '' ? [] : [said]),
     ...(rows === null ? [] : [`${rows} ${rows === 1 ? 'row' : 'rows'}`]),
-    ...(took === null ? [] : [`${took < 10 ? took.toFixed(1) : Math.round(took)} ms`]),
+    ...(took === null ? [] : [describeTime(took)]),
   ]
   const word = OUTCOMES[record.outcome]
-  return `${isNext ? '' : `#${record.number} `}-> ${[...(word === '' ? [] : [word]), ...parts].join(', ')}`
+  return `${isNext ? '' : `#${record.number} `}-> ${word}${word !== '' && parts.length > 0 ? ': ' : ''}${parts.join(', ')}`
+}
+
+function describeTime(ms: number): string {
+  if (ms >= 10_000) return `${(ms / 1000).toFixed(1)} s`
+  return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`
+}
+
+/** How a text begins, on one line. */
+export function beginningOf(text: string): string {
+  const line = harmless(text.slice(0, LONGEST_BEGINNING).replaceAll(/\s+/g, ' '))
+  return text.length > LONGEST_BEGINNING ? `${line}...` : line
 }
 
 const OUTCOMES = {

@@ -1,6 +1,6 @@
 import type { PlayedRecord } from '../../../contract/recording.ts'
 import { describeRecord } from './describe-record.ts'
-import { describeResult, describeStatement } from './describe-statement.ts'
+import { beginningOf, describeResult, describeStatement } from './describe-statement.ts'
 import { HarmlessDisplay } from './harmless-display.ts'
 import type { PlayOptions, PlayOutput } from './play-options.ts'
 
@@ -12,6 +12,7 @@ export interface Scene {
 }
 
 const LF = 0x0a
+const MOST_PREPARED = 1000
 
 /**
  * A recording as timed writes of plain display. Pure: who waits and writes is the caller. On a terminal (`size`) a line of
@@ -45,6 +46,8 @@ class Stage {
   #shown: string | null = null
   /** Number of the statement whose lines were shown last */
   #statement = 0
+  /** How the newest prepared statements begin, by number */
+  readonly #prepared = new Map<number, string>()
   #isAtLineStart = true
 
   constructor(size: PlayOutput['size']) {
@@ -88,9 +91,17 @@ class Stage {
 
   #asked(record: Extract<PlayedRecord, { kind: 'statement' }>): Buffer {
     this.#statement = record.number
-    const [first = '', ...others] = describeStatement(record)
+    if (record.command === 'prepare') this.#remember(record)
+    const runs = record.prepared === null ? undefined : this.#prepared.get(record.prepared)
+    const [first = '', ...others] = describeStatement(record, runs)
     const lines = [`${elapsed(record.at)}  ${first}`, ...others.map((line) => `${' '.repeat(ELAPSED_WIDTH)}  ${line}`)]
     return this.#lines(lines, '')
+  }
+
+  #remember({ number, text }: Extract<PlayedRecord, { kind: 'statement' }>): void {
+    this.#prepared.set(number, beginningOf(text?.text ?? ''))
+    const [oldest] = this.#prepared.keys()
+    if (this.#prepared.size > MOST_PREPARED && oldest !== undefined) this.#prepared.delete(oldest)
   }
 
   #answered(record: Extract<PlayedRecord, { kind: 'result' }>): Buffer {

@@ -92,3 +92,58 @@ test('recordings ls tells what each recording holds', async () => {
     "
   `)
 })
+
+const session = {
+  id: 'ses_1',
+  user: 'alice',
+  protocol: 'ssh',
+  resource: { kind: 'node', id: 'nod_1', name: 'db-box' },
+  login: 'root',
+  address: '192.0.2.1',
+  requests: [],
+  grants: [],
+  startedAt: NOW,
+  endedAt: NOW,
+  endReason: null,
+  recording: { state: 'complete', bytes: 1, head: null, contents: ['statements'] },
+} as const
+
+const searching = (pages: readonly object[]): FakeHandlers => {
+  let asked = 0
+  return {
+    searchRecordings: ({ query }) => {
+      const page = { items: [], searched: 1, unreadable: [], withheld: 0, ...pages[asked++] }
+      expect(query.cursor).toBe(asked === 1 ? undefined : String(asked - 1))
+      return { ...page, next: asked < pages.length ? String(asked) : null }
+    },
+  }
+}
+
+test('recordings search follows its pages and shows matches as harmless lines', async () => {
+  const match = { at: 1, kind: 'statement', number: 3, excerpt: 'select \x1b[2J\nfrom orders' }
+  const { exit, stdout } = await run(
+    ['recordings', 'search', 'orders'],
+    searching([{}, { items: [{ session, matches: [match], more: 2 }] }, { unreadable: ['ses_2'], withheld: 1 }]),
+  )
+  expect(exit).toBe(0)
+  expect(stdout).toMatchInlineSnapshot(`
+    "ses_1  2026-01-01 12:00:00  alice on root@db-box
+      #3 select \\x1b[2J\\nfrom orders
+      and 2 more
+
+    Found in 1 session; 3 recordings looked into.
+    1 recording of others: sign in with a second factor to search them.
+    ses_2: its recording cannot be read; sallyctl audit verify checks everything
+    "
+  `)
+})
+
+test('recordings search stops at its limit and says that it did', async () => {
+  const item = { session, matches: [], more: 0 }
+  const { stdout } = await run(
+    ['recordings', 'search', 'orders', '--limit=1'],
+    searching([{ items: [item, item] }, {}]),
+  )
+  expect(stdout).toContain('Older sessions were not looked at')
+  expect((await run(['recordings', 'search', 'orders', '--limit=0'], {})).exit).toBe(2)
+})
