@@ -29,13 +29,19 @@ const open = (mode: RecordingMode, recordsParameters = true): StatementRecorder 
   StatementRecorder.open(
     {
       sessionId: SESSION,
-      user: 'ada',
+      user: { id: 'usr_1', name: 'ada' },
       protocol: 'postgres',
-      database: 'orders',
+      database: { id: 'dat_1', name: 'orders', host: '127.0.0.1', port: 5432 },
       dbUser: 'app',
       dbName: 'shop',
-      file: { path: path(), keyId: 'key-1', key: KEY, mode },
-      recordsParameters,
+      recording: { path: path(), keyId: 'key-1', key: KEY, mode, recordInput: false },
+      options: {
+        readOnly: false,
+        statementTimeoutMs: null,
+        deniedStatements: [],
+        recordParameters: recordsParameters,
+        replication: false,
+      },
     },
     clock,
     (error) => failures.push(error),

@@ -1,28 +1,16 @@
 import { type KeptBytes, type StatementCommand, type StatementOutcome } from '../formats/statement-record.ts'
 import type { Clock } from '../foundation/clock.ts'
-import {
-  type RecordingEnd,
-  type RecordingFileOrder,
-  type RecordingHead,
-  RecordingWriter,
-} from '../recording/recording-writer.ts'
+import { type RecordingEnd, type RecordingHead, RecordingWriter } from '../recording/recording-writer.ts'
+import type { DatabaseFacts } from './authorization.ts'
 import { keptBytes } from './kept-bytes.ts'
 
 export { LongBytes } from './kept-bytes.ts'
 
 /** What the recorder needs of what authorize() decided. */
-export interface StatementRecording {
-  readonly sessionId: string
-  readonly user: string
-  readonly protocol: 'postgres' | 'mysql'
-  /** Name of the resource */
-  readonly database: string
-  /** Within the server */
-  readonly dbUser: string
-  readonly dbName: string
-  readonly file: RecordingFileOrder
-  readonly recordsParameters: boolean
-}
+export type RecordedSession = Pick<
+  DatabaseFacts,
+  'sessionId' | 'user' | 'protocol' | 'database' | 'dbUser' | 'dbName' | 'recording' | 'options'
+>
 
 /** What became of a statement. Texts are cut to 512 characters. */
 export interface StatementResult {
@@ -70,15 +58,14 @@ export class StatementRecorder {
   }
 
   /** Errors: Refused('recording_unavailable'). `onFailure`: strict modes, once; the session must end. */
-  static open(order: StatementRecording, clock: Clock, onFailure: (error: Error) => void): StatementRecorder {
-    const { sessionId, user, protocol, database, dbUser, dbName, file, recordsParameters } = order
-    const meta = { session: sessionId, user, node: database, login: dbUser }
-    const writer = RecordingWriter.create(file, meta, { clock, onFailure })
-    const recorder = new StatementRecorder(writer, clock, recordsParameters)
-    writer
-      .write({ kind: 'database', protocol, database, user: dbUser, name: dbName, recordsParameters })
-      ?.catch(() => {})
-    return recorder
+  static open(facts: RecordedSession, clock: Clock, onFailure: (error: Error) => void): StatementRecorder {
+    const { sessionId, user, protocol, database, dbUser, dbName, recording } = facts
+    const recordsParameters = facts.options.recordParameters
+    const meta = { session: sessionId, user: user.name, node: database.name, login: dbUser }
+    const writer = RecordingWriter.create(recording, meta, { clock, onFailure })
+    const where = { protocol, database: database.name, user: dbUser, name: dbName ?? '' }
+    writer.write({ kind: 'database', ...where, recordsParameters })?.catch(() => {})
+    return new StatementRecorder(writer, clock, recordsParameters)
   }
 
   /** What it holds, for the session's row. */

@@ -153,7 +153,7 @@ async function play(
           request: requestIdsOf(row)[0] ?? null,
           grants: JSON.parse(row.grant_ids_json) as string[],
           session: row.id,
-          resource: { kind: 'node', id: row.node_id, name: row.node_name },
+          resource: presentSession(row, undefined).resource,
           outcome: problem === null ? 'success' : 'failure',
           details: { of: row.user_name, as: standing, ...(problem === null ? {} : { problem: problem.message }) },
         },
