@@ -38,6 +38,19 @@ const withoutChildProcess: Plugin = {
   },
 }
 
+// `import` reads every export of node:http, and with WebSocket loads undici, which costs 90 ms of CPU time; `require` does not.
+const httpByRequire: Plugin = {
+  name: 'http-by-require',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^(node:)?http$/ }, ({ kind }) =>
+      kind === 'import-statement' ? { path: 'http', namespace: 'by-require' } : undefined,
+    )
+    bundler.onLoad({ filter: /.*/, namespace: 'by-require' }, () => ({
+      contents: "module.exports = process.getBuiltinModule('node:http')",
+    }))
+  },
+}
+
 async function exists(path: string): Promise<boolean> {
   return access(join(root, path)).then(
     () => true,
@@ -62,7 +75,7 @@ await build({
   outdir: out,
   splitting: true,
   chunkNames: 'parts/[name]-[hash]',
-  plugins: [withoutChildProcess],
+  plugins: [withoutChildProcess, httpByRequire],
 })
 // Alone and without the banner: it starts before every `ssh root@node`.
 const { banner: _, ...plain } = common
