@@ -185,6 +185,8 @@ export interface WorkerSettings {
   /** Unix socket of the API */
   readonly apiSocket: string
   readonly limits: ListenerLimits
+  /** What MySQL clients are greeted with, before it is known where they want to go */
+  readonly mysqlServerVersion: string
 }
 
 export interface ListenerLimits {

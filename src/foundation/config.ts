@@ -90,6 +90,21 @@ const shape = z.strictObject({
     .prefault({})
     .describe('How the server in `storage` is reached.'),
   listen: HostPort.default({ host: '127.0.0.1', port: 3022 }).describe('Address of the one port: HTTPS and SSH.'),
+  mysql: z
+    .strictObject({
+      listen: HostPort.optional().describe(
+        'Address for MySQL and MariaDB clients, which need a port of their own: their server speaks first. Default: none.',
+      ),
+      server_version: z
+        .string()
+        .regex(/^[\x21-\x7e]{1,80}$/)
+        .default('5.5.5-10.11.0-MariaDB-sallyport')
+        .describe(
+          'What these clients are greeted with before it is known where they want to go. With MariaDB in it they are offered mysql_native_password, else caching_sha2_password (8.0.36, for MySQL servers).',
+        ),
+    })
+    .prefault({})
+    .describe('The port for MySQL and MariaDB.'),
   public_address: z
     .string()
     .regex(HOST_PORT, 'write HOST:PORT')
@@ -170,6 +185,11 @@ export interface Config {
   /** null: SQLite in the data folder */
   readonly storage: PostgresStorage | null
   readonly listen: { readonly host: string; readonly port: number }
+  readonly mysql: {
+    /** null: no MySQL */
+    readonly listen: { readonly host: string; readonly port: number } | null
+    readonly serverVersion: string
+  }
   readonly publicAddress: string | null
   readonly proxyName: string
   readonly workers: number
@@ -236,9 +256,11 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
       ? Object.keys(shape.shape.limits.unwrap().shape)
       : issue.path[0] === 'postgres'
         ? Object.keys(shape.shape.postgres.unwrap().shape)
-        : issue.path[0] === 'log'
-          ? ['level']
-          : Object.keys(shape.shape)
+        : issue.path[0] === 'mysql'
+          ? Object.keys(shape.shape.mysql.unwrap().shape)
+          : issue.path[0] === 'log'
+            ? ['level']
+            : Object.keys(shape.shape)
   return issue.keys.map((key) => {
     const suggestion = nearest(key, known)
     const name = where === '' ? key : `${where}.${key}`
@@ -256,6 +278,7 @@ function freeze(given: z.output<typeof shape>, base: string): Config {
     dataDir,
     storage: storageOf(given, path),
     listen: given.listen,
+    mysql: Object.freeze({ listen: given.mysql.listen ?? null, serverVersion: given.mysql.server_version }),
     publicAddress: given.public_address ?? null,
     proxyName: given.proxy_name,
     workers: given.workers,

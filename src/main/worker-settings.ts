@@ -47,6 +47,7 @@ export class WorkerSettingsSource {
       tls: this.#leaf,
       apiSocket: this.#apiSocket,
       limits: { ...limits, loginGraceMs },
+      mysqlServerVersion: this.#config.mysql.serverVersion,
     }
   }
 

@@ -230,5 +230,6 @@ function settingsOf(
       channelsPerConnection: 100,
       ...limits,
     },
+    mysqlServerVersion: '8.0.0',
   }
 }

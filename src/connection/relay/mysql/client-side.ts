@@ -1,6 +1,11 @@
 import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createSecureContext, TLSSocket, type SecureContext } from 'node:tls'
+import {
+  checkUserCertificate,
+  type CertifiedUser,
+  type UserCertificateTrust,
+} from '../../../formats/x509/check-user-certificate.ts'
 import { PacketChannel, PeerLeft } from './packet-channel.ts'
 import { acceptedFrom, OFFERED } from './wire/capabilities.ts'
 import { writeGreeting } from './wire/greeting.ts'
@@ -10,12 +15,14 @@ import { writeError } from './wire/replies.ts'
 import { FAST_OK, writeMore, writeSwitch } from './wire/sign-in-messages.ts'
 import { CACHING_SHA2, NATIVE } from './wire/sign-in-methods.ts'
 
-/** A client that holds the key of a certificate; whether the certificate is good is for authorize() to say. */
+/** A client that holds the key of a good certificate. authorize() checks the certificate anew. */
 export interface ProvenClient {
   readonly socket: TLSSocket
   readonly channel: PacketChannel
   /** DER */
   readonly certificate: Uint8Array
+  /** What it says */
+  readonly certified: CertifiedUser
   /** As given: `dbuser` or `dbuser+database` */
   readonly user: string
   readonly database: string | null
@@ -24,12 +31,23 @@ export interface ProvenClient {
   readonly collation: number
 }
 
+/** Whoever it is has not shown a good certificate; `reason` is counted against the address. */
+export class NotIdentified extends ProtocolError {
+  readonly reason: string
+
+  constructor(reason: string, message: string) {
+    super(`${message}. Run: sally db login`, ERROR.accessDenied)
+    this.reason = reason
+  }
+}
+
 export interface Offer {
   readonly threadId: number
   /** 20 bytes without NUL */
   readonly scramble: Buffer
   readonly serverVersion: string
   readonly tls: SecureContext
+  readonly trust: () => UserCertificateTrust
 }
 
 export interface FrontTls {
@@ -85,6 +103,8 @@ function startTls(socket: Socket, secureContext: SecureContext): Promise<TLSSock
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
   // Without a certificate the handshake succeeds, so that the client can be told what it lacks.
   const secure = new TLSSocket(socket, { isServer: true, secureContext, requestCert: true, rejectUnauthorized: false })
+  // Whoever waits for it hears of it; between two of them nobody does.
+  secure.on('error', () => {})
   const left = (error?: Error): void => reject(new PeerLeft(error?.message ?? 'left during the TLS handshake'))
   secure.once('error', left)
   secure.once('close', left)
@@ -98,25 +118,36 @@ function startTls(socket: Socket, secureContext: SecureContext): Promise<TLSSock
 
 async function signIn(secure: TLSSocket, channel: PacketChannel, offer: Offer, method: string): Promise<ProvenClient> {
   const { payload } = await channel.receive()
-  const certificate = certificateOf(secure)
+  const { certificate, certified } = certificateOf(secure, offer.trust())
   const response = readHandshakeResponse(payload)
   const accepted = acceptedFrom(response.capabilities)
   await settle(channel, offer, { method: response.method ?? NATIVE, answer: response.answer }, method)
   const { user, database, collation } = response
-  return { socket: secure, channel, certificate, user, database, accepted, collation }
+  return { socket: secure, channel, certificate, certified, user, database, accepted, collation }
 }
 
-function certificateOf(secure: TLSSocket): Uint8Array {
-  const { raw } = secure.getPeerCertificate()
-  if ((raw as Buffer | undefined) === undefined || secure.isSessionReused()) {
-    throw new ProtocolError('a client certificate is required: run sally db login', ERROR.accessDenied)
-  }
-  // OpenSSL has checked chain and dates; authorize() does so again and reads the names.
-  if (secure.authorizationError) {
-    throw new ProtocolError('this client certificate is not valid (any more): run sally db login', ERROR.accessDenied)
-  }
-  return new Uint8Array(raw)
+/** That the client holds the key is what the handshake has proven; the rest is checked here, because OpenSSL's own verdict
+ * is not to be had of a server's bare TLSSocket. */
+function certificateOf(
+  secure: TLSSocket,
+  trust: UserCertificateTrust,
+): Pick<ProvenClient, 'certificate' | 'certified'> {
+  const shown = secure.getPeerX509Certificate()
+  if (!shown || secure.isSessionReused()) throw new NotIdentified('no_certificate', 'a client certificate is required')
+  const certificate = new Uint8Array(shown.raw)
+  const verdict = checkUserCertificate(certificate, trust)
+  if (verdict.kind === 'refused') throw new NotIdentified(`certificate_${verdict.code}`, REFUSALS[verdict.code])
+  return { certificate, certified: verdict.user }
 }
+
+const REFUSALS = {
+  malformed: 'this client certificate cannot be read',
+  unknown_authority: 'this client certificate is not one of this proxy',
+  not_yet_valid: 'this client certificate is not valid yet: look at the clock',
+  expired: 'this client certificate has expired',
+  wrong_usage: 'this certificate is none of a client',
+  wrong_names: 'this client certificate is not one of this proxy',
+} as const
 
 /** Brings a client to where nothing but OK or ERR is left to say, whatever method it came with. */
 async function settle(

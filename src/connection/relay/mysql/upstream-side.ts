@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { UpstreamTls } from '../../authorization.ts'
 import { PacketChannel } from './packet-channel.ts'
 import { askOf, CAPABILITY, has } from './wire/capabilities.ts'
 import { readGreeting, type Greeting } from './wire/greeting.ts'
@@ -18,12 +19,6 @@ export interface MysqlTarget {
   readonly user: string
   readonly database: string | null
 }
-
-/** caPem null: the system's authorities. serverName: what the certificate must be for. */
-export type UpstreamTls =
-  | { readonly mode: 'verify-full'; readonly caPem: string | null; readonly serverName: string }
-  | { readonly mode: 'verify-ca'; readonly caPem: string }
-  | { readonly mode: 'insecure-disable' }
 
 export type Credential =
   | { readonly kind: 'password'; readonly password: string }
@@ -115,19 +110,17 @@ async function greetingOf(channel: PacketChannel): Promise<Greeting> {
   throw new UpstreamFailed('target_refused', `the server refuses connections: ${error.text}`, error)
 }
 
-function startTls(
-  socket: Socket,
-  tls: Exclude<UpstreamTls, { mode: 'insecure-disable' }>,
-  credential: Credential,
-): Promise<TLSSocket> {
+function startTls(socket: Socket, tls: UpstreamTls, credential: Credential): Promise<TLSSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
   const secure = connectTls({
     socket,
     minVersion: 'TLSv1.2',
-    ...(tls.caPem === null ? {} : { ca: tls.caPem }),
+    ...(tls.authorities === null ? {} : { ca: tls.authorities }),
     ...(tls.mode === 'verify-full' ? nameToCheck(tls.serverName) : { checkServerIdentity: () => undefined }),
     ...(credential.kind === 'certificate' ? { key: credential.keyPem, cert: credential.certificatePem } : {}),
   })
+  // Whoever waits for it hears of it; between two of them nobody does.
+  secure.on('error', () => {})
   const fail = (error?: Error): void =>
     reject(
       new UpstreamFailed(

@@ -38,6 +38,7 @@ function settingsFor(userAuthority: Uint8Array): WorkerSettings {
       unauthenticatedPerAddress: 10,
       channelsPerConnection: 10,
     },
+    mysqlServerVersion: '8.0.0',
   }
 }
 

@@ -110,6 +110,18 @@ export class AnswerReader {
     }
   }
 
+  /** As `read`, but only to the end of the packet that is under way: `isAtBoundary` says whether it was reached. */
+  readToBoundary(chunk: Buffer): number {
+    let at = 0
+    while (!this.isAtBoundary && at < chunk.length) {
+      const end = Math.min(chunk.length, at + Math.max(1, this.#left))
+      const taken = this.read(chunk.subarray(at, end))
+      at += taken
+      if (this.#fault) break
+    }
+    return at
+  }
+
   /** The packet that began last is not passed on, so another one may be put in its place. */
   #forget(sequence: number): void {
     this.#left = 0

@@ -1,0 +1,247 @@
+import type { Socket } from 'node:net'
+import type { Clock } from '../../../foundation/clock.ts'
+import type { StatementRecorder } from '../../statement-recorder.ts'
+import { StatementLog } from './observe/statement-log.ts'
+import { AnswerReader, MOST_OUTSTANDING } from './wire/answer-reader.ts'
+import { CAPABILITY, has } from './wire/capabilities.ts'
+import { CommandReader, type CommandPiece } from './wire/command-reader.ts'
+import { answerOf, COMMAND } from './wire/commands.ts'
+import { framed } from './wire/packets.ts'
+import { ERROR, ProtocolError, type ErrorCode } from './wire/protocol-error.ts'
+import { writeError } from './wire/replies.ts'
+import { isOurThreadId, readKill } from './wire/thread-ids.ts'
+
+export type Side = 'client' | 'target'
+
+/** How long the end waits for the end of a packet that has passed in part. */
+const BOUNDARY_GRACE_MS = 200
+
+export interface RelayHost {
+  /** The server's id of the thread that we have named so, if it is the same person's; null: there is none. */
+  resolveThread(threadId: number): number | null
+  /** Somebody is at work: restarts the idle time. */
+  active(): void
+  /** Ends the session. `side`: whose fault it is, null: ours. */
+  fail(error: Error, side: Side | null): void
+}
+
+export interface ConnectionRelayOptions {
+  readonly client: Socket
+  readonly target: Socket
+  /** Agreed with the server */
+  readonly capabilities: number
+  readonly recorder: StatementRecorder
+  readonly recordsParameters: boolean
+  readonly clock: Clock
+  readonly host: RelayHost
+}
+
+/**
+ * Commands one way, answers the other. Nothing is decoded but what is recorded; bytes pass as they came, in the chunks in
+ * which they came, no faster than the slower side takes them.
+ */
+export class ConnectionRelay {
+  readonly #client: Socket
+  readonly #target: Socket
+  readonly #recorder: StatementRecorder
+  readonly #host: RelayHost
+  readonly #clock: Clock
+  readonly #log: StatementLog
+  readonly #commands = new CommandReader()
+  readonly #answers: AnswerReader
+  /** Being dropped until its last piece: what the client is told then */
+  #refusal: string | null = null
+  #isRelaying = false
+  /** What a read from the client gave waits to be stored: nothing may overtake it */
+  #isHolding = false
+  /** Set while the end waits for the end of a packet */
+  #onBoundary: (() => void) | null = null
+
+  constructor(options: ConnectionRelayOptions) {
+    this.#client = options.client
+    this.#target = options.target
+    this.#recorder = options.recorder
+    this.#host = options.host
+    this.#clock = options.clock
+    this.#log = new StatementLog(options.recorder, options.recordsParameters)
+    this.#answers = new AnswerReader({
+      deprecatesEof: has(options.capabilities, CAPABILITY.DEPRECATE_EOF),
+      onAnswer: (answer) => this.#log.answer(answer),
+    })
+  }
+
+  /** A command is under way at the server. */
+  get isBusy(): boolean {
+    return this.#answers.outstanding > 0
+  }
+
+  /** With what both have sent before: the server behind its OK, the client ahead of it. */
+  start(fromTarget: Buffer, fromClient: Buffer): void {
+    this.#isRelaying = true
+    const [client, target] = [this.#client, this.#target]
+    client.on('data', (chunk: Buffer) => this.#guard('client', () => this.#fromClient(chunk)))
+    target.on('data', (chunk: Buffer) => this.#guard('target', () => this.#fromTarget(chunk)))
+    client.on('drain', () => target.resume())
+    target.on('drain', () => {
+      if (!this.#isHolding) client.resume()
+    })
+    if (fromTarget.length > 0) this.#guard('target', () => this.#fromTarget(fromTarget))
+    if (fromClient.length > 0) this.#guard('client', () => this.#fromClient(fromClient))
+    if (!this.#isHolding && !target.writableNeedDrain) client.resume()
+    if (!client.writableNeedDrain) target.resume()
+  }
+
+  /**
+   * Nothing is passed on any more, but for the rest of a packet that the client has in part; then it is told why, where a
+   * packet of ours fits. Resolves when that is done or has been waited for long enough.
+   */
+  async windUp(shown: ErrorCode, text: string): Promise<void> {
+    if (!this.#isRelaying) return
+    this.#isRelaying = false
+    this.#client.pause()
+    if (!this.#answers.isAtBoundary) await this.#boundary()
+    if (!this.#answers.isAtBoundary || !this.#client.writable) return
+    this.#recorder.notice(text)
+    this.#client.write(framed(this.#nextSequence(), writeError(shown, text)))
+  }
+
+  #boundary(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const late = this.#clock.after(BOUNDARY_GRACE_MS, resolve)
+    this.#onBoundary = () => {
+      late.cancel()
+      this.#onBoundary = null
+      resolve()
+    }
+    return promise
+  }
+
+  /** An answer goes on with the next number; an idle client takes 1, which is what it will expect after its next command. */
+  #nextSequence(): number {
+    return this.isBusy ? this.#answers.sequence + 1 : 1
+  }
+
+  #guard(side: Side, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      const failure = error instanceof Error ? error : new Error(String(error))
+      this.#host.fail(failure, failure instanceof ProtocolError ? side : null)
+    }
+  }
+
+  #fromClient(chunk: Buffer): void {
+    if (!this.#isRelaying) return
+    this.#host.active()
+    this.#recorder.seen(chunk.length)
+    this.#commands.push(chunk)
+    const passed: Buffer[] = []
+    let isRecorded = false
+    for (let piece = this.#commands.next(); piece && this.#isRelaying; piece = this.#commands.next()) {
+      if (this.#take(piece, passed)) isRecorded = true
+    }
+    if (!this.#isRelaying) return
+    const stored = isRecorded ? this.#recorder.commit() : undefined
+    if (stored) this.#passLater(stored, passed)
+    else this.#pass(passed)
+  }
+
+  /** True: something was recorded that must be stored before these bytes go on. */
+  #take(piece: CommandPiece, passed: Buffer[]): boolean {
+    if (piece.isFirst) this.#refusal = refusalOf(piece.command)
+    if (this.#refusal !== null) {
+      if (piece.isLast) this.#refuse(piece, this.#refusal, ERROR.notPermitted)
+      return false
+    }
+    if (!piece.isFirst || !piece.isLast) this.#log.piece(piece)
+    if (!piece.isLast) {
+      passed.push(piece.wire)
+      return false
+    }
+    const wire = piece.isFirst ? this.#withServersThread(piece) : piece.wire
+    if (!wire) return false
+    const shape = answerOf(piece.command) ?? 'nothing'
+    if (this.#answers.outstanding >= MOST_OUTSTANDING)
+      throw new ProtocolError('too many commands wait for their answers')
+    const isRecorded = this.#log.command(piece, shape !== 'nothing')
+    this.#answers.expect(shape, piece.sequence)
+    passed.push(wire)
+    return isRecorded
+  }
+
+  /** A KILL of one of our ids becomes one of the server's; null: it has been answered. */
+  #withServersThread(piece: CommandPiece): Buffer | null {
+    if (piece.command === COMMAND.QUERY) {
+      const kill = readKill(piece.payload)
+      if (!kill) return piece.wire
+      const thread = this.#host.resolveThread(kill.threadId)
+      if (thread !== null) return framed(piece.sequence, kill.rewrittenTo(thread))
+      this.#refuse(piece, `Unknown thread id: ${String(kill.threadId)}`, ERROR.unknownThread)
+      return null
+    }
+    if (piece.command !== COMMAND.PROCESS_KILL || piece.payload.length !== 5) return piece.wire
+    const id = piece.payload.readUInt32LE(1)
+    const thread = isOurThreadId(id) ? this.#host.resolveThread(id) : null
+    if (thread === null) {
+      this.#refuse(piece, `Unknown thread id: ${String(id)}`, ERROR.unknownThread)
+      return null
+    }
+    const wire = Buffer.from(piece.wire)
+    wire.writeUInt32LE(thread, wire.length - 4)
+    return wire
+  }
+
+  #refuse(piece: CommandPiece, text: string, shown: ErrorCode): void {
+    this.#refusal = null
+    this.#log.refused(`command 0x${piece.command.toString(16).padStart(2, '0')}`, text)
+    // Between an answer's packets ours would be taken for one of them.
+    if (this.isBusy) throw new ProtocolError(text, shown)
+    this.#client.write(framed(piece.sequence + 1, writeError(shown, text)))
+  }
+
+  #passLater(stored: Promise<void>, passed: readonly Buffer[]): void {
+    this.#client.pause()
+    this.#isHolding = true
+    stored.then(
+      () => {
+        this.#isHolding = false
+        if (!this.#isRelaying) return
+        this.#client.resume()
+        this.#pass(passed)
+      },
+      (error: unknown) => this.#host.fail(error instanceof Error ? error : new Error('not stored'), null),
+    )
+  }
+
+  #pass(passed: readonly Buffer[]): void {
+    const target = this.#target
+    if (passed.length > 1) target.cork()
+    let isRoom = true
+    for (const wire of passed) isRoom = target.write(wire)
+    if (passed.length > 1) target.uncork()
+    if (!isRoom || this.#isHolding) this.#client.pause()
+  }
+
+  #fromTarget(chunk: Buffer): void {
+    if (!this.#isRelaying) {
+      if (this.#onBoundary) this.#toBoundary(chunk)
+      return
+    }
+    const taken = this.#answers.read(chunk)
+    const isRoom = taken === 0 || this.#client.write(taken === chunk.length ? chunk : chunk.subarray(0, taken))
+    if (this.#answers.fault) throw this.#answers.fault
+    if (!isRoom) this.#target.pause()
+  }
+
+  #toBoundary(chunk: Buffer): void {
+    const taken = this.#answers.readToBoundary(chunk)
+    if (taken > 0) this.#client.write(chunk.subarray(0, taken))
+    if (this.#answers.isAtBoundary) this.#onBoundary?.()
+  }
+}
+
+/** Why a command does not pass; null: it does. */
+function refusalOf(command: number): string | null {
+  if (answerOf(command) !== null) return null
+  return `sallyport: the command 0x${command.toString(16).padStart(2, '0')} of the protocol is not permitted through the proxy`
+}

@@ -1,0 +1,143 @@
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { connect, type Socket } from 'node:net'
+import type { Task } from '../../../foundation/clock.ts'
+import type { Authorization, DatabaseFacts } from '../../authorization.ts'
+import type { ControlPlane, MintInput } from '../../control-plane.ts'
+import {
+  signInUpstream,
+  UpstreamFailed,
+  type Agreed,
+  type Credential,
+  type MysqlTarget,
+  type MysqlUpstream,
+} from './upstream-side.ts'
+import { OFFERED } from './wire/capabilities.ts'
+import { COMMAND } from './wire/commands.ts'
+import { framed } from './wire/packets.ts'
+
+const CONNECT_MS = 10_000
+/** What a kill may take before the session is closed without it. */
+const KILL_MS = 900
+const KEEPALIVE_MS = 30_000
+
+export interface OpenedUpstream {
+  readonly upstream: MysqlUpstream
+  /** For the connection that ends the query at the session's end */
+  readonly credential: Credential
+}
+
+/** Connects and signs in with what the control side gives for this authorization. Errors: UpstreamFailed. */
+export async function openUpstream(
+  authorization: Authorization<DatabaseFacts>,
+  wanted: Agreed,
+  control: Pick<ControlPlane, 'mint'>,
+  task: Task,
+): Promise<OpenedUpstream> {
+  const facts = authorization.spend()
+  const credential = await credentialFor(facts, control)
+  const upstream = await connectAndSignIn(facts, credential, wanted, { ...task, ms: CONNECT_MS })
+  return { upstream, credential }
+}
+
+/**
+ * KILL CONNECTION from a second connection: a server goes on with a statement when its client is gone. Resolves with whether
+ * it has said that it will.
+ */
+export async function killThread(
+  facts: DatabaseFacts,
+  threadId: number,
+  credential: Credential,
+  task: Task,
+): Promise<boolean> {
+  const agreed = { accepted: OFFERED, collation: 45 }
+  const { socket, capabilities } = await connectAndSignIn({ ...facts, dbName: null }, credential, agreed, {
+    ...task,
+    ms: KILL_MS,
+  })
+  void capabilities
+  try {
+    return await askToKill(socket, threadId)
+  } finally {
+    socket.destroy()
+  }
+}
+
+function askToKill(socket: Socket, threadId: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  socket.once('data', (answer: Buffer) => resolve(answer[4] === 0))
+  socket.once('close', () => resolve(false))
+  socket.once('error', () => resolve(false))
+  socket.write(framed(0, Buffer.from([COMMAND.QUERY]), Buffer.from(`KILL CONNECTION ${String(threadId)}`)))
+  socket.resume()
+  return promise
+}
+
+async function credentialFor(facts: DatabaseFacts, control: Pick<ControlPlane, 'mint'>): Promise<Credential> {
+  const input = mintInput(facts)
+  try {
+    const minted = await control.mint(input.ask)
+    if (minted.kind === 'password') return minted
+    const certificatePem = new X509Certificate(minted.certificate).toString()
+    return { kind: 'certificate', keyPem: input.keyPem, certificatePem }
+  } catch (error) {
+    throw new UpstreamFailed('no_credential', `there is no way to sign in to the server: ${(error as Error).message}`)
+  }
+}
+
+function mintInput(facts: DatabaseFacts): { readonly ask: MintInput; readonly keyPem: string } {
+  if (facts.credential === 'password') return { ask: { kind: 'password', authorizationId: facts.id }, keyPem: '' }
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const spki = new Uint8Array(publicKey.export({ type: 'spki', format: 'der' }))
+  const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  return { ask: { kind: 'x509-certificate', authorizationId: facts.id, publicKey: spki }, keyPem }
+}
+
+interface LimitedTask extends Task {
+  readonly ms: number
+}
+
+async function connectAndSignIn(
+  facts: DatabaseFacts,
+  credential: Credential,
+  agreed: Agreed,
+  task: LimitedTask,
+): Promise<MysqlUpstream> {
+  const { host, port, name } = facts.database
+  const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS })
+  // Whoever waits for it hears of it; between two of them nobody does.
+  socket.on('error', () => {})
+  const abort = (): void => void socket.destroy()
+  const late = task.clock.after(task.ms, abort)
+  task.signal.addEventListener('abort', abort, { once: true })
+  try {
+    if (task.signal.aborted) abort()
+    await connected(socket, name)
+    return await signInUpstream(socket, targetOf(facts), credential, agreed)
+  } finally {
+    late.cancel()
+    task.signal.removeEventListener('abort', abort)
+  }
+}
+
+function connected(socket: Socket, name: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const fail = (error?: Error): void =>
+    reject(
+      new UpstreamFailed(
+        'target_unreachable',
+        `${name} cannot be reached${error instanceof Error ? `: ${error.message}` : ''}`,
+      ),
+    )
+  socket.once('connect', () => {
+    socket.off('error', fail)
+    socket.off('close', fail)
+    resolve()
+  })
+  socket.once('error', fail)
+  socket.once('close', fail)
+  return promise
+}
+
+function targetOf({ database, tls, dbUser, dbName }: DatabaseFacts): MysqlTarget {
+  return { host: database.host, tls, user: dbUser, database: dbName }
+}

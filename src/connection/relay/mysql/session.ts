@@ -1,0 +1,363 @@
+import type { Socket } from 'node:net'
+import type { Clock } from '../../../foundation/clock.ts'
+import type { Log } from '../../../foundation/log.ts'
+import type { Authorization, DatabaseFacts } from '../../authorization.ts'
+import type { AuthorizeAnswer, ControlPlane, EndNotice, RecordingHead } from '../../control-plane.ts'
+import { LiveEnd, type EndReason } from '../../live-end.ts'
+import type { StatementRecorder } from '../../statement-recorder.ts'
+import { identifyClient, NotIdentified, type Offer, type ProvenClient } from './client-side.ts'
+import { ConnectionRelay, type Side } from './connection-relay.ts'
+import { killThread, openUpstream, type OpenedUpstream } from './open-upstream.ts'
+import { moveSession, type SessionState } from './session-states.ts'
+import type { ThreadNames } from './thread-names.ts'
+import { UpstreamFailed } from './upstream-side.ts'
+import { ERROR, ProtocolError, type ErrorCode } from './wire/protocol-error.ts'
+import { writeError } from './wire/replies.ts'
+import { userAndDatabase } from './user-and-database.ts'
+
+/** How long the client may take to receive its last words. */
+const FAREWELL_MS = 300
+
+export interface SessionWorld {
+  readonly control: ControlPlane
+  authorizationOf(facts: DatabaseFacts): Authorization<DatabaseFacts>
+  /** What a new client is greeted with */
+  offer(threadId: number): Offer
+  /** Creates the recording file; throws where there is none to be had. `onFailure`: the session must end. */
+  openRecorder(facts: DatabaseFacts, onFailure: (error: Error) => void): StatementRecorder
+  readonly threads: ThreadNames
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface SessionArrival {
+  readonly socket: Socket
+  /** Of the peer, without port */
+  readonly address: string
+  /** Monotonic instant by which the client must have signed in */
+  readonly signInBy: number
+  /** The connection belongs to somebody known from now on. */
+  signedIn(): void
+}
+
+/** Why it ends, and under which number the client is told. */
+interface Ending extends EndReason {
+  readonly shown?: ErrorCode
+}
+
+/** What there is once authorize() said yes: from here on the end must be stored. */
+interface Admitted {
+  readonly client: ProvenClient
+  readonly facts: DatabaseFacts
+  readonly liveEnd: LiveEnd
+  recorder: StatementRecorder | null
+  opened: OpenedUpstream | null
+  relay: ConnectionRelay | null
+  watch: { stop(): void } | null
+}
+
+/** One connection: identify -> authorize -> upstream -> start of use -> relay and record -> end. */
+export class MysqlSession {
+  readonly #world: SessionWorld
+  readonly #arrival: SessionArrival
+  readonly #threadId: number
+  readonly #abort = new AbortController()
+  #state: SessionState = 'identifying'
+  #admitted: Admitted | null = null
+  /** The proxy stops; a session that is only being admitted ends with this as soon as it is. */
+  #stopped: Ending | null = null
+  #isEnding = false
+  readonly #over = Promise.withResolvers<void>()
+
+  constructor(arrival: SessionArrival, world: SessionWorld) {
+    this.#arrival = arrival
+    this.#world = world
+    this.#threadId = world.threads.give()
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+
+  /** Null before authorize() said yes and where there is no recording yet. */
+  get recordingHead(): readonly [string, RecordingHead] | null {
+    const { facts, recorder } = this.#admitted ?? {}
+    return facts && recorder ? [facts.sessionId, recorder.head()] : null
+  }
+
+  /** Resolves when everything is closed and its end is stored. Never rejects. */
+  async run(): Promise<void> {
+    try {
+      const client = await this.#identify()
+      if (client) await this.#admit(client)
+      else this.#closed()
+    } catch (error) {
+      this.#world.log.error({ err: error }, 'a MySQL session failed')
+      this.#arrival.socket.destroy()
+      if (this.#admitted) this.#end({ reason: 'internal_error', text: 'something went wrong in the proxy' })
+      else this.#closed()
+    }
+    await this.#over.promise
+  }
+
+  /** Ends the session with a text for the client. */
+  tellAndClose(text: string): Promise<void> {
+    this.#stopped = { reason: 'shutdown', text }
+    if (this.#state === 'identifying') this.#arrival.socket.destroy()
+    this.#end(this.#stopped)
+    return this.#over.promise
+  }
+
+  /** Null: it has been told, or has left. */
+  async #identify(): Promise<ProvenClient | null> {
+    const { clock, control, log } = this.#world
+    const { socket, address, signInBy } = this.#arrival
+    // Slow ones just lose the connection: nobody is known who could be told.
+    const grace = clock.after(signInBy - clock.monotonic(), () => socket.destroy())
+    try {
+      return await identifyClient(socket, this.#world.offer(this.#threadId))
+    } catch (error) {
+      log.debug({ err: error, address }, 'no MySQL client came about')
+      if (error instanceof NotIdentified) control.reportAuthFailure({ address, code: error.reason })
+      clock.after(FAREWELL_MS, () => socket.destroy())
+      return null
+    } finally {
+      grace.cancel()
+    }
+  }
+
+  async #admit(client: ProvenClient): Promise<void> {
+    this.#move('authorizing')
+    this.#arrival.signedIn()
+    client.socket.once('close', () => this.#clientLeft())
+    const answer = await this.#authorize(client)
+    if (!answer.ok) {
+      client.channel.end(writeError(ERROR.accessDenied, answer.lines.join(' ')))
+      this.#world.clock.after(FAREWELL_MS, () => client.socket.destroy())
+      this.#closed()
+      return
+    }
+    const admitted = this.#enter(client, answer.facts as DatabaseFacts)
+    if (this.#isEnding) return
+    if (this.#stopped) this.#end(this.#stopped)
+    else if (this.#abort.signal.aborted) this.#end(CLIENT_LEFT)
+    else await this.#connect(admitted)
+  }
+
+  async #authorize({ certificate, certified, user, database }: ProvenClient): Promise<AuthorizeAnswer> {
+    const { userId, loginSessionId, keyFingerprint } = certified
+    const wanted = userAndDatabase(user, certified.database)
+    try {
+      return await this.#world.control.authorize({
+        ...{ protocol: 'mysql', userId, loginSessionId, keyFingerprint, certificate },
+        ...{ database: wanted.database, dbUser: wanted.dbUser, dbName: database, address: this.#arrival.address },
+      })
+    } catch (error) {
+      this.#world.log.error({ err: error }, 'authorize failed')
+      return { ok: false, code: 'store_unavailable', lines: [UNDECIDED] }
+    }
+  }
+
+  #enter(client: ProvenClient, facts: DatabaseFacts): Admitted {
+    const { clock, control } = this.#world
+    const { endsAt, endText, budgetMs, idleMs, offlineGraceMs } = facts
+    const liveEnd = new LiveEnd({
+      ...{ clock, endsAt, endText, budgetMs, idleMs, offlineGraceMs },
+      silentFor: () => control.silentFor(),
+      onEnd: (reason) => this.#end(reason),
+    })
+    const admitted: Admitted = { client, facts, liveEnd, recorder: null, opened: null, relay: null, watch: null }
+    this.#admitted = admitted
+    admitted.watch = control.watchEnd(facts.sessionId, (notice) => this.#notice(notice))
+    return admitted
+  }
+
+  async #connect(admitted: Admitted): Promise<void> {
+    this.#move('connecting')
+    const { facts, client } = admitted
+    const recorder = this.#openRecorder(facts)
+    if (!recorder) return
+    admitted.recorder = recorder
+    const opened = await this.#openUpstream(facts, client)
+    if (!opened) return
+    admitted.opened = opened
+    opened.upstream.socket.once('close', () =>
+      this.#end({ reason: 'target_left', text: `${facts.database.name} closed the connection` }),
+    )
+    const use = await this.#startUse(facts.sessionId)
+    if (this.#isEnding) return
+    if (use.ok) this.#relay(admitted, recorder, opened)
+    else this.#end({ reason: 'refused_before_use', text: use.text })
+  }
+
+  #openRecorder(facts: DatabaseFacts): StatementRecorder | null {
+    try {
+      return this.#world.openRecorder(facts, (error) => this.#recordingFailed(error))
+    } catch (error) {
+      this.#world.log.error({ err: error }, 'the recording cannot be started')
+      this.#end({ reason: 'recording_unavailable', text: 'the session cannot be recorded, so it is not started' })
+      return null
+    }
+  }
+
+  async #openUpstream(facts: DatabaseFacts, client: ProvenClient): Promise<OpenedUpstream | null> {
+    const { control, clock, log } = this.#world
+    try {
+      const { accepted, collation } = client
+      const task = { signal: this.#abort.signal, clock }
+      const opened = await openUpstream(this.#world.authorizationOf(facts), { accepted, collation }, control, task)
+      if (!this.#isEnding) return opened
+      opened.upstream.socket.destroy()
+    } catch (error) {
+      log.warn({ err: error, database: facts.database.name }, 'no connection to the database')
+      const failed =
+        error instanceof UpstreamFailed ? error : new UpstreamFailed('internal_error', 'the database cannot be used')
+      this.#end({ reason: failed.reason, text: failed.message, shown: failed.error ?? ERROR.serverLost })
+    }
+    return null
+  }
+
+  async #startUse(sessionId: string): Promise<{ readonly ok: true } | { readonly ok: false; readonly text: string }> {
+    try {
+      return await this.#world.control.startUse(sessionId)
+    } catch (error) {
+      this.#world.log.error({ err: error }, 'startUse failed')
+      return { ok: false, text: UNDECIDED }
+    }
+  }
+
+  #relay(admitted: Admitted, recorder: StatementRecorder, { upstream }: OpenedUpstream): void {
+    this.#move('relaying')
+    const { facts, client, liveEnd } = admitted
+    const { clock, threads } = this.#world
+    const owner = { userId: facts.user.id, databaseId: facts.database.id, dbUser: facts.dbUser }
+    const relay = new ConnectionRelay({
+      client: client.socket,
+      target: upstream.socket,
+      capabilities: upstream.capabilities,
+      recorder,
+      recordsParameters: facts.options.recordParameters,
+      clock,
+      host: {
+        resolveThread: (threadId) => threads.resolve(threadId, owner),
+        active: () => liveEnd.active(),
+        fail: (error, side) => this.#relayFailed(error, side),
+      },
+    })
+    admitted.relay = relay
+    threads.bind(this.#threadId, { ...owner, threadId: upstream.threadId })
+    client.channel.send(upstream.okay)
+    const early = client.channel.release()
+    relay.start(upstream.rest, early)
+    liveEnd.start()
+  }
+
+  #notice(notice: EndNotice): void {
+    // The protocol has no room for a text that is no answer: of a warning the client hears nothing.
+    if (notice.kind === 'end') this.#end({ reason: 'ended', text: notice.text })
+    else if (notice.kind === 'move') this.#admitted?.liveEnd.move(notice.endsAt, notice.budgetMs, notice.endText)
+  }
+
+  #recordingFailed(error: Error): void {
+    this.#world.log.error({ err: error }, 'the recording failed')
+    this.#end({ reason: 'recording_failed', text: 'session ended: it can no longer be recorded' })
+  }
+
+  #relayFailed(error: Error, side: Side | null): void {
+    this.#world.log.warn({ err: error, side }, 'the relay failed')
+    const shown = error instanceof ProtocolError ? error.shown : ERROR.malformedPacket
+    if (side === null) this.#recordingFailed(error)
+    else if (side === 'client') this.#end({ reason: 'client_protocol_error', text: error.message, shown })
+    else this.#end({ reason: 'target_protocol_error', text: `session ended: ${error.message}`, shown })
+  }
+
+  #clientLeft(): void {
+    this.#abort.abort(new Error('the client left'))
+    this.#end(CLIENT_LEFT)
+  }
+
+  /** The one way out once a session exists. The first reason counts. */
+  #end(ending: Ending): void {
+    const admitted = this.#admitted
+    if (this.#isEnding || !admitted) return
+    // Before anything else: closing the sockets calls back here.
+    this.#isEnding = true
+    void this.#windUp(admitted, ending)
+      .catch((error: unknown) => this.#world.log.error({ err: error }, 'the end of a session failed'))
+      .then(() => this.#closed())
+  }
+
+  async #windUp(admitted: Admitted, ending: Ending): Promise<void> {
+    this.#move('ending')
+    admitted.liveEnd.stop()
+    admitted.watch?.stop()
+    const { client, facts, relay, opened } = admitted
+    const shown = ending.shown ?? ERROR.connectionKilled
+    const text = ending.text.startsWith('sallyport: ') ? ending.text : `sallyport: ${ending.text}`
+    // At the same time: the server must stop within the second, whatever the client does.
+    const stopped = this.#stopServer(admitted)
+    if (relay) await relay.windUp(shown, text)
+    else client.channel.end(writeError(shown, text))
+    client.socket.end()
+    await Promise.all([stopped, this.#farewell(client.socket)])
+    this.#abort.abort(new Error(text))
+    opened?.upstream.socket.destroy()
+    const end = await admitted.recorder?.close(ending.reason)
+    await this.#world.control.endSession(facts.sessionId, {
+      reason: ending.reason,
+      head: end?.head ?? null,
+      complete: end?.complete ?? false,
+      contents: [...(admitted.recorder?.contents ?? [])],
+    })
+  }
+
+  /** A statement that runs goes on when its connection is closed: it has to be killed. */
+  async #stopServer({ facts, opened, relay }: Admitted): Promise<void> {
+    if (!opened) return
+    const { socket, threadId } = opened.upstream
+    if (!relay?.isBusy || socket.destroyed) {
+      socket.destroy()
+      return
+    }
+    const { clock, log } = this.#world
+    try {
+      const isKilled = await killThread(facts, threadId, opened.credential, {
+        signal: new AbortController().signal,
+        clock,
+      })
+      if (!isKilled) log.warn({ database: facts.database.name, threadId }, 'the server refused to kill a thread')
+    } catch (error) {
+      log.warn(
+        { err: error, database: facts.database.name, threadId },
+        'a statement may run on: its thread could not be killed',
+      )
+    }
+    socket.destroy()
+  }
+
+  /** Waits until the client has closed, and closes after a moment in any case. */
+  async #farewell(socket: Socket): Promise<void> {
+    if (!socket.destroyed) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      socket.once('close', () => resolve())
+      // Whoever does not read any more would never see the end of it.
+      socket.resume()
+      const late = this.#world.clock.after(FAREWELL_MS, () => socket.destroy())
+      await promise
+      late.cancel()
+    }
+  }
+
+  #closed(): void {
+    this.#world.threads.takeBack(this.#threadId)
+    if (this.#state !== 'closed') this.#move('closed')
+    this.#over.resolve()
+  }
+
+  #move(to: SessionState): void {
+    this.#state = moveSession(this.#state, to)
+  }
+}
+
+const UNDECIDED = 'sallyport: whether you have access cannot be decided at the moment. Try again in a minute.'
+const CLIENT_LEFT = { reason: 'client_left', text: 'the client left' }
