@@ -16,6 +16,7 @@ const CLOCK_MEMBERS = ['Date.now', 'performance.now', 'process.hrtime', 'AbortSi
 const CRYPTO_FILES = [
   'src/audit/store-events.ts',
   'src/cli/shared/write-file-atomically.ts',
+  'src/connection/relay/mysql/thread-names.ts',
   'src/connection/relay/ssh/wire/kex-init.ts',
   'src/connection/relay/ssh/wire/packet-codec.ts',
   'src/connection/session-start.ts',

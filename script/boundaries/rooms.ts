@@ -113,6 +113,8 @@ export const ROOMS: readonly Room[] = [
       'src/connection/authorization.ts',
       'src/connection/control-plane.ts',
       'src/connection/live-end.ts',
+      'src/connection/minted.ts',
+      'src/connection/statement-recorder.ts',
       'src/recording',
       'src/contract',
       'src/formats',
