@@ -52,7 +52,7 @@ export class MysqlRelay {
           return { authorities, installation, now: clock.now() }
         },
       }),
-      openRecorder: (facts, onFailure) => openRecorder(facts, clock, onFailure),
+      openRecorder: (facts, onFailure) => StatementRecorder.open(facts, clock, onFailure),
     }
   }
 
@@ -113,18 +113,4 @@ function contextFrom(settings: () => WorkerSettings): () => SecureContext {
     if (last?.key !== key) last = { key, context: frontContext({ ...tls, userAuthorities }) }
     return last.context
   }
-}
-
-function openRecorder(facts: DatabaseFacts, clock: Clock, onFailure: (error: Error) => void): StatementRecorder {
-  const order = {
-    sessionId: facts.sessionId,
-    user: facts.user.name,
-    protocol: facts.protocol,
-    database: facts.database.name,
-    dbUser: facts.dbUser,
-    dbName: facts.dbName ?? '',
-    file: facts.recording,
-    recordsParameters: facts.options.recordParameters,
-  }
-  return StatementRecorder.open(order, clock, onFailure)
 }
