@@ -17,6 +17,7 @@ const aboutRequest = ({ request, requesterName }: Told): Record<string, unknown>
   roles: request.roles.map((role) => role.name),
   resources: request.resources.map(resourceKey),
   login: request.narrowing?.login ?? null,
+  dbUser: request.narrowing?.dbUser ?? null,
 })
 
 export function requestCreated(told: Told, reviewers: readonly string[], warnings: readonly string[]): OutboxMessage {

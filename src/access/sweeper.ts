@@ -15,7 +15,7 @@ import { orNothing } from './nothing-to-do.ts'
 const TICK_MS = 1000
 /** Every so many ticks everything is judged, not only what the clock ends: locks run out, and commits of others are seen. */
 const FULL_EVERY = 10
-const CONSEQUENTIAL: ReadonlySet<PowerTable> = new Set(['users', 'roles', 'locks', 'nodes'])
+const CONSEQUENTIAL: ReadonlySet<PowerTable> = new Set(['users', 'roles', 'locks', 'nodes', 'databases'])
 
 export interface SweeperParts {
   readonly reads: Kysely<Tables>

@@ -9,6 +9,7 @@ const DECIDES: ReadonlySet<PowerTable> = new Set([
   'roles',
   'locks',
   'nodes',
+  'databases',
   'delegations',
   'review_rules',
   'policies',

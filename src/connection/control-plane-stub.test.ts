@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { ManualClock } from '../../test/support/manual-clock.ts'
 import type { AuthorizationFacts } from './authorization.ts'
-import { mintedCertificate } from './minted.ts'
+import { mintedCertificate } from './control-plane.ts'
 import type { AuthorizeAnswer, AuthorizeInput, ControlPlane, EndNotice, RequestNews } from './control-plane.ts'
 import { serveControlPlane, type Port, type ToControl, type ToWorker } from './control-plane-ipc.ts'
 import { ControlPlaneStub } from './control-plane-stub.ts'

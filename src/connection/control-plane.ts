@@ -1,3 +1,4 @@
+import { Bug } from '../foundation/errors.ts'
 import type { AuthorizationFacts } from './authorization.ts'
 
 // The one interface between the data path and the side that holds keys and the store. Every argument and answer survives
@@ -200,3 +201,15 @@ export interface ListenerLimits {
 
 /** The control side is heard of at least this often while it lives. */
 export const BEAT_MS = 1000
+
+/** Of an answer to an order of a certificate. */
+export function mintedCertificate(minted: Minted): Uint8Array {
+  if (minted.kind === 'certificate') return minted.certificate
+  throw new Bug('a certificate was ordered, and a password came')
+}
+
+/** Of an answer to an order of a password. */
+export function mintedPassword(minted: Minted): string {
+  if (minted.kind === 'password') return minted.password
+  throw new Bug('a password was ordered, and a certificate came')
+}

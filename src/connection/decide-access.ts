@@ -20,7 +20,8 @@ export type AccessQuestion = Asker & Wanted
 interface Asker {
   readonly userId: string
   readonly loginSessionId: string
-  readonly keyFingerprint: string
+  /** Null: asked for a login session that has made no key for it yet */
+  readonly keyFingerprint: string | null
   /** Null for a new connection */
   readonly live: {
     readonly startedAt: number
@@ -129,9 +130,8 @@ function decideFor(
 function identify(view: Snapshot, question: AccessQuestion, now: number): Refusal | Known {
   const login = view.login(question.loginSessionId)
   const user = view.user(question.userId)
-  if (!login || !user || login.user_id !== user.id || keyOf(login, question) !== question.keyFingerprint) {
-    return signInAgain('this login session is not known any more')
-  }
+  if (!login || !user || login.user_id !== user.id) return signInAgain('this login session is not known any more')
+  if (keyOf(login, question) !== question.keyFingerprint) return otherKey(question)
   if (login.ended_at !== null) return signInAgain('your login session was ended')
   if (login.expires_at <= now) return signInAgain('your login session has expired')
   if (user.disabled) return refusal('user_disabled', `the account ${user.name} is disabled`)
@@ -142,14 +142,19 @@ function identify(view: Snapshot, question: AccessQuestion, now: number): Refusa
   return { user, login }
 }
 
+function otherKey(question: AccessQuestion): Refusal {
+  if (question.protocol === 'ssh') return signInAgain('this login session is not known any more')
+  return signInAgain('this certificate is not the newest of its login session', `sally db login ${question.database}`)
+}
+
 /** The key that this login session signs in with. Another one for databases is made by signing in there anew. */
 const keyOf = (login: LoginSessionsTable, { protocol }: AccessQuestion): string | null =>
   protocol === 'ssh' ? login.key_fingerprint : login.x509_fingerprint
 
 /** What helps is said on a live terminal, too, which is shown one line alone. */
-const signInAgain = (why: string): Refusal => ({
-  ...refusal('login_ended', why, 'run: sally login'),
-  ended: `${why}; run: sally login`,
+const signInAgain = (why: string, command = 'sally login'): Refusal => ({
+  ...refusal('login_ended', why, `run: ${command}`),
+  ended: `${why}; run: ${command}`,
 })
 
 const lockText = (text: string, message: string): string => (message === '' ? text : `${text}: ${message}`)

@@ -3,7 +3,8 @@ import type { Deed, NewEvent, Tx } from '../audit/deed.ts'
 import { newId } from '../foundation/ids.ts'
 import type { Sealer } from '../identity/sealing.ts'
 import { recordingFile, recordingPath } from '../recording/recordings-folder.ts'
-import { serverName, splitAddress } from '../resources/database-facts.ts'
+import { splitAddress } from '../resources/address.ts'
+import { serverName } from '../resources/database-facts.ts'
 import {
   databaseFacts,
   type AuthorizationFacts,

@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { Login, Name } from './common.ts'
+import { DbName, DbUser, Login, Name } from './common.ts'
 import { AccessCheck } from './access-check.ts'
 import { AuditEvent, AuditQuery, Verification } from './audit.ts'
+import { DatabaseCertificate, DatabaseCertificateBody, DatabaseDocument, VisibleDatabase } from './database.ts'
 import { AddDelegationBody, Delegation, DelegationListQuery } from './delegation.ts'
 import { Delivery } from './delivery.ts'
 import { AddLockBody, Lock } from './lock.ts'
@@ -139,6 +140,28 @@ export const routes = {
     answer: z.object({ token: z.string() }),
   }),
 
+  /** `sally db ls`: what the caller may use now and what they may ask for. */
+  listDatabases: route({
+    method: 'GET',
+    path: '/v1/databases',
+    access: signedIn,
+    answer: z.object({ items: z.array(VisibleDatabase) }),
+  }),
+  checkDatabaseAccess: route({
+    method: 'GET',
+    path: '/v1/databases/:name/access',
+    access: signedIn,
+    query: z.object({ dbUser: DbUser.optional(), dbName: DbName.optional() }),
+    answer: AccessCheck,
+  }),
+  /** `sally db login`: a certificate for the caller's own key. It says who somebody is and gives nothing. */
+  issueDatabaseCertificate: route({
+    method: 'POST',
+    path: '/v1/databases/:name/certificate',
+    access: signedIn,
+    body: DatabaseCertificateBody,
+    answer: DatabaseCertificate,
+  }),
   listNodes: route({
     method: 'GET',
     path: '/v1/nodes',
@@ -318,6 +341,20 @@ export const routes = {
     method: 'DELETE',
     path: '/v1/nodes/:name',
     access: operator('node', 'delete'),
+    fresh: true,
+    answer: Done,
+  }),
+  /** Without the passwords. */
+  listDatabaseDocuments: route({
+    method: 'GET',
+    path: '/v1/database-documents',
+    access: operator('database', 'list'),
+    answer: z.object({ items: z.array(DatabaseDocument) }),
+  }),
+  removeDatabase: route({
+    method: 'DELETE',
+    path: '/v1/databases/:name',
+    access: operator('database', 'delete'),
     fresh: true,
     answer: Done,
   }),

@@ -1,11 +1,13 @@
 import type { AccessRequests } from '../access/access-requests.ts'
-import { decideAccess } from '../connection/decide-access.ts'
+import type { AccessCheck } from '../contract/access-check.ts'
+import type { NamedResource } from '../contract/request.ts'
+import { decideAccess, type AccessDecision } from '../connection/decide-access.ts'
 import type { Opened } from '../connection/target.ts'
 import { normaliseName } from '../formats/name.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { Refused } from '../foundation/errors.ts'
 import type { Snapshot } from '../grants/snapshot.ts'
-import { callerOf, type Handlers } from './handler.ts'
+import { callerOf, type CallContext, type Handlers } from './handler.ts'
 
 export interface CheckAccessServices {
   readonly snapshot: Snapshot
@@ -29,16 +31,25 @@ export function checkAccessHandlers({ snapshot, requests, clock }: CheckAccessSe
         live: null,
       }
       const decision = decideAccess(snapshot, question, clock.now())
-      if (decision.ok) return { ok: true, login: accountOf(decision.opened), endsAt: decision.endsAt }
-      const { code, lines, ways } = decision
-      const place = { kind: 'node', name: node.name } as const
-      const pending =
-        ways.length === 0
-          ? null
-          : await requests.pendingFor(callerOf(context), { place, account: question.login, ways })
-      return { ok: false, code, lines: [...lines], ways: [...ways], pending }
+      return answerOf(context, { requests }, decision, {
+        place: { kind: 'node', name: node.name },
+        account: question.login,
+      })
     },
   }
+}
+
+/** The decision as its asker may see it, with a pending request of theirs that would turn a no into a yes. */
+export async function answerOf(
+  context: CallContext,
+  { requests }: Pick<CheckAccessServices, 'requests'>,
+  decision: AccessDecision,
+  wanted: { readonly place: NamedResource; readonly account: string | null },
+): Promise<AccessCheck> {
+  if (decision.ok) return { ok: true, login: accountOf(decision.opened), endsAt: decision.endsAt }
+  const { code, lines, ways } = decision
+  const pending = ways.length === 0 ? null : await requests.pendingFor(callerOf(context), { ...wanted, ways })
+  return { ok: false, code, lines: [...lines], ways: [...ways], pending }
 }
 
 const accountOf = (opened: Opened): string => (opened.protocol === 'ssh' ? opened.login : opened.dbUser)

@@ -1,4 +1,5 @@
 import { decidingNow, listReviewRules, putReviewRule, removeReviewRule } from '../access/automate/review-rules.ts'
+import { DatabaseDocument } from '../contract/database.ts'
 import { NodeDocument } from '../contract/node.ts'
 import { ReviewRuleDocument } from '../contract/review-rule.ts'
 import { RoleDocument } from '../contract/role.ts'
@@ -7,6 +8,7 @@ import { normaliseName } from '../formats/name.ts'
 import { Refused } from '../foundation/errors.ts'
 import { listRoles, putRole, removeRole } from '../identity/roles.ts'
 import { putUser } from '../identity/users.ts'
+import { listDatabaseDocuments, putDatabase, removeDatabase } from '../resources/databases.ts'
 import { listNodeDocuments, putNode, removeNode } from '../resources/nodes.ts'
 import type { CallContext, Handlers } from './handler.ts'
 import { doerOf } from './identity-services.ts'
@@ -14,10 +16,16 @@ import type { IdentityServices } from './identity-services.ts'
 import { parsePart } from './parse-part.ts'
 
 /** Kinds that `sallyctl create -f` takes, with the table that says whether one is there. */
-const TABLES = { role: 'roles', user: 'users', node: 'nodes', review_rule: 'review_rules' } as const
+const TABLES = {
+  role: 'roles',
+  user: 'users',
+  node: 'nodes',
+  database: 'databases',
+  review_rule: 'review_rules',
+} as const
 type DocumentKind = keyof typeof TABLES
 
-/** Handlers of documents: roles, users and nodes as operators write them. */
+/** Handlers of documents: roles, users, nodes, databases and review rules as operators write them. */
 export function documentHandlers(services: IdentityServices): Handlers {
   return {
     async createDocument(context, { body }) {
@@ -39,6 +47,11 @@ export function documentHandlers(services: IdentityServices): Handlers {
           const isChange = await checkRight(services, context, 'node', node.metadata.name, replace)
           return answer(node, await putNode(services, doer, node, isChange))
         }
+        case 'database': {
+          const database = parsePart('document', DatabaseDocument, document)
+          const isChange = await checkRight(services, context, 'database', database.metadata.name, replace)
+          return answer(database, await putDatabase(services, doer, database, isChange))
+        }
         case 'review_rule': {
           const rule = parsePart('document', ReviewRuleDocument, document)
           const isChange = await checkRight(services, context, 'review_rule', rule.metadata.name, replace)
@@ -55,6 +68,11 @@ export function documentHandlers(services: IdentityServices): Handlers {
     listNodeDocuments: async () => ({ items: await listNodeDocuments(services.database) }),
     async removeNode(context, { params }) {
       await removeNode(services, doerOf(context), nameParam(params))
+      return {}
+    },
+    listDatabaseDocuments: async () => ({ items: await listDatabaseDocuments(services.database) }),
+    async removeDatabase(context, { params }) {
+      await removeDatabase(services, doerOf(context), nameParam(params))
       return {}
     },
     listReviewRules: async () => ({ items: await listReviewRules(services.database.reads) }),

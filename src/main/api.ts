@@ -12,6 +12,7 @@ import type { Config } from '../foundation/config.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { auditHandlers } from '../http-api/audit.ts'
 import { checkAccessHandlers } from '../http-api/check-access.ts'
+import { databaseHandlers } from '../http-api/databases.ts'
 import { delegationHandlers } from '../http-api/delegations.ts'
 import { deliveryHandlers } from '../http-api/deliveries.ts'
 import { identityChecks, identityHandlers } from '../http-api/identity-handlers.ts'
@@ -77,6 +78,12 @@ export function openApi(parts: ApiParts): Api {
       ...policyHandlers({ database, reload: (doer) => parts.policies.load(doer) }),
       ...delegationHandlers(side.delegations),
       ...checkAccessHandlers({ snapshot: side.snapshot, requests: side.requests, clock }),
+      ...databaseHandlers({
+        identity,
+        snapshot: side.snapshot,
+        requests: side.requests,
+        mysqlPort: () => null,
+      }),
       ...visibleNodeHandlers({ snapshot: side.snapshot, clock }),
       ...requestableHandlers({ snapshot: side.snapshot, clock }),
       ...statusHandlers({

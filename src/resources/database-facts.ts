@@ -1,4 +1,5 @@
 import type { DatabasesTable } from '../foundation/database/tables.ts'
+import { splitAddress } from './address.ts'
 import type { ResourceFacts } from './resource.ts'
 
 type ServerColumns = Pick<DatabasesTable, 'protocol' | 'address' | 'tls_mode' | 'tls_authorities' | 'tls_server_name'>
@@ -24,11 +25,4 @@ export function serverName({
   tls_server_name: name,
 }: Pick<ServerColumns, 'address' | 'tls_server_name'>): string {
   return name ?? splitAddress(address)[0]
-}
-
-/** `[2001:db8::1]:5432` -> `2001:db8::1`, 5432 */
-export function splitAddress(address: string): [host: string, port: number] {
-  const at = address.lastIndexOf(':')
-  const host = address.slice(0, at)
-  return [host.startsWith('[') ? host.slice(1, -1) : host, Number(address.slice(at + 1))]
 }

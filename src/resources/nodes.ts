@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import type { DeedLog, NewEvent } from '../audit/deed.ts'
 import type { Actor } from '../contract/audit.ts'
 import type { NodeDocument } from '../contract/node.ts'
@@ -7,6 +6,7 @@ import { formatPublicKeyLine, parsePublicKey, parsePublicKeyLine } from '../form
 import type { Database } from '../foundation/database/open-database.ts'
 import { Refused } from '../foundation/errors.ts'
 import { newId } from '../foundation/ids.ts'
+import { checkAddress } from './address.ts'
 
 interface Parts {
   readonly database: Database
@@ -98,17 +98,6 @@ function columnsOf({ metadata, spec }: NodeDocument) {
     host_authority: spec.host_authority === undefined ? null : keyLine('spec.host_authority', spec.host_authority),
     host_principal: spec.host_principal ?? null,
   }
-}
-
-/** `host:port` or `[2001:db8::1]:port`. */
-function checkAddress(address: string): string {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})))(?::(\d{1,5}))$/.exec(address)
-  const [, v6, host, portText] = match ?? []
-  const port = Number(portText)
-  const isHost = v6 === undefined ? host !== undefined : isIP(v6) === 6
-  if (!isHost || port < 1 || port > 65_535)
-    throw new Refused('malformed', `spec.address: "${address.slice(0, 60)}" is not HOST:PORT`)
-  return address
 }
 
 function keyLine(field: string, line: string): string {

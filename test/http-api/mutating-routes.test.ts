@@ -31,6 +31,7 @@ const MUTATING = (Object.keys(routes) as RouteName[]).filter((name) => {
 const ELSEWHERE: { readonly [K in RouteName]?: string } = {
   terminateSession: 'src/http-api/sessions.test.ts',
   reloadPolicies: 'test/journeys/automation.test.ts',
+  issueDatabaseCertificate: 'src/http-api/databases.test.ts',
   verifyAudit: 'src/audit',
   acceptRollback: 'src/audit',
 }
@@ -245,6 +246,15 @@ const SCENES: { readonly [K in RouteName]?: Scene } = {
       const document = { kind: 'node', metadata: { name: 'db', labels: { env: 'dev' } }, spec }
       await ok({ route: 'createDocument', who: root, body: { document } })
       return { route: 'removeNode', who: root, params: { name: 'db' } }
+    },
+    events: ['mfa.step_up', 'resource.delete'],
+  },
+  removeDatabase: {
+    call: async () => {
+      const spec = { protocol: 'postgres', address: 'db:5432' }
+      const document = { kind: 'database', metadata: { name: 'orders' }, spec }
+      await ok({ route: 'createDocument', who: root, body: { document } })
+      return { route: 'removeDatabase', who: root, params: { name: 'orders' } }
     },
     events: ['mfa.step_up', 'resource.delete'],
   },

@@ -31,6 +31,7 @@ export const SAMPLE_BODIES: { readonly [K in RouteName]?: Readonly<Record<string
     replace: true,
   },
   addUser: { name: 'dora', email: 'd@example.org', roles: [], traits: {} },
+  issueDatabaseCertificate: { publicKey: 'AAAA' },
   addLock: { kind: 'user', target: 'alice', message: 'm', ttl: '1h' },
   acceptRollback: { reason: 'why' },
   rotateAuthority: { step: 'init' },

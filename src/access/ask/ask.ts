@@ -193,6 +193,9 @@ export function warningsOf(
   ]
 }
 
+const definedOnly = (narrowing: NonNullable<AskPlan['narrowing']>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(narrowing).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])))
+
 type RequestRow = ReturnType<typeof requestRow>
 
 /** A pending request as it is stored. */
@@ -209,7 +212,7 @@ export function requestRow(plan: AskPlan, requester: Member, directory: Director
     extends: plan.extended?.id ?? null,
     requesterId: requester.id,
     resources: resources.map(({ kind, id }) => ({ kind, id })),
-    narrowing: plan.narrowing?.login === undefined ? null : { login: plan.narrowing.login },
+    narrowing: plan.narrowing && definedOnly(plan.narrowing),
     reason,
     durationMs,
     start,

@@ -134,10 +134,12 @@ function contentAskedFor(
   directory: Directory,
   found: ReadonlyMap<string, ResourceFacts>,
 ): Content {
-  const narrowing = asked.narrowing?.login === undefined ? null : { login: asked.narrowing.login }
+  const narrowing = storedForm(asked.narrowing)
   if (asked.resources.length === 0) {
-    if (narrowing)
+    if (narrowing?.login !== undefined)
       throw new Refused('malformed', 'a login narrows a request for resources', 'name them: --resource=node/NAME')
+    if (narrowing)
+      throw new Refused('malformed', 'a db user narrows a request for databases', 'name them: --resource=database/NAME')
     return { roles: limited(rolesAskedFor(requester, asked.roles, directory, 'role')), resources: [], narrowing }
   }
   // With resources `*` has nothing to add: whatever gives them is worked out.
@@ -145,6 +147,13 @@ function contentAskedFor(
   const named = rolesAskedFor(requester, names, directory, 'resource')
   const plan = planResources(requester, { ...asked, narrowing, roles: [...named.values()] }, directory, found)
   return { ...plan, roles: limited(new Map(plan.roles.map((role) => [role.id, role]))), narrowing }
+}
+
+/** Null where nothing is narrowed, and no member that is undefined: digests are made of it. */
+export function storedForm(narrowing: Narrowing | null): Narrowing | null {
+  const { login, dbUser } = narrowing ?? {}
+  if (login === undefined && dbUser === undefined) return null
+  return { ...(login === undefined ? {} : { login }), ...(dbUser === undefined ? {} : { dbUser }) }
 }
 
 function rolesAskedFor(
@@ -272,14 +281,15 @@ export function refuseTooManyAsks(history: AskHistory): void {
     )
 }
 
-/** The same or more: a role as a whole is more than any resource it gives, and all logins are more than one. */
+/** The same or more: a role as a whole is more than any resource it gives, and all accounts are more than one. */
 function containsDenied({ roles, resources, narrowing }: Content, denial: Denial): boolean {
   const has = (ids: readonly string[], all: readonly { readonly id: string }[]): boolean =>
     ids.every((id) => all.some((each) => each.id === id))
   if (!has(denial.roleIds, roles)) return false
   if (resources.length === 0) return true
-  const sameLogin = narrowing === null || narrowing.login === denial.narrowing?.login
-  return denial.resourceIds.length > 0 && sameLogin && has(denial.resourceIds, resources)
+  const { login, dbUser } = denial.narrowing ?? {}
+  const sameAccount = narrowing === null || (narrowing.login === login && narrowing.dbUser === dbUser)
+  return denial.resourceIds.length > 0 && sameAccount && has(denial.resourceIds, resources)
 }
 
 function overlaps(denial: Denial, { roles, resources }: Content): boolean {

@@ -1,10 +1,12 @@
 import type { NamedResource, Narrowing } from '../../contract/request.ts'
 import { Refused } from '../../foundation/errors.ts'
 import type { WorkingRole } from '../../identity/node-access.ts'
+import { matchesAny } from '../../identity/patterns.ts'
 import { accountsGiven } from '../../identity/resource-access.ts'
 import { askableRoles, rolesThatWouldHelp, type HelpfulRole, type RoleContent } from '../../identity/role-rules.ts'
 import { absentResource, resourceKey, type ResourceFacts } from '../../resources/resource.ts'
 import type { Directory, Member } from '../directory.ts'
+import { lockOnResource } from '../lock-on-resource.ts'
 import { LIMITS } from '../limits.ts'
 import { routeResources } from '../route/route-resources.ts'
 
@@ -27,7 +29,7 @@ type GiversOf = (resource: ResourceFacts) => HelpfulRole[]
  * Which resources are meant, and which roles would give them. Roles that were named must be searchable and each must be
  * needed; else every searchable role that gives one of the resources is taken, and with a login for each resource the one
  * that gives it with the fewest others.
- * Errors: Refused with over_limit, resource_unknown, resource_not_requestable, login_not_allowed, locked.
+ * Errors: Refused with over_limit, resource_unknown, resource_not_requestable, login_not_allowed, db_user_not_allowed, locked.
  */
 export function planResources(
   requester: Member,
@@ -84,7 +86,7 @@ function knownResource(
       'sally request search shows what you may ask for',
       { resource: resourceKey(named) },
     )
-  const lock = there.kind === 'node' ? directory.lockOn('node', there.id) : undefined
+  const lock = lockOnResource(directory, there)
   if (lock !== undefined) throw new Refused('locked', `${resourceKey(there)} is locked${lock ? `: ${lock}` : ''}`)
   return { resource: there, givers }
 }
@@ -103,21 +105,28 @@ function workedOut(known: readonly Known[], narrowing: Narrowing | null, directo
     const usable = searchable.filter(({ role }) => directory.lockOn('role', role.id) === undefined)
     if (usable.length === 0)
       throw new Refused('locked', `what gives ${resourceKey(resource)} is locked: ${namesOf(searchable)}`)
-    const login = narrowing?.login
-    for (const { role } of login === undefined ? usable : [narrowest(resource, usable, login)]) roles.set(role.id, role)
+    const account = accountFor(resource, narrowing)
+    const taken = account === undefined ? usable : [narrowest(resource, usable, account)]
+    for (const { role } of taken) roles.set(role.id, role)
   }
   return [...roles.values()]
 }
 
+/** What the request is narrowed to on a resource of this kind. */
+const accountFor = ({ kind }: ResourceFacts, narrowing: Narrowing | null): string | undefined =>
+  kind === 'database' ? narrowing?.dbUser : narrowing?.login
+
 /** The givers come with the smallest first. */
-function narrowest(resource: ResourceFacts, givers: readonly HelpfulRole[], login: string): HelpfulRole {
-  const first = givers.find(({ accounts }) => accounts.includes(login))
+function narrowest(resource: ResourceFacts, givers: readonly HelpfulRole[], account: string): HelpfulRole {
+  const first = givers.find(({ accounts }) => matchesAny(accounts, account))
   if (first) return first
-  const logins = [...new Set(givers.flatMap(({ accounts }) => accounts))].sort()
+  const accounts = [...new Set(givers.flatMap((giver) => giver.accounts))].sort()
+  const isDatabase = resource.kind === 'database'
+  const word = isDatabase ? 'db user' : 'login'
   throw new Refused(
-    'login_not_allowed',
-    `nothing that you may ask for gives the login "${login}" on ${resourceKey(resource)}; logins: ${logins.join(', ')}`,
-    `ask with --login=${logins[0]}, or without`,
+    isDatabase ? 'db_user_not_allowed' : 'login_not_allowed',
+    `nothing that you may ask for gives the ${word} "${account}" on ${resourceKey(resource)}; ${word}s: ${accounts.join(', ')}`,
+    `ask with --${isDatabase ? 'db-user' : 'login'}=${accounts[0]}, or without`,
   )
 }
 
@@ -139,8 +148,12 @@ const namesOf = (givers: readonly HelpfulRole[]): string => givers.map(({ role }
 function refuseNotGiven(requester: Member, roles: readonly RoleContent[], wanted: Given, wereNamed: boolean): void {
   const current = new Map(wanted.resources.map((resource) => [resource.id, resource]))
   const routed = routeResources(requester, roles, wanted, current)
-  const login = wanted.narrowing?.login
-  const within = login === undefined ? '' : ` with the login "${login}"`
+  const { login, dbUser } = wanted.narrowing ?? {}
+  const narrowed = [
+    ...(login === undefined ? [] : [`the login "${login}"`]),
+    ...(dbUser === undefined ? [] : [`the db user "${dbUser}"`]),
+  ]
+  const within = narrowed.length === 0 ? '' : ` with ${narrowed.join(' and ')}`
   const hint = wereNamed ? 'leave --roles out: the roles are worked out' : 'ask for them one by one'
   const missing = routed.find(({ roleIds }) => roleIds.length === 0)
   if (missing) {

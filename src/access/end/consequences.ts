@@ -1,3 +1,4 @@
+import { lockOnResource } from '../lock-on-resource.ts'
 import type { GrantNow } from '../../grants/grant-standing.ts'
 import { grantStanding } from '../../grants/grant-standing.ts'
 import type { Directory } from '../directory.ts'
@@ -81,7 +82,7 @@ export function grantNow(
     confinedTo,
     places:
       confinedTo?.resources?.map((pin) => {
-        const locked = pin.kind === 'node' && directory.lockOn('node', pin.id) !== undefined
+        const locked = lockOnResource(directory, pin) !== undefined
         return { pin, current: resources.get(pin.id), locked }
       }) ?? null,
   }

@@ -15,7 +15,7 @@ export type Affected = 'nothing' | 'all' | { readonly users: readonly string[]; 
 
 const LOCKS: ReadonlySet<RowRef['table']> = new Set(['locks'])
 /** Of these any open request may depend on any row. */
-const FAR_REACHING: ReadonlySet<RowRef['table']> = new Set(['roles', 'nodes'])
+const FAR_REACHING: ReadonlySet<RowRef['table']> = new Set(['roles', 'nodes', 'databases'])
 
 export async function affectedBy({ rows }: Pick<Committed, 'rows'>, reader: Reader): Promise<Affected> {
   if (rows.some((row) => FAR_REACHING.has(row.table))) return 'all'

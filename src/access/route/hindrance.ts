@@ -1,3 +1,4 @@
+import { lockOnResource } from '../lock-on-resource.ts'
 import type { Directory } from '../directory.ts'
 import { resourceKey } from '../../resources/resource.ts'
 import type { RequestFacts } from './route-request.ts'
@@ -18,6 +19,6 @@ export function hindranceOf(requesterId: string, facts: RequestFacts, directory:
 function resourceHindrance(resource: RoutedResource, directory: Directory): string | null {
   const key = resourceKey(resource)
   if (resource.now === null) return `${key} was removed`
-  if (resource.kind === 'node' && directory.lockOn('node', resource.id) !== undefined) return `${key} is locked`
+  if (lockOnResource(directory, resource) !== undefined) return `${key} is locked`
   return resource.roleIds.length === 0 ? `none of the roles gives ${key} any more` : null
 }

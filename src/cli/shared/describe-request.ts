@@ -149,7 +149,8 @@ function metadataOf(request: AccessRequest): string {
   const extended = request.extends === null ? '' : ` extends=${request.extends}`
   const resources = request.resources.length === 0 ? '' : `resources=${request.resources.map(resourceName).join(',')} `
   const login = request.narrowing?.login === undefined ? '' : ` login=${request.narrowing.login}`
-  return `${resources}roles=${request.roles.join(',')}${login} duration=${formatDuration(request.duration)}${from}${extended}${reason}`
+  const dbUser = request.narrowing?.dbUser === undefined ? '' : ` db-user=${request.narrowing.dbUser}`
+  return `${resources}roles=${request.roles.join(',')}${login}${dbUser} duration=${formatDuration(request.duration)}${from}${extended}${reason}`
 }
 
 const LISTED_AT_MOST = 20
@@ -162,6 +163,7 @@ function resourceFields({ resources, narrowing }: Pick<AccessRequest, 'resources
   return [
     ...(shown.length === 0 ? [] : [['Resources', shown] as Field]),
     ...(narrowing?.login === undefined ? [] : [['Login', `${narrowing.login} only`] as Field]),
+    ...(narrowing?.dbUser === undefined ? [] : [['Db user', `${narrowing.dbUser} only`] as Field]),
   ]
 }
 

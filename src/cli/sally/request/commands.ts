@@ -31,6 +31,7 @@ const create = defineCommand({
       summary: 'resources to ask for instead of all that a role gives; several are one request',
     },
     login: { kind: 'text', value: 'login', summary: 'of the resources only this login' },
+    dbUser: { kind: 'text', value: 'user', summary: 'of the databases only this db user' },
     reason: { kind: 'text', value: 'text', summary: 'why; reviewers see it' },
     duration: { kind: 'text', value: 'length', summary: 'for how long, such as 30m or 1h; counted from the start' },
     start: {

@@ -13,6 +13,7 @@ export interface CreateOptions {
   readonly roles: readonly string[]
   readonly resource: readonly string[]
   readonly login: string | undefined
+  readonly dbUser: string | undefined
   readonly reason: string | undefined
   readonly duration: string | undefined
   readonly start: string | undefined
@@ -52,11 +53,16 @@ function askBody(options: CreateOptions, now: number): AskBody {
     reviewers: [...options.reviewers],
     dryRun: options.dryRun,
     reason: options.reason ?? '',
-    ...(options.login === undefined ? {} : { narrowing: { login: options.login } }),
+    ...narrowingOf(options),
     ...(duration === undefined ? {} : { duration }),
     ...(start === undefined ? {} : { start }),
     ...(pendingFor === undefined ? {} : { pendingFor }),
   }
+}
+
+function narrowingOf({ login, dbUser }: CreateOptions): Pick<AskBody, 'narrowing'> {
+  if (login === undefined && dbUser === undefined) return {}
+  return { narrowing: { ...(login === undefined ? {} : { login }), ...(dbUser === undefined ? {} : { dbUser }) } }
 }
 
 function checkedResource(text: string): string {

@@ -44,7 +44,7 @@ function outcome(context: CommandContext, request: AccessRequest): string {
 }
 
 function accessLine(grant: Grant): string {
-  const connect = sshTo(grant)
+  const connect = asTyped(grant)
   if (grant.state === 'active') return `Access until ${localTime(grant.endsAt)}. Connect as always: ${connect}`
   if (grant.useBy === null)
     return `Access from ${localTime(grant.startsAt)} until ${localTime(grant.endsAt)}. Then connect as always: ${connect}`
@@ -52,8 +52,11 @@ function accessLine(grant: Grant): string {
   return `Access for ${length} from your first connection, which must be before ${localTime(grant.useBy)}: ${connect}`
 }
 
-/** What is granted on one node, or with one login, is said as it is typed. */
-function sshTo({ resources, narrowing }: Grant): string {
+/** What is granted on one node or database, or with one account, is said as it is typed. */
+function asTyped({ resources, narrowing }: Grant): string {
+  const [database, ...rest] = resources
+  if (database?.kind === 'database' && rest.length === 0)
+    return `sally db connect ${database.name}${narrowing?.dbUser === undefined ? '' : ` --db-user=${narrowing.dbUser}`}`
   const [only, ...others] = resources.filter(({ kind }) => kind === 'node')
   const node = only && others.length === 0 ? only.name : 'NODE'
   return `ssh ${narrowing?.login === undefined ? '' : `${narrowing.login}@`}${node}`

@@ -30,6 +30,8 @@ const READ: Readonly<Record<Kind, (api: Client) => Promise<Found>>> = {
   role: async (api) => (await api.listRoles({})).items.map((document) => ({ name: document.metadata.name, document })),
   node: async (api) =>
     (await api.listNodeDocuments({})).items.map((document) => ({ name: document.metadata.name, document })),
+  database: async (api) =>
+    (await api.listDatabaseDocuments({})).items.map((document) => ({ name: document.metadata.name, document })),
   user: async (api) =>
     (await api.listUsers({})).items.map((user) => ({ name: user.name, document: userDocument(user) })),
   review_rule: async (api) =>

@@ -7,6 +7,7 @@ export async function removeDocument(context: CommandContext, text: string): Pro
   const api = await context.dial.operator(context)
   if (kind === 'role') await api.removeRole({ params: { name } })
   else if (kind === 'node') await api.removeNode({ params: { name } })
+  else if (kind === 'database') await api.removeDatabase({ params: { name } })
   else if (kind === 'review_rule') await api.removeReviewRule({ params: { name } })
   else if (kind === 'user') await api.removeUser({ params: { name } })
   else await api.removeLock({ params: { id: name } })
