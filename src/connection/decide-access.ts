@@ -97,7 +97,7 @@ function decideFor(
 ): AccessDecision {
   const target = targetOf(view, question)
   const { resource } = target
-  const atWork = rolesAtWork(view, user, login, now, new Set(starts ? [starts.id] : []))
+  const atWork = rolesAtWork(view, user, login, now, starts ? new Set([starts.id]) : undefined)
   // An absent resource and one the user may not know of: same answer, same path.
   const resolved = target.resolve(atWork.roles, user.name)
   const ways = resolved.ok || question.live ? [] : waysToAsk(view, user, target, now)

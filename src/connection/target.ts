@@ -9,6 +9,7 @@ import {
 } from '../identity/database-access.ts'
 import { matchesAny } from '../identity/patterns.ts'
 import { nodeAccess, resolveLogin, type LoginResolution, type WorkingRole } from '../identity/node-access.ts'
+import { rememberAccess } from '../identity/remembered-access.ts'
 import { absentResource, type ResourceFacts } from '../resources/resource.ts'
 
 export interface WantedNode {
@@ -68,6 +69,9 @@ export interface Target {
   isGivenBy(role: WorkingRole, others: readonly WorkingRole[]): boolean
 }
 
+const nodeAccessNow = rememberAccess(nodeAccess, ({ logins }) => logins.size > 0)
+const databaseAccessNow = rememberAccess(databaseAccess, (gifts) => gifts.length > 0)
+
 export function targetOf(view: Snapshot, wanted: Wanted): Target {
   return wanted.protocol === 'ssh' ? nodeTarget(view, wanted) : databaseTarget(view, wanted)
 }
@@ -87,7 +91,7 @@ function nodeTarget(view: Snapshot, { node: name, login }: WantedNode): Target {
     narrowingOption: login === null ? '' : `--login=${login}`,
     list: 'sally ls',
     resolve(roles, userName) {
-      const resolved = resolveLogin(nodeAccess(roles, place), login, userName)
+      const resolved = resolveLogin(nodeAccessNow(roles, place), login, userName)
       if (!resolved.ok || !node) return { ok: false, ...noLogin(resolved, name, login, userName) }
       return { ok: true, roles: resolved.roles, opened: { protocol: 'ssh', node, login: resolved.login } }
     },
@@ -130,7 +134,7 @@ function databaseTarget(view: Snapshot, wanted: WantedDatabase): Target {
     narrowingOption: dbUser === null ? '' : `--db-user=${dbUser}`,
     list: 'sally db ls',
     resolve(roles, userName) {
-      const resolved = resolveDatabase(databaseAccess(roles, place), wanted, userName)
+      const resolved = resolveDatabase(databaseAccessNow(roles, place), wanted, userName)
       if (!resolved.ok || !database) return { ok: false, ...noDbUser(resolved, wanted, userName) }
       const lacking = passwordLacking(database, resolved.dbUser)
       if (lacking) return { ok: false, code: 'upstream_refused', isKnown: true, why: lacking }

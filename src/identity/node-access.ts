@@ -141,6 +141,17 @@ const STRICTNESS = ['best_effort', 'strict', 'strict_sync'] as const
 
 /** Permissions hold if one of the giving roles allows them (in all its specs); of restrictions the strictest holds. */
 export function mergeOptions(roles: readonly WorkingRole[]): MergedOptions {
+  const [role] = roles
+  if (!role || roles.length > 1) return merge(roles)
+  // One role gives most accesses, and it stays the same object while nothing changes.
+  const known = optionsOfOne.get(role) ?? merge(roles)
+  optionsOfOne.set(role, known)
+  return known
+}
+
+const optionsOfOne = new WeakMap<WorkingRole, MergedOptions>()
+
+function merge(roles: readonly WorkingRole[]): MergedOptions {
   const options = roles.flatMap((role) => role.specs.map((spec) => spec.options))
   const oneAllows = (name: 'port_forwarding' | 'agent_forwarding'): boolean =>
     roles.some((role) => role.specs.length > 0 && role.specs.every((spec) => spec.options[name]))
