@@ -32,9 +32,21 @@ export interface CallInputs {
 }
 export type CallName = keyof CallInputs
 
+export interface Listen {
+  /** The one port */
+  readonly shared: { readonly host: string; readonly port: number }
+  /** null: none */
+  readonly mysql: { readonly host: string; readonly port: number } | null
+}
+
+export interface Ports {
+  readonly shared: number
+  readonly mysql: number | null
+}
+
 export type ToControl =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'listening'; readonly ports: Ports }
   | {
       [K in CallName]: { readonly kind: 'call'; readonly id: number; readonly method: K; readonly input: CallInputs[K] }
     }[CallName]
@@ -43,7 +55,7 @@ export type ToWorker =
   | {
       readonly kind: 'settings'
       readonly settings: WorkerSettings
-      readonly listen: { readonly host: string; readonly port: number }
+      readonly listen: Listen
     }
   | { readonly kind: 'answer'; readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly kind: 'answer'; readonly id: number; readonly ok: false; readonly message: string }

@@ -54,7 +54,8 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
   const api = openApi({ config, surroundings, store, side, policies, outside, verifier, metrics, publicAddress })
   await api.serve(apiSocket)
   await api.serveAdmin(join(config.dataDir, 'admin', 'sallyport.sock'))
-  port = await workers.start()
+  const ports = await workers.start()
+  port = ports.shared
   settings.keepFresh(() => workers.refreshSettings())
   if (deeds.readOnly === null) {
     await tell(store, 'daemon.start', { version, port })
@@ -63,7 +64,7 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
   }
   checkpoints.start()
   verifier.start()
-  log.info({ port, host: config.listen.host, dataDir: config.dataDir, version }, 'ready')
+  log.info({ port, mysqlPort: ports.mysql, host: config.listen.host, dataDir: config.dataDir, version }, 'ready')
 
   return {
     port,
@@ -109,7 +110,7 @@ async function openFront(
     entry,
     count: config.workers,
     logLevel: config.logLevel,
-    listen: config.listen,
+    listen: { shared: config.listen, mysql: config.mysql.listen },
     settings: () => settings.current(),
     control,
     closeOrphan,

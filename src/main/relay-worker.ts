@@ -1,8 +1,10 @@
 import { TlsToApi } from '../connection/accept/tls-to-api.ts'
-import { SharedPortListener } from '../connection/accept/listener.ts'
+import { SharedPortListener, type ListenerOptions } from '../connection/accept/listener.ts'
+import type { AuthorizationFacts } from '../connection/authorization.ts'
 import type { WorkerSettings } from '../connection/control-plane.ts'
-import type { Port, ToControl, ToWorker } from '../connection/control-plane-ipc.ts'
+import type { Listen, Port, ToControl, ToWorker } from '../connection/control-plane-ipc.ts'
 import { ControlPlaneStub } from '../connection/control-plane-stub.ts'
+import { MysqlRelay } from '../connection/relay/mysql/mysql-relay.ts'
 import { SshRelay } from '../connection/relay/ssh/ssh-relay.ts'
 import { sleep, systemClock } from '../foundation/clock.ts'
 import { createLog } from '../foundation/log.ts'
@@ -11,6 +13,11 @@ const isLevel = (text: string | undefined): text is 'debug' | 'info' | 'warn' | 
   text === 'debug' || text === 'info' || text === 'warn' || text === 'error'
 
 const LAST_WORDS_MS = 1000
+
+interface Front {
+  readonly listeners: readonly SharedPortListener[]
+  readonly relays: readonly { tellAndClose(text: string): Promise<void> }[]
+}
 
 /**
  * A relay worker: the listener, TLS, the parsers and the relays. It holds public keys, the proxy's own leaf keys and, per
@@ -22,47 +29,50 @@ export function runRelayWorker(level: string | undefined): void {
   const control = new ControlPlaneStub(port, systemClock)
   const tls = new TlsToApi(systemClock, log)
   let settings: WorkerSettings | null = null
-  let listener: SharedPortListener | null = null
-  let relay: SshRelay | null = null
+  let front: Front | null = null
 
-  const start = (first: WorkerSettings, listen: { host: string; port: number }): void => {
-    relay = new SshRelay({
+  const start = (first: WorkerSettings, listen: Listen): void => {
+    const shared = {
       control,
       settings: () => settings ?? first,
-      authorizationOf: (facts) => control.authorizationOf(facts),
+      authorizationOf: <Facts extends AuthorizationFacts>(facts: Facts) => control.authorizationOf(facts),
       clock: systemClock,
       log,
+    }
+    const ssh = new SshRelay(shared)
+    const mysql = new MysqlRelay(shared)
+    const open = (protocols: ListenerOptions['protocols']): SharedPortListener =>
+      new SharedPortListener({ limits: first.limits, clock: systemClock, log, protocols })
+    const onePort = open({
+      ssh: (arrival, node) => void ssh.handle({ ...arrival, node }),
+      tls: (arrival) => tls.serve(arrival),
     })
-    listener = new SharedPortListener({
-      limits: first.limits,
-      clock: systemClock,
-      log,
-      protocols: {
-        ssh: (arrival, node) => void relay?.handle({ ...arrival, node }),
-        tls: (arrival) => tls.serve(arrival),
+    const mysqlPort = listen.mysql && open((arrival) => void mysql.handle(arrival))
+    front = { listeners: mysqlPort ? [onePort, mysqlPort] : [onePort], relays: [ssh, mysql] }
+    Promise.all([
+      listening(onePort, listen.shared),
+      mysqlPort && listen.mysql && listening(mysqlPort, listen.mysql),
+    ]).then(
+      ([shared, mysql]) => port.send({ kind: 'listening', ports: { shared, mysql } }),
+      (error: unknown) => {
+        log.error({ err: (error as Error).message }, 'cannot listen')
+        process.exit(1)
       },
-    })
-    listener.server.listen({ host: listen.host, port: listen.port, exclusive: false }, () => {
-      const address = listener?.server.address()
-      port.send({ kind: 'listening', port: typeof address === 'object' && address ? address.port : listen.port })
-    })
-    listener.server.once('error', (error) => {
-      log.error({ err: error.message }, 'cannot listen')
-      process.exit(1)
-    })
+    )
   }
 
   const stop = async (text: string, graceMs: number): Promise<void> => {
-    await listener?.stop()
-    await Promise.race([relay?.tellAndClose(text), sleep(systemClock, graceMs)])
-    listener?.destroyAll()
+    const { listeners = [], relays = [] } = front ?? {}
+    await Promise.all(listeners.map((listener) => listener.stop()))
+    await Promise.race([Promise.all(relays.map((relay) => relay.tellAndClose(text))), sleep(systemClock, graceMs)])
+    for (const listener of listeners) listener.destroyAll()
   }
 
   port.onMessage((message) => {
     if (message.kind === 'settings') {
       settings = message.settings
       tls.configure(message.settings)
-      if (!listener) start(message.settings, message.listen)
+      if (!front) start(message.settings, message.listen)
     }
     if (message.kind === 'stop') void stop(message.text, message.graceMs).then(() => process.exit(0))
   })
@@ -82,4 +92,15 @@ function processPort(): Port<ToControl, ToWorker> {
     onMessage: (handler) => void process.on('message', (message) => handler(message as ToWorker)),
     onClose: (handler) => void process.once('disconnect', handler),
   }
+}
+
+/** The port it listens on. Rejects where it cannot. */
+function listening({ server }: SharedPortListener, { host, port }: { host: string; port: number }): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port, exclusive: false }, () => {
+      const address = server.address()
+      resolve(typeof address === 'object' && address ? address.port : port)
+    })
+  })
 }

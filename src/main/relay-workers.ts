@@ -2,7 +2,14 @@ import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import { BEAT_MS, type ControlPlane, type WorkerSettings } from '../connection/control-plane.ts'
 import { WorkerShare } from '../connection/worker-share.ts'
-import { serveControlPlane, type Port, type ToControl, type ToWorker } from '../connection/control-plane-ipc.ts'
+import {
+  serveControlPlane,
+  type Listen,
+  type Port,
+  type Ports,
+  type ToControl,
+  type ToWorker,
+} from '../connection/control-plane-ipc.ts'
 import { sleep, type Clock, type Timer } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 
@@ -14,7 +21,7 @@ export interface RelayWorkersOptions {
   readonly entry: string
   readonly count: number
   readonly logLevel: string
-  readonly listen: { readonly host: string; readonly port: number }
+  readonly listen: Listen
   readonly settings: () => WorkerSettings
   readonly control: ControlPlane
   /** Closes what a worker that died left open. */
@@ -28,7 +35,7 @@ interface RunningWorker {
   readonly share: WorkerShare
   readonly startedAt: number
   /** What it was told to listen on; 0: any port. Null: nothing yet */
-  asked: number | null
+  asked: Ports | null
   listens: boolean
 }
 
@@ -38,23 +45,23 @@ export class RelayWorkers {
   readonly #running = new Map<number, RunningWorker>()
   #beat: Timer | null = null
   /** Known once the first worker listens: where port 0 was asked for, it stays what it was */
-  #port: number
+  #ports: Ports
   #stopping = false
   #crashes = 0
 
   constructor(options: RelayWorkersOptions) {
     this.#options = options
-    this.#port = options.listen.port
+    this.#ports = { shared: options.listen.shared.port, mysql: options.listen.mysql?.port ?? null }
     // The kernel spreads connections over the workers: this process never touches one.
     cluster.schedulingPolicy = cluster.SCHED_NONE
     cluster.setupPrimary({ exec: options.entry, args: ['relay-worker', options.logLevel], serialization: 'advanced' })
   }
 
-  /** Resolves with the port once every worker listens. */
-  async start(): Promise<number> {
+  /** Resolves with the ports once every worker listens. */
+  async start(): Promise<Ports> {
     const ports = await Promise.all(Array.from({ length: this.#options.count }, () => this.#fork()))
     this.#sendBeats()
-    return ports[0] ?? this.#port
+    return ports[0] ?? this.#ports
   }
 
   /** Live sessions are told and closed within `graceMs`; resolves when every worker has gone. */
@@ -79,7 +86,7 @@ export class RelayWorkers {
     return [...this.#running.values()].flatMap(({ worker }) => worker.process.pid ?? [])
   }
 
-  #fork(): Promise<number> {
+  #fork(): Promise<Ports> {
     const worker = cluster.fork()
     const share = new WorkerShare(this.#options.control, (id) => this.#closeOrphan(id))
     const startedAt = this.#options.clock.monotonic()
@@ -99,8 +106,8 @@ export class RelayWorkers {
         if (message.kind === 'ready') this.#sendSettings(running)
         if (message.kind === 'listening') {
           running.listens = true
-          this.#port = message.port
-          resolve(message.port)
+          this.#ports = message.ports
+          resolve(message.ports)
         }
         for (const handler of messages) handler(message)
       })
@@ -130,15 +137,19 @@ export class RelayWorkers {
   }
 
   #sendSettings(running: RunningWorker): void {
-    running.asked ??= this.#portToAsk()
-    const listen = { host: this.#options.listen.host, port: running.asked }
+    running.asked ??= this.#portsToAsk()
+    const { shared, mysql } = this.#options.listen
+    const listen: Listen = {
+      shared: { host: shared.host, port: running.asked.shared },
+      mysql: mysql && { host: mysql.host, port: running.asked.mysql ?? mysql.port },
+    }
     this.#send(running.worker, { kind: 'settings', settings: this.#options.settings(), listen })
   }
 
   /** Workers share a socket when they ask for the same port, 0 included; the last of them takes it along. */
-  #portToAsk(): number {
+  #portsToAsk(): Ports {
     const other = [...this.#running.values()].find(({ listens }) => listens)
-    return other?.asked ?? this.#port
+    return other?.asked ?? this.#ports
   }
 
   #sendBeats(): void {

@@ -24,14 +24,18 @@ export interface ListenerOptions {
   readonly limits: ListenerLimits
   readonly clock: Clock
   readonly log: Log
-  readonly protocols: Protocols
+  /** A function: the port has one protocol, which speaks first */
+  readonly protocols: Protocols | ((arrival: Arrival) => void)
 }
 
 const PLAIN_HTTP_TEXT = 'This port speaks HTTPS and SSH only.\n'
 const PLAIN_HTTP_ANSWER = `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: ${PLAIN_HTTP_TEXT.length}\r\n\r\n${PLAIN_HTTP_TEXT}`
 const CONNECT_ANSWER = 'HTTP/1.1 200 Connection established\r\n\r\n'
 
-/** The one port. Caps what has not signed in, tells protocols apart and hands each connection on with nothing consumed. */
+/**
+ * The one port, or one of a single protocol. Caps what has not signed in, tells protocols apart and hands each connection on
+ * with nothing consumed.
+ */
 export class SharedPortListener {
   readonly server: Server
   readonly #options: ListenerOptions
@@ -82,7 +86,10 @@ export class SharedPortListener {
       this.#open.delete(socket)
       uncount()
     })
-    this.#sniff({ socket, address, port: socket.remotePort ?? 0, signedIn: uncount })
+    const arrival = { socket, address, port: socket.remotePort ?? 0, signedIn: uncount }
+    const { protocols } = this.#options
+    if (typeof protocols === 'function') protocols(arrival)
+    else this.#sniff(arrival, protocols)
   }
 
   #hasRoom(address: string): boolean {
@@ -101,7 +108,7 @@ export class SharedPortListener {
     else this.#unauthenticated.delete(address)
   }
 
-  #sniff(arrival: Arrival): void {
+  #sniff(arrival: Arrival, protocols: Protocols): void {
     const { socket } = arrival
     const { clock } = this.#options
     let seen: Buffer = Buffer.alloc(0)
@@ -121,7 +128,7 @@ export class SharedPortListener {
       socket.off('data', onData)
       socket.off('close', cancel)
       socket.pause()
-      this.#dispatch(arrival, verdict, seen)
+      this.#dispatch(arrival, protocols, verdict, seen)
     }
     const cancel = (): void => {
       silence.cancel()
@@ -131,24 +138,29 @@ export class SharedPortListener {
     socket.once('close', cancel)
   }
 
-  #dispatch(arrival: Arrival, verdict: Exclude<Sniffed, { kind: 'need_more' }>, seen: Buffer): void {
+  #dispatch(
+    arrival: Arrival,
+    protocols: Protocols,
+    verdict: Exclude<Sniffed, { kind: 'need_more' }>,
+    seen: Buffer,
+  ): void {
     const { socket } = arrival
     if (socket.destroyed) return
     switch (verdict.kind) {
       case 'ssh':
         if (seen.length > 0) socket.unshift(seen)
-        this.#options.protocols.ssh(arrival, null)
+        protocols.ssh(arrival, null)
         return
       case 'ssh_connect': {
         const rest = seen.subarray(verdict.consumed)
         socket.write(CONNECT_ANSWER)
         if (rest.length > 0) socket.unshift(rest)
-        this.#options.protocols.ssh(arrival, verdict.node)
+        protocols.ssh(arrival, verdict.node)
         return
       }
       case 'tls':
         socket.unshift(seen)
-        this.#options.protocols.tls(arrival, verdict)
+        protocols.tls(arrival, verdict)
         return
       case 'plain_http':
         socket.end(PLAIN_HTTP_ANSWER)
