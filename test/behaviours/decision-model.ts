@@ -63,6 +63,8 @@ interface ModelVote {
   print: string
   at: number
   current: boolean
+  /** Which it could review when it was cast */
+  roles: readonly AskedRole[]
 }
 export interface ModelRequest {
   user: string
@@ -320,12 +322,12 @@ export class Model {
     )
     if (twin && this.now < twin.pendingUntil) return
     if (this.requests.filter((r) => r.user === user && r.createdAt > this.now - HOUR).length >= 20) no('ask_rate')
-    if (
-      kind.extends !== null &&
-      this.requests.some((r) => r !== twin && r.state === 'pending' && r.extends === kind.extends)
+    const other = this.requests.find(
+      (r) => kind.extends !== null && r.state === 'pending' && r.extends === kind.extends,
     )
-      no('exists')
-    if (twin) this.#close(twin, 'expired', twin.pendingUntil)
+    const over = twin ?? other
+    if (over && this.now < over.pendingUntil) no('exists')
+    if (over) this.#close(over, 'expired', over.pendingUntil)
     const request: ModelRequest = {
       user,
       roles,
@@ -374,6 +376,7 @@ export class Model {
         before.duration === length &&
         before.reason === reason &&
         before.print === print
+      const roles = this.#reviewable(name, request)
       if (request.state === 'expired') no(codeOf(request))
       if (request.state !== 'pending') {
         if (isSame(duration)) return
@@ -388,8 +391,18 @@ export class Model {
       const left = this.granted(request, name)
       const shortest = Math.min(duration ?? request.duration, left)
       const limited = approve && shortest < request.duration ? shortest : duration
-      const fresh: ModelVote = { who: name, approve, reason, duration: limited, print, at: this.now, current: true }
-      if (before && isSame(limited) && this.#verdictAfter(request, before) === 'pending') return
+      const fresh: ModelVote = {
+        who: name,
+        approve,
+        reason,
+        duration: limited,
+        print,
+        at: this.now,
+        current: true,
+        roles,
+      }
+      const again = isSame(limited) && String(before?.roles) === String(roles)
+      if (before && again && this.#verdictAfter(request, before) === 'pending') return
       if (before) before.current = false
       request.votes.push(fresh)
       const outcome = this.#verdictAfter(request, fresh)
@@ -569,8 +582,10 @@ export class Model {
   #sweepPending(request: ModelRequest): void {
     const user = this.#person(request.user)
     const index = String(this.requests.indexOf(request))
-    if (this.now >= request.pendingUntil) this.#close(request, 'expired', request.pendingUntil)
-    else if (
+    if (this.now >= request.pendingUntil) {
+      request.gone = this.#isGone(request)
+      this.#close(request, 'expired', request.pendingUntil)
+    } else if (
       !user ||
       user.disabled ||
       this.#locked('request', index) ||
@@ -634,6 +649,7 @@ export class Model {
       print: '',
       at: 0,
       current: true,
+      roles: [],
     }))
     return (
       all &&

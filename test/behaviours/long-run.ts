@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { aHistory, playHistory } from './decision-run.ts'
+import { aPowerHistory, playPower } from './power-run.ts'
 import { aSeatHistory, playSeats } from './seat-run.ts'
 import { aTimeHistory, playTime } from './time-run.ts'
 
@@ -29,10 +30,11 @@ const checkOf =
     return { histories: found.numRuns, difference }
   }
 const decisions = checkOf(aHistory, playHistory)
+/** By the place of the range. */
 const MODELS: readonly (readonly [string, Check])[] = [
   ['decisions', decisions],
   ['seats', checkOf(aSeatHistory, playSeats)],
-  ['decisions', decisions],
+  ['powers', checkOf(aPowerHistory, playPower)],
   ['times', checkOf(aTimeHistory, playTime)],
 ]
 

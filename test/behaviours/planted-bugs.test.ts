@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import { PLANTED_BUGS, type PlantedBug } from './planted-bugs.ts'
+import { POWER_BUGS } from './power-bugs.ts'
 import { SEAT_BUGS } from './seat-bugs.ts'
 
 // What is a model test worth? Here bugs are planted into copies of the sources, and each must be found by it. That takes minutes:
-// usually some are planted, and all of them with `PLANTED_BUGS=all script/test planted-bugs`.
+// usually each third is planted, and all of them with `PLANTED_BUGS=all script/test planted-bugs`.
 
 const root = join(import.meta.dirname, '../..')
 const work = join(root, '.cache', `planted-bugs-${process.pid}`)
@@ -22,7 +23,8 @@ const some = (bugs: readonly PlantedBug[], every: number): readonly PlantedBug[]
 test.each(
   [
     ...some(PLANTED_BUGS, 3).map((planted) => ({ planted, by: decisions })),
-    ...some(SEAT_BUGS, 7).map((planted) => ({ planted, by: seats })),
+    ...some(SEAT_BUGS, 3).map((planted) => ({ planted, by: seats })),
+    ...some(POWER_BUGS, 3).map((planted) => ({ planted, by: powers })),
   ].map((each, index) => [each.planted.bug, each.planted, each.by, index] as const),
 )('found: %s', { timeout: 1_800_000 }, async (_bug, planted, by, index) => {
   const folder = join(work, String(index))
@@ -51,6 +53,11 @@ async function seats(folder: string): Promise<Found> {
   return fc.check(fc.asyncProperty(run.aSeatHistory, run.playSeats), LOOK)
 }
 
+async function powers(folder: string): Promise<Found> {
+  const run = (await import(join(folder, 'power-run.ts'))) as typeof import('./power-run.ts')
+  return fc.check(fc.asyncProperty(run.aPowerHistory, run.playPower), LOOK)
+}
+
 function copySources(folder: string): void {
   const isSource = (path: string): boolean => !path.endsWith('.test.ts')
   for (const name of COPIED)
@@ -64,6 +71,8 @@ function copySources(folder: string): void {
     'behaviours/decision-run.ts',
     'behaviours/seat-model.ts',
     'behaviours/seat-run.ts',
+    'behaviours/power-model.ts',
+    'behaviours/power-run.ts',
   ])
     cpSync(join(root, 'test', name), join(folder, 'test', name))
 }

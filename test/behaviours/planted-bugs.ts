@@ -191,7 +191,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug(
     'two extensions of a grant wait at once',
     'access/ask/ask.ts',
-    'if (!other || other.id === overdue?.id) return',
-    'if (!other || other.id) return',
+    'if (!other) return null',
+    'if (!other || other.id) return null',
   ),
 ]

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { aTimeHistory, playTime } from './time-run.ts'
+import { DAY, MINUTE } from './time-model.ts'
+import { aTimeHistory, playTime, type TimeAction } from './time-run.ts'
 
 // `HISTORIES=10000 SEED=7 npx vitest run test/behaviours/time-model.test.ts` plays longer, or again.
 const histories = Number(process.env['HISTORIES'] ?? 40)
@@ -12,5 +13,18 @@ test(
   async () => {
     const result = await fc.check(fc.asyncProperty(aTimeHistory, playTime), { numRuns: histories, seed })
     expect(result.failed ? `${String(result.errorInstance)}\n${fc.defaultReportMessage(result)}` : null).toBeNull()
+  },
+)
+
+// What long runs found, from seeds 100019 and 100023: an extension that waits no more, unswept, stood in the way of others.
+test.each([10 * MINUTE, 30 * MINUTE])(
+  'an extension that was not decided in time makes room for one of %i ms',
+  async (length) => {
+    const more: TimeAction = { do: 'extend', which: 0, length: 10 * MINUTE }
+    await playTime([
+      { do: 'ask', start: 'first-use', ahead: 0, length: 10 * MINUTE },
+      { do: 'approve', which: 0, shorter: null, later: 10 * MINUTE },
+      ...[more, { do: 'pass', ms: DAY } as const, { ...more, length }, { ...more, length }],
+    ])
   },
 )

@@ -78,6 +78,7 @@ export class TimeModel {
     if (grant.length + duration > 14 * DAY) return 'over_limit'
     const pending = this.requests.find((other) => other.extends === request && other.state === 'pending')
     if (pending && this.now < pending.pendingUntil) return pending.duration === duration ? 'ok' : 'exists'
+    if (pending) this.#expire(pending)
     const last = grant.useBy !== null && grant.endsAt === null ? grant.useBy : (grant.endsAt ?? 0)
     const pendingUntil = Math.min(this.now + DAY, last)
     this.requests.push({

@@ -150,9 +150,9 @@ async function storePlan(
 ): Promise<Deed<AskOutcome>> {
   const { requester, directory, history, caller } = asking
   const row = requestRow(plan, requester, directory, caller, now)
-  const overdue = await identicalPending(tx, row.identity_hash, now)
+  const identical = await identicalPending(tx, row.identity_hash, now)
   refuseTooManyAsks(history)
-  if (plan.extended) await refuseOtherExtension(tx, plan.extended, overdue)
+  const overdue = identical ?? (plan.extended && (await overdueExtension(tx, plan.extended, now)))
   const judged = judgeAsk(row, { plan, ...asking }, now)
   const expired = overdue ? await expireRequest(tx, overdue, requester.name) : null
   await insertRow(tx, 'access_requests', { ...row, facts_json: factsJson(plan, judged.automation) })
@@ -271,15 +271,16 @@ async function identicalPending(tx: Tx, identity: string, now: number): Promise<
   return storedRequest(row)
 }
 
-/** One at a time: two would be judged by an end that the other moves. */
-async function refuseOtherExtension(tx: Tx, grant: StoredGrant, overdue: StoredRequest | null): Promise<void> {
+/** One at a time: two would be judged by an end that the other moves. Returns one whose time is over (the caller ends it). */
+async function overdueExtension(tx: Tx, grant: StoredGrant, now: number): Promise<StoredRequest | null> {
   const other = await tx
     .selectFrom('access_requests')
-    .select('id')
+    .selectAll()
     .where('extends_grant', '=', grant.id)
     .where('state', '=', 'pending')
     .executeTakeFirst()
-  if (!other || other.id === overdue?.id) return
+  if (!other) return null
+  if (now >= other.pending_until) return storedRequest(other)
   throw new Refused(
     'exists',
     'an extension of this grant waits for its decision already',
