@@ -206,10 +206,11 @@ function unknownResource(
   question: AccessQuestion,
   user: UserFacts,
   atWork: RolesAtWork,
-  { kind, name, resource, list }: Target,
+  target: Target,
   now: number,
 ): Refusal {
-  if (question.live) return liveEnd(view, question.live, resource, atWork.suspended, now)
+  if (question.live) return liveEnd(view, question.live, target, atWork, now)
+  const { kind, name, list } = target
   return refusal(
     'resource_unknown',
     `there is no ${kind} ${name} that ${user.name} may use or ask for`,
@@ -221,14 +222,20 @@ function unknownResource(
 function liveEnd(
   view: Snapshot,
   live: { readonly grants: readonly string[] },
-  resource: ResourceFacts | undefined,
-  suspended: RolesAtWork['suspended'],
+  target: Target,
+  atWork: RolesAtWork,
   now: number,
 ): Refusal {
   const grants = live.grants.flatMap((id) => view.grant(id) ?? [])
-  const why = suspended[0]?.why ?? lastEnd(view, live.grants, now) ?? placeTroubles(view, grants, resource)[0] ?? GONE
+  const suspended = suspendedHere(atWork, target).find(({ grant }) => live.grants.includes(grant.id))
+  const troubles = placeTroubles(view, grants, target.resource)
+  const why = suspended?.why ?? lastEnd(view, live.grants, now) ?? troubles[0] ?? GONE
   return refusal('access_denied', why)
 }
+
+/** Those that would give what is wanted. */
+const suspendedHere = ({ suspended }: RolesAtWork, target: Target): RolesAtWork['suspended'] =>
+  suspended.filter(({ roles }) => roles.some((role) => target.isGivenBy(role, [])))
 
 /** What became of the resource as these grants pin it. One that is gone is found among those that are gone. */
 function placeTroubles(view: Snapshot, grants: readonly StoredGrant[], resource: ResourceFacts | undefined): string[] {
@@ -248,7 +255,7 @@ interface Refusing {
 
 function refuseUse(refusing: Refusing, resolved: Extract<Resolved, { ok: false }>, ways: readonly Way[]): Refusal {
   const { view, question, user, atWork, target, now } = refusing
-  if (question.live) return liveEnd(view, question.live, target.resource, atWork.suspended, now)
+  if (question.live) return liveEnd(view, question.live, target, atWork, now)
   const unlocked = ways.filter(({ way }) => way.roles.every((role) => !isLocked(view, role, now)))
   const open = unlocked.filter(({ opens }) => opens).map(({ way }) => way)
   const hint = open.length > 0 ? askHint(open, target) : otherAccounts(unlocked, target)
@@ -259,7 +266,7 @@ function refuseUse(refusing: Refusing, resolved: Extract<Resolved, { ok: false }
     return more.length > 0 ? refusal(resolved.code, why, ...more) : { ...refusal(resolved.code, why, ...hint), ...help }
   }
   const active = [...view.grantsOf(user.id)].filter((grant) => grant.state === 'active')
-  const whys = [...atWork.suspended.map(({ why }) => why), ...placeTroubles(view, active, target.resource)]
+  const whys = [...suspendedHere(atWork, target).map(({ why }) => why), ...placeTroubles(view, active, target.resource)]
   const coming = startsLater(refusing)
   const suspended = whys.map((why) => `  A grant is suspended: ${why}`).slice(0, 2)
   const lines = [`${user.name} may not use ${target.text}`, ...coming, ...suspended, ...hint] as const

@@ -10,7 +10,14 @@ import { askedAs, confinementOf, type PinnedRole, type StoredGrant } from './sto
 export interface RolesAtWork {
   readonly roles: readonly WorkingRole[]
   /** Grants that would count but for a lock or a lost permission, with the reason */
-  readonly suspended: readonly { readonly grant: StoredGrant; readonly why: string }[]
+  readonly suspended: readonly Suspended[]
+}
+
+export interface Suspended {
+  readonly grant: StoredGrant
+  /** What it would give */
+  readonly roles: readonly WorkingRole[]
+  readonly why: string
 }
 
 /**
@@ -40,26 +47,27 @@ function workOutRoles(
 ): RolesAtWork {
   const person = personOf(view, user, now)
   const granted: WorkingRole[] = []
-  const suspended: { grant: StoredGrant; why: string }[] = []
+  const suspended: Suspended[] = []
   for (const grant of view.grantsOf(user.id)) {
     if (!isRunning(grant, user, using, now)) continue
     const lock = view.lockOn('request', grant.request_id, now)
     if (lock) {
-      suspended.push({ grant, why: lock.message === '' ? 'its request is locked' : lock.message })
+      const roles = grant.roles.flatMap((pinned) => grantedRole(view, grant, pinned) ?? [])
+      suspended.push({ grant, roles, why: lock.message === '' ? 'its request is locked' : lock.message })
       continue
     }
     for (const pinned of grant.roles) {
+      const role = grantedRole(view, grant, pinned)
       const roleLock = view.role(pinned.id) && view.lockOn('role', pinned.id, now)
       if (roleLock) {
         const message = roleLock.message === '' ? '' : `: ${roleLock.message}`
-        suspended.push({ grant, why: `the role ${pinned.name} is locked${message}` })
+        suspended.push({ grant, roles: role ? [role] : [], why: `the role ${pinned.name} is locked${message}` })
         continue
       }
-      const role = grantedRole(view, grant, pinned, now)
       if (!role || (bindsToLogin(role) && !worksFromLogin(grant, login))) continue
       const current = view.role(pinned.id)
       if (current && mayRequest(person, current, askedAs(grant)).ok) granted.push(role)
-      else suspended.push({ grant, why: `${user.name} may not request ${pinned.name} any more` })
+      else suspended.push({ grant, roles: [role], why: `${user.name} may not request ${pinned.name} any more` })
     }
   }
   return { roles: [...ownRoles(view, user, now), ...granted], suspended }
@@ -126,11 +134,11 @@ function ownRoles(view: Snapshot, user: UserFacts, now: number): WorkingRole[] {
   }))
 }
 
-/** Pinned revision and current one, both of which must give what is used; null when the role is gone or locked. */
-function grantedRole(view: Snapshot, grant: StoredGrant, pinned: PinnedRole, now: number): WorkingRole | null {
+/** Pinned revision and current one, both of which must give what is used; null when the role is gone. */
+function grantedRole(view: Snapshot, grant: StoredGrant, pinned: PinnedRole): WorkingRole | null {
   const current = view.role(pinned.id)
   const revision = view.revision(pinned.id, pinned.revision)
-  if (!current || !revision || view.lockOn('role', pinned.id, now)) return null
+  if (!current || !revision) return null
   return {
     id: pinned.id,
     name: pinned.name,
