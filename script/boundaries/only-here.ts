@@ -17,6 +17,8 @@ const CRYPTO_FILES = [
   'src/audit/store-events.ts',
   'src/cli/shared/write-file-atomically.ts',
   'src/connection/relay/mysql/thread-names.ts',
+  'src/connection/relay/postgres/cancel-keys.ts',
+  'src/connection/relay/postgres/upstream-side.ts',
   'src/connection/relay/ssh/wire/kex-init.ts',
   'src/connection/relay/ssh/wire/packet-codec.ts',
   'src/connection/session-start.ts',

@@ -112,8 +112,9 @@ export const ROOMS: readonly Room[] = [
     mayImport: [
       'src/connection/authorization.ts',
       'src/connection/control-plane.ts',
+      'src/connection/client-tls.ts',
+      'src/connection/kept-bytes.ts',
       'src/connection/live-end.ts',
-      'src/connection/minted.ts',
       'src/connection/statement-recorder.ts',
       'src/recording',
       'src/contract',

@@ -54,6 +54,8 @@ export interface LiveEndOptions {
   readonly idleMs: number | null
   readonly offlineGraceMs: number
   readonly silentFor: () => number
+  /** What is at work without a byte passing: a query that runs for an hour. Absent: nothing is */
+  readonly isBusy?: () => boolean
   readonly onEnd: (reason: EndReason) => void
 }
 
@@ -98,7 +100,8 @@ export class LiveEnd {
   #look(): void {
     if (this.#isOver) return
     this.#timer?.cancel()
-    const { clock } = this.#options
+    const { clock, isBusy } = this.#options
+    if (isBusy?.()) this.active()
     const wall = clock.now()
     const monotonic = clock.monotonic()
     const silentFor = this.#options.silentFor()

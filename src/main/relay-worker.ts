@@ -5,9 +5,11 @@ import type { WorkerSettings } from '../connection/control-plane.ts'
 import type { Listen, Port, ToControl, ToWorker } from '../connection/control-plane-ipc.ts'
 import { ControlPlaneStub } from '../connection/control-plane-stub.ts'
 import { MysqlRelay } from '../connection/relay/mysql/mysql-relay.ts'
+import { PostgresRelay } from '../connection/relay/postgres/postgres-relay.ts'
 import { SshRelay } from '../connection/relay/ssh/ssh-relay.ts'
 import { sleep, systemClock } from '../foundation/clock.ts'
 import { createLog } from '../foundation/log.ts'
+import { CancelElsewhere } from './cancel-elsewhere.ts'
 
 const isLevel = (text: string | undefined): text is 'debug' | 'info' | 'warn' | 'error' =>
   text === 'debug' || text === 'info' || text === 'warn' || text === 'error'
@@ -16,6 +18,7 @@ const LAST_WORDS_MS = 1000
 
 interface Front {
   readonly listeners: readonly SharedPortListener[]
+  readonly postgres: PostgresRelay
   readonly relays: readonly { tellAndClose(text: string): Promise<void> }[]
 }
 
@@ -30,6 +33,7 @@ export function runRelayWorker(level: string | undefined): void {
   const tls = new TlsToApi(systemClock, log)
   let settings: WorkerSettings | null = null
   let front: Front | null = null
+  const cancelElsewhere = new CancelElsewhere(port, systemClock)
 
   const start = (first: WorkerSettings, listen: Listen): void => {
     const shared = {
@@ -41,14 +45,17 @@ export function runRelayWorker(level: string | undefined): void {
     }
     const ssh = new SshRelay(shared)
     const mysql = new MysqlRelay(shared)
+    const postgres = new PostgresRelay({ ...shared, cancelElsewhere: (key) => cancelElsewhere.cancel(key) })
     const open = (protocols: ListenerOptions['protocols']): SharedPortListener =>
       new SharedPortListener({ limits: first.limits, clock: systemClock, log, protocols })
     const onePort = open({
       ssh: (arrival, node) => void ssh.handle({ ...arrival, node }),
+      postgres: (arrival, isDirectTls) => void postgres.handle({ ...arrival, isDirectTls }),
       tls: (arrival) => tls.serve(arrival),
     })
     const mysqlPort = listen.mysql && open((arrival) => void mysql.handle(arrival))
-    front = { listeners: mysqlPort ? [onePort, mysqlPort] : [onePort], relays: [ssh, mysql] }
+    const relays = [ssh, mysql, postgres]
+    front = { listeners: mysqlPort ? [onePort, mysqlPort] : [onePort], postgres, relays }
     Promise.all([
       listening(onePort, listen.shared),
       mysqlPort && listen.mysql && listening(mysqlPort, listen.mysql),
@@ -73,6 +80,10 @@ export function runRelayWorker(level: string | undefined): void {
       settings = message.settings
       tls.configure(message.settings)
       if (!front) start(message.settings, message.listen)
+    }
+    if (message.kind === 'cancel') {
+      const { id, from, key } = message
+      void front?.postgres.cancelHere(key)?.then(() => port.send({ kind: 'cancelled', id, from }))
     }
     if (message.kind === 'stop') void stop(message.text, message.graceMs).then(() => process.exit(0))
   })

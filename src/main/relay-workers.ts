@@ -109,9 +109,23 @@ export class RelayWorkers {
           this.#ports = message.ports
           resolve(message.ports)
         }
+        if (message.kind === 'cancel') this.#askOthers(running, message)
+        if (message.kind === 'cancelled') this.#answerCancel(message)
         for (const handler of messages) handler(message)
       })
     })
+  }
+
+  /** Which worker gave a key out is not written on it: each has a share of the connections, and is asked. */
+  #askOthers(asking: RunningWorker, { id, key }: Extract<ToControl, { kind: 'cancel' }>): void {
+    for (const { worker } of this.#running.values()) {
+      if (worker !== asking.worker) this.#send(worker, { kind: 'cancel', id, from: asking.worker.id, key })
+    }
+  }
+
+  #answerCancel({ id, from }: Extract<ToControl, { kind: 'cancelled' }>): void {
+    const asking = this.#running.get(from)
+    if (asking) this.#send(asking.worker, { kind: 'cancelled', id })
   }
 
   #onExit(running: RunningWorker, code: number | null, signal: string | null): void {

@@ -21,6 +21,7 @@ afterEach(() => {
 
 async function listen(clock = systemClock) {
   const ssh: { arrival: Arrival; node: string | null }[] = []
+  const postgres: { arrival: Arrival; isDirectTls: boolean }[] = []
   const tls: { arrival: Arrival; serverName: string | null }[] = []
   const listener = new SharedPortListener({
     limits,
@@ -28,6 +29,7 @@ async function listen(clock = systemClock) {
     log: silentLog,
     protocols: {
       ssh: (arrival, node) => ssh.push({ arrival, node }),
+      postgres: (arrival, isDirectTls) => postgres.push({ arrival, isDirectTls }),
       tls: (arrival, hello) => tls.push({ arrival, serverName: hello.serverName }),
     },
   })
@@ -43,7 +45,7 @@ async function listen(clock = systemClock) {
     await once(socket, 'connect')
     return socket
   }
-  return { listener, ssh, tls, dial }
+  return { listener, ssh, postgres, tls, dial }
 }
 
 const until = async (met: () => boolean): Promise<void> => {
@@ -90,7 +92,7 @@ test('plain HTTP gets one fixed answer whose length is right, and nothing more',
   await once(client, 'end')
   const [head, body] = Buffer.concat(chunks).toString().split('\r\n\r\n')
   expect(head).toContain(`Content-Length: ${body?.length}`)
-  expect(body).toContain('HTTPS and SSH only')
+  expect(body).toContain('HTTPS, SSH and PostgreSQL only')
 })
 
 test('a preface that trickles in is given up after three seconds', async () => {

@@ -17,6 +17,8 @@ export interface Arrival {
 export interface Protocols {
   /** `node`: named by a CONNECT preface. */
   ssh(arrival: Arrival, node: string | null): void
+  /** `isDirectTls`: it began with a ClientHello whose ALPN says so */
+  postgres(arrival: Arrival, isDirectTls: boolean): void
   tls(arrival: Arrival, hello: { serverName: string | null; alpn: readonly string[] }): void
 }
 
@@ -28,7 +30,9 @@ export interface ListenerOptions {
   readonly protocols: Protocols | ((arrival: Arrival) => void)
 }
 
-const PLAIN_HTTP_TEXT = 'This port speaks HTTPS and SSH only.\n'
+/** libpq 17 and later, sslnegotiation=direct */
+const POSTGRES_ALPN = 'postgresql'
+const PLAIN_HTTP_TEXT = 'This port speaks HTTPS, SSH and PostgreSQL only.\n'
 const PLAIN_HTTP_ANSWER = `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: ${PLAIN_HTTP_TEXT.length}\r\n\r\n${PLAIN_HTTP_TEXT}`
 const CONNECT_ANSWER = 'HTTP/1.1 200 Connection established\r\n\r\n'
 
@@ -158,9 +162,14 @@ export class SharedPortListener {
         protocols.ssh(arrival, verdict.node)
         return
       }
+      case 'postgres':
+        socket.unshift(seen)
+        protocols.postgres(arrival, false)
+        return
       case 'tls':
         socket.unshift(seen)
-        protocols.tls(arrival, verdict)
+        if (verdict.alpn.includes(POSTGRES_ALPN)) protocols.postgres(arrival, true)
+        else protocols.tls(arrival, verdict)
         return
       case 'plain_http':
         socket.end(PLAIN_HTTP_ANSWER)

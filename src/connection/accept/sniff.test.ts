@@ -67,7 +67,7 @@ describe('what a client speaks is told from its first bytes', () => {
   })
 
   test.each([
-    ['PostgreSQL SSLRequest', Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]), 'refused'],
+    ['PostgreSQL SSLRequest', Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]), 'postgres'],
     ['a CONNECT to another port', Buffer.from('CONNECT db-box:80 HTTP/1.1\r\n\r\n'), 'refused'],
     ['a CONNECT with a path in it', Buffer.from('CONNECT ../x:22 HTTP/1.1\r\n\r\n'), 'refused'],
     ['a CONNECT that never ends', Buffer.from(`CONNECT ${'a'.repeat(2000)}`), 'refused'],

@@ -8,6 +8,8 @@ export type Sniffed =
   | { readonly kind: 'ssh' }
   /** `CONNECT node:22 HTTP/1.1` in clear: answer 200, then SSH begins. `consumed` bytes belong to the preface. */
   | { readonly kind: 'ssh_connect'; readonly node: string; readonly consumed: number }
+  /** int32 length first: SSLRequest, GSSENCRequest, CancelRequest or StartupMessage; nothing of it has been judged */
+  | { readonly kind: 'postgres' }
   | { readonly kind: 'tls'; readonly serverName: string | null; readonly alpn: readonly string[] }
   /** Plain HTTP: gets one fixed answer */
   | { readonly kind: 'plain_http' }
@@ -29,7 +31,7 @@ const looksLikePostgres = (bytes: Buffer): boolean => bytes.length >= 1 && bytes
 export function sniff(bytes: Buffer): Sniffed {
   if (bytes.length === 0) return { kind: 'need_more' }
   if (bytes[0] === 0x16) return sniffTls(bytes)
-  if (looksLikePostgres(bytes)) return { kind: 'refused', why: 'PostgreSQL is not served on this port' }
+  if (looksLikePostgres(bytes)) return { kind: 'postgres' }
   const text = bytes.toString('latin1', 0, Math.min(bytes.length, MAX_PREFACE))
   if (text.startsWith('SSH-')) return { kind: 'ssh' }
   if ('SSH-'.startsWith(text) || 'CONNECT '.startsWith(text)) return { kind: 'need_more' }

@@ -1,0 +1,413 @@
+import type { Socket } from 'node:net'
+import type { SecureContext, TLSSocket } from 'node:tls'
+import { checkUserCertificate, type CertifiedUser } from '../../../formats/x509/check-user-certificate.ts'
+import type { Clock } from '../../../foundation/clock.ts'
+import type { Log } from '../../../foundation/log.ts'
+import { databaseFacts, type Authorization, type DatabaseFacts } from '../../authorization.ts'
+import type { AuthorizeAnswer, ControlPlane, EndNotice, RecordingHead, WorkerSettings } from '../../control-plane.ts'
+import { LiveEnd, type EndReason } from '../../live-end.ts'
+import { StatementRecorder } from '../../statement-recorder.ts'
+import type { CancelKeys } from './cancel-keys.ts'
+import { openClient, tellAndClose, type ClientOpening } from './client-side.ts'
+import { QueryRelay } from './query-relay.ts'
+import { moveSession, type SessionState } from './session-states.ts'
+import { judgeStartup, type Wanted } from './startup-rules.ts'
+import { connectUpstream, UpstreamFailed, type Upstream } from './upstream-side.ts'
+import { NEWEST_MINOR, SQLSTATE } from './wire/codes.ts'
+import { AUTHENTICATION_OK, keyData, negotiateVersion } from './wire/server-messages.ts'
+
+/** How long a peer may take to receive its last words. */
+const FAREWELL_MS = 500
+
+export interface SessionWorld {
+  readonly control: ControlPlane
+  /** What the control side decided, brought back to life on this side (ControlPlaneStub.authorizationOf). */
+  authorizationOf(facts: DatabaseFacts): Authorization<DatabaseFacts>
+  settings(): WorkerSettings
+  /** TLS as a server that asks for a user's certificate */
+  clientContext(): SecureContext
+  readonly cancelKeys: CancelKeys
+  /** Cancels by a key that may be of another worker. Resolves when the server has been told, or nobody knows the key. */
+  cancel(key: Uint8Array): Promise<void>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** A connection of which no byte was read, or none that was not put back. */
+export interface PostgresArrival {
+  readonly socket: Socket
+  /** Of the peer, without port */
+  readonly address: string
+  /** Began with a ClientHello whose ALPN says `postgresql` */
+  readonly isDirectTls: boolean
+  /** Takes it out of the unauthenticated counts. */
+  signedIn(): void
+}
+
+interface Identified extends ClientOpening {
+  readonly user: CertifiedUser
+  /** DER */
+  readonly shown: Uint8Array
+}
+
+/** What there is once authorize() said yes: from here on the end must be stored. */
+interface Admitted {
+  readonly facts: DatabaseFacts
+  readonly client: TLSSocket
+  readonly liveEnd: LiveEnd
+  recorder: StatementRecorder | null
+  upstream: Upstream | null
+  relay: QueryRelay | null
+  cancelKey: Buffer | null
+  watch: { stop(): void } | null
+}
+
+/** One connection: identify -> authorize -> upstream -> start of use -> relay and record -> end. */
+export class PostgresSession {
+  readonly #arrival: PostgresArrival
+  readonly #world: SessionWorld
+  readonly #abort = new AbortController()
+  #log: Log
+  #state: SessionState = 'opening'
+  #admitted: Admitted | null = null
+  /** The proxy stops; a session that is only being admitted ends with this as soon as it is. */
+  #stopped: EndReason | null = null
+  #isEnding = false
+  readonly #over = Promise.withResolvers<void>()
+
+  constructor(arrival: PostgresArrival, world: SessionWorld) {
+    this.#arrival = arrival
+    this.#world = world
+    this.#log = world.log
+  }
+
+  /** Null before authorize() said yes and where there is no recording yet. */
+  get recordingHead(): readonly [string, RecordingHead] | null {
+    const { facts, recorder } = this.#admitted ?? {}
+    return facts && recorder ? [facts.sessionId, recorder.head()] : null
+  }
+
+  /** Resolves when everything is closed and its end is stored. Never rejects. */
+  async run(): Promise<void> {
+    try {
+      const client = await this.#identify()
+      if (client) await this.#admit(client)
+      else this.#closed()
+    } catch (error) {
+      this.#log.error({ err: error }, 'a PostgreSQL session failed')
+      if (this.#admitted) this.#end(INTERNAL)
+      else {
+        this.#arrival.socket.destroy()
+        this.#closed()
+      }
+    }
+    await this.#over.promise
+  }
+
+  /** Ends the session; the client is told `text`. */
+  tellAndClose(text: string): Promise<void> {
+    this.#stopped = { reason: 'shutdown', text }
+    if (this.#admitted) this.#end(this.#stopped)
+    else this.#abort.abort(new Error(text))
+    return this.#over.promise
+  }
+
+  /** Null: there is nobody to go on with, and who there was has been told why. */
+  async #identify(): Promise<Identified | null> {
+    const { clock, settings, control } = this.#world
+    const { socket, address, isDirectTls } = this.#arrival
+    const { limits, userX509Authorities, installation } = settings()
+    // Slow ones just lose the connection: nobody is known who could be told.
+    const grace = clock.after(limits.loginGraceMs, () => this.#abort.abort(new Error('too slow to sign in')))
+    try {
+      const opened = await openClient(socket, isDirectTls, this.#world.clientContext(), this.#abort.signal)
+      if (opened.kind === 'cancel') await this.#cancel(opened.key, opened.socket)
+      if (opened.kind !== 'startup') return null
+      if (!opened.certificate) return this.#turnAway(opened, 'no_certificate')
+      const shown = new Uint8Array(opened.certificate.raw)
+      const trust = { authorities: userX509Authorities, installation, now: clock.now() }
+      const verdict = checkUserCertificate(shown, trust)
+      if (verdict.kind === 'refused') return this.#turnAway(opened, verdict.code)
+      return { ...opened, user: verdict.user, shown }
+    } catch (error) {
+      this.#log.debug({ err: error, address }, 'no PostgreSQL connection came about')
+      if (!this.#abort.signal.aborted) control.reportAuthFailure({ address, code: 'handshake_failed' })
+      return null
+    } finally {
+      grace.cancel()
+    }
+  }
+
+  /** A client waits for the end of this connection: only then has the server been told. */
+  async #cancel(key: Buffer, socket: Socket): Promise<void> {
+    await this.#world.cancel(key)
+    socket.end()
+    socket.resume()
+  }
+
+  #turnAway({ socket }: ClientOpening, code: string): null {
+    this.#world.control.reportAuthFailure({ address: this.#arrival.address, code })
+    tellAndClose(
+      socket,
+      SQLSTATE.invalidAuthorization,
+      CERTIFICATE_TROUBLE[code] ?? 'this certificate is not accepted',
+      LOG_IN,
+    )
+    return null
+  }
+
+  async #admit(client: Identified): Promise<void> {
+    this.#move('authorizing')
+    this.#arrival.signedIn()
+    const startup = judgeStartup(client.startup, client.user.database)
+    if (!startup.ok) {
+      this.#refuse(client, [startup.message], SQLSTATE.invalidAuthorization, startup.hint)
+      return
+    }
+    const { wanted } = startup
+    const answer = await this.#authorize(client, wanted)
+    if (!answer.ok) {
+      this.#refuse(client, answer.lines, SQLSTATE.invalidAuthorization)
+      return
+    }
+    const admitted = this.#enter(databaseFacts(answer.facts), client.socket)
+    if (this.#isEnding) return
+    if (this.#stopped) this.#end(this.#stopped)
+    else if (client.socket.destroyed) this.#end(CLIENT_LEFT)
+    else if (!this.#isStillValid(client)) this.#end(NO_LONGER_VALID)
+    else await this.#connect(admitted, client, wanted)
+  }
+
+  async #authorize(client: Identified, wanted: Wanted): Promise<AuthorizeAnswer> {
+    const { userId, loginSessionId, keyFingerprint } = client.user
+    const { database, dbUser, dbName } = wanted
+    try {
+      return await this.#world.control.authorize({
+        protocol: 'postgres',
+        ...{ userId, loginSessionId, keyFingerprint, database, dbUser },
+        dbName: dbName ?? dbUser,
+        certificate: client.shown,
+        address: this.#arrival.address,
+      })
+    } catch (error) {
+      this.#log.error({ err: error }, 'authorize failed')
+      return { ok: false, code: 'store_unavailable', lines: [UNDECIDED] }
+    }
+  }
+
+  #enter(facts: DatabaseFacts, client: TLSSocket): Admitted {
+    const { control, clock } = this.#world
+    this.#log = this.#log.child({ session: facts.sessionId })
+    const liveEnd = new LiveEnd({
+      clock,
+      ...facts,
+      silentFor: () => control.silentFor(),
+      isBusy: () => admitted.relay?.isBusy ?? false,
+      onEnd: (reason) => this.#end(reason),
+    })
+    const admitted: Admitted = {
+      ...{ facts, client, liveEnd },
+      ...{ recorder: null, upstream: null, relay: null, cancelKey: null, watch: null },
+    }
+    this.#admitted = admitted
+    // It may call back at once, so everything that an end needs is there before.
+    admitted.watch = control.watchEnd(facts.sessionId, (notice) => this.#notice(notice))
+    if (this.#isEnding) admitted.watch.stop()
+    return admitted
+  }
+
+  async #connect(admitted: Admitted, client: Identified, wanted: Wanted): Promise<void> {
+    this.#move('connecting')
+    const { facts } = admitted
+    if (wanted.isReplication && !facts.options.replication) {
+      this.#end({
+        reason: 'replication_refused',
+        text: `your access to ${facts.database.name} does not include replication`,
+      })
+      return
+    }
+    const recorder = this.#openRecorder(facts)
+    if (!recorder) return
+    admitted.recorder = recorder
+    const upstream = await this.#openUpstream(facts, wanted)
+    if (!upstream) return
+    admitted.upstream = upstream
+    const use = await this.#startUse(facts.sessionId)
+    if (this.#isEnding) return
+    if (!use.ok) this.#end({ reason: 'refused_before_use', text: use.text })
+    else if (!this.#isStillValid(client)) this.#end(NO_LONGER_VALID)
+    else this.#relay(admitted, recorder, upstream, client)
+  }
+
+  #openRecorder(facts: DatabaseFacts): StatementRecorder | null {
+    try {
+      return StatementRecorder.open(facts, this.#world.clock, (error) => this.#recordingFailed(error))
+    } catch (error) {
+      this.#log.error({ err: error }, 'the recording cannot be started')
+      this.#end({ reason: 'recording_unavailable', text: 'The session cannot be recorded, so it is not started.' })
+      return null
+    }
+  }
+
+  async #openUpstream(facts: DatabaseFacts, { parameters }: Wanted): Promise<Upstream | null> {
+    const { authorizationOf, control, clock } = this.#world
+    try {
+      const task = { signal: this.#abort.signal, clock }
+      const upstream = await connectUpstream(authorizationOf(facts), parameters, { control }, task)
+      if (!this.#isEnding) return upstream
+      upstream.tcp.destroy()
+    } catch (error) {
+      const failure =
+        error instanceof UpstreamFailed ? error : new UpstreamFailed('internal_error', 'the database cannot be used')
+      this.#log.warn({ err: error, database: facts.database.name }, 'no connection to the database')
+      this.#end({ reason: failure.reason, text: failure.message }, failure.sqlState ?? SQLSTATE.cannotConnect)
+    }
+    return null
+  }
+
+  async #startUse(sessionId: string): Promise<{ readonly ok: true } | { readonly ok: false; readonly text: string }> {
+    try {
+      return await this.#world.control.startUse(sessionId)
+    } catch (error) {
+      this.#log.error({ err: error }, 'startUse failed')
+      return { ok: false, text: UNDECIDED }
+    }
+  }
+
+  #relay(
+    admitted: Admitted,
+    recorder: StatementRecorder,
+    upstream: Upstream,
+    { socket, startup, rest }: Identified,
+  ): void {
+    this.#move('relaying')
+    const { liveEnd, facts } = admitted
+    const relay = new QueryRelay({
+      ...{ client: socket, upstream, recorder, clock: this.#world.clock },
+      host: {
+        active: () => liveEnd.active(),
+        clientLeft: () => this.#end(CLIENT_LEFT),
+        serverLeft: () =>
+          this.#end({ reason: 'target_left', text: `${facts.database.name} closed the connection` }, null),
+        fail: (error, side) => this.#relayFailed(error, side),
+      },
+    })
+    admitted.relay = relay
+    const minor = Math.min(startup.minor, NEWEST_MINOR)
+    const key = this.#world.cancelKeys.issue(minor, () => relay.cancel())
+    admitted.cancelKey = key
+    if (startup.minor > NEWEST_MINOR || startup.extensions.length > 0) {
+      socket.write(negotiateVersion(minor, startup.extensions))
+    }
+    socket.write(Buffer.concat([AUTHENTICATION_OK, upstream.greeting, keyData(key)]))
+    relay.start(rest)
+    liveEnd.start()
+  }
+
+  #isStillValid({ user }: Identified): boolean {
+    return this.#world.clock.now() < user.until
+  }
+
+  #notice(notice: EndNotice): void {
+    if (notice.kind === 'end') {
+      this.#end({ reason: 'ended', text: notice.text })
+      return
+    }
+    if (notice.kind === 'move') this.#admitted?.liveEnd.move(notice.endsAt, notice.budgetMs, notice.endText)
+    if (notice.text !== '') this.#admitted?.relay?.tell(notice.text)
+  }
+
+  #recordingFailed(error: Error): void {
+    this.#log.error({ err: error }, 'the recording failed')
+    this.#end({ reason: 'recording_failed', text: 'Session ended: it can no longer be recorded.' })
+  }
+
+  #relayFailed(error: Error, side: 'client' | 'server' | null): void {
+    this.#log.warn({ err: error, side }, 'the relay failed')
+    if (side === null) this.#recordingFailed(error)
+    else if (side === 'client') this.#end({ reason: 'client_protocol_error', text: error.message }, sqlStateOf(error))
+    else
+      this.#end({ reason: 'target_protocol_error', text: 'Session ended: the server does not keep to the protocol.' })
+  }
+
+  /** Somebody proven has no access; nothing was stored as begun. */
+  #refuse({ socket }: Identified, lines: readonly string[], code: string, hint?: string): void {
+    tellAndClose(socket, code, lines.join('\n'), hint)
+    this.#destroyLater(socket)
+    this.#closed()
+  }
+
+  /** The one way out once a session exists. The first reason counts. `code`: SQLSTATE, null: the client is told nothing */
+  #end(reason: EndReason, code: string | null = SQLSTATE.adminShutdown): void {
+    const admitted = this.#admitted
+    if (this.#isEnding || !admitted) return
+    // Before anything else: closing the sockets calls back here.
+    this.#isEnding = true
+    void this.#windUp(admitted, reason, code)
+      .catch((error: unknown) => this.#log.error({ err: error }, 'the end of a session failed'))
+      .then(() => this.#closed())
+  }
+
+  async #windUp(admitted: Admitted, { reason, text }: EndReason, code: string | null): Promise<void> {
+    this.#move('ending')
+    const { client, facts, liveEnd, recorder, relay, upstream, watch, cancelKey } = admitted
+    liveEnd.stop()
+    watch?.stop()
+    if (cancelKey) this.#world.cancelKeys.forget(cancelKey)
+    this.#abort.abort(new Error(text))
+    if (relay) await relay.windUp(code === null ? null : { code, text })
+    else {
+      upstream?.tcp.destroy()
+      if (code !== null) tellAndClose(client, code, text)
+    }
+    await this.#farewell(client)
+    const end = await recorder?.close(reason)
+    await this.#world.control.endSession(facts.sessionId, {
+      reason,
+      head: end?.head ?? null,
+      complete: end?.complete ?? false,
+      contents: [...(recorder?.contents ?? [])],
+    })
+  }
+
+  /** Waits until the client has gone, and closes its connection after half a second in any case. */
+  async #farewell(client: TLSSocket): Promise<void> {
+    if (client.closed) return
+    const closed = new Promise<void>((resolve) => client.once('close', () => resolve()))
+    client.resume()
+    client.end()
+    this.#destroyLater(client)
+    await closed
+  }
+
+  #destroyLater(client: TLSSocket): void {
+    const late = this.#world.clock.after(FAREWELL_MS, () => client.destroy())
+    client.once('close', () => late.cancel())
+  }
+
+  #closed(): void {
+    if (this.#state !== 'closed') this.#move('closed')
+    this.#over.resolve()
+  }
+
+  #move(to: SessionState): void {
+    this.#state = moveSession(this.#state, to)
+  }
+}
+
+const UNDECIDED = 'Whether you have access cannot be decided at the moment. Try again in a minute.'
+const LOG_IN = 'run: sally login, then: sally db login NAME'
+const CERTIFICATE_TROUBLE: Readonly<Record<string, string>> = {
+  no_certificate: 'a client certificate is needed',
+  expired: 'your certificate has expired',
+  not_yet_valid: 'your certificate is not valid yet',
+}
+const CLIENT_LEFT: EndReason = { reason: 'client_left', text: 'the client left' }
+const NO_LONGER_VALID: EndReason = {
+  reason: 'certificate_expired',
+  text: 'Your certificate is not valid any more. Run: sally login',
+}
+const INTERNAL: EndReason = { reason: 'internal_error', text: 'Session ended: something went wrong in the proxy.' }
+
+const sqlStateOf = (error: Error): string =>
+  'sqlState' in error && typeof error.sqlState === 'string' ? error.sqlState : SQLSTATE.protocolViolation
