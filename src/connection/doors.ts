@@ -158,7 +158,7 @@ export class Doors {
   async #askFor(door: Door, way: AskWay, typed: string): Promise<AskAnswer> {
     door.reasons++
     const last = door.reasons >= MOST_REASONS
-    const isEmpty = typed.trim() === ''
+    const isEmpty = typed.trim() === '' || (way.reason.required && typed.trim() === NO_REASON)
     if (isEmpty && (last || !way.reason.required)) return NOTHING_ASKED
     if (isEmpty) return again(way, 'a reason is required')
     const reason = !way.reason.required && typed.trim() === NO_REASON ? '' : typed
