@@ -291,14 +291,14 @@ async function overdueExtension(tx: Tx, grant: StoredGrant, now: number): Promis
 const asksSince = fixedStatement<{ asks: number }>(
   'select count(*) as asks from access_requests where user_id = ? and created_at > ?',
 )
-// A rule or policy is not pestered: what it missed may be mended at once.
+// A rule or policy alone is not pestered: what it missed may be mended at once. Beside it, a person's denial holds.
 const deniedSince = fixedStatement<
   Pick<AccessRequestsTable, 'roles_json' | 'resources_json' | 'narrowing_json' | 'decided_at'>
 >(
   `select roles_json, resources_json, narrowing_json, decided_at from access_requests a
-   where user_id = ? and state = 'denied' and decided_at > ? and not exists (
-     select 1 from reviews r
-     where r.request_id = a.id and r.reviewer_kind <> 'user' and r.decision = 'deny' and r.superseded_at is null)`,
+   where user_id = ? and state = 'denied' and decided_at > ? and coalesce((
+     select max(case r.reviewer_kind when 'user' then 1 else 0 end) from reviews r
+     where r.request_id = a.id and r.decision = 'deny' and r.superseded_at is null), 1) = 1`,
 )
 
 async function historyOf(reader: Reader, userId: string, now: number): Promise<AskHistory> {

@@ -124,6 +124,16 @@ describe('a rule that denies', () => {
     expect((await world.ask('alice', ['dba'], { reason: 'ticket #7' })).state).toBe('pending')
   })
 
+  test('beside a denial by a person waives no waiting', async () => {
+    const asked = await world.ask('alice', ['dba'], { reason: 'please' })
+    await rule('ticket', { decision: 'deny', condition: '!request.reason.matches("#[0-9]+")', reason: 'name a ticket' })
+    expect((await world.deny('bob', asked.id)).state).toBe('denied')
+    const votes = (await world.show(asked.id)).reviews.map((vote) => `${vote.reviewer} ${vote.decision}`)
+    expect(votes.sort()).toEqual(['bob deny', 'rule:ticket deny'])
+    const again = world.ask('alice', ['dba'], { reason: 'ticket #7' })
+    await expect(again).rejects.toMatchObject({ code: 'cooling_down' })
+  })
+
   test('written while a request waits decides nothing by itself; the next vote meets it', async () => {
     const asked = await world.ask('alice', ['dba'])
     await rule('freeze', { decision: 'deny', reason: 'frozen' })
