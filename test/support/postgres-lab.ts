@@ -1,6 +1,6 @@
 // A real PostgreSQL server that speaks TLS, our relay in front of it, and files for the stock programs.
 import { once } from 'node:events'
-import { chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +15,7 @@ import { readRecording } from '../../src/recording/recording-reader.ts'
 import { FakeDatabaseControl } from './fake-database-control.ts'
 import { needProgram } from './need-program.ts'
 import { PostgresServer } from './postgres.ts'
+import { RawPostgresClient, startup } from './raw-postgres-client.ts'
 import { run, type Finished, type RunOptions } from './run.ts'
 import { TestAuthority, type KeyAndCertificate } from './test-authority.ts'
 
@@ -212,6 +213,19 @@ export class PostgresLab implements AsyncDisposable {
 
   psql(sql: string, options: RunOptions & { readonly as?: KeyAndCertificate } = {}): Promise<Finished> {
     return this.client('psql', ['-X', '-A', '-t', '-c', sql], options)
+  }
+
+  /** Signed in and ready, as `app` to the database `shop`, or not signed in at all. */
+  async raw(
+    options: { readonly as?: KeyAndCertificate; readonly signIn?: boolean; readonly direct?: boolean } = {},
+  ): Promise<RawPostgresClient> {
+    const { keyPem, certificatePem } = options.as ?? (await this.certificate())
+    const tls = { ca: readFileSync(this.proxyCa), key: keyPem, cert: certificatePem }
+    const client = await RawPostgresClient.secure(this.port, tls, options.direct ?? false)
+    if (options.signIn === false) return client
+    client.send(startup({ user: 'app', database: 'shop' }))
+    await client.gets('Z')
+    return client
   }
 
   /** Backends of `app` and `bycert` on the server, with what they run. */
