@@ -46,6 +46,8 @@ export interface ApiParts {
   readonly metrics: Metrics
   /** HOST:PORT that clients reach; known once the workers listen */
   readonly publicAddress: () => string
+  /** null: there is no port for MySQL */
+  readonly mysqlPort: () => number | null
 }
 
 /** Every noun's handlers over the services, behind one server. */
@@ -82,7 +84,7 @@ export function openApi(parts: ApiParts): Api {
         identity,
         snapshot: side.snapshot,
         requests: side.requests,
-        mysqlPort: () => null,
+        mysqlPort: parts.mysqlPort,
       }),
       ...visibleNodeHandlers({ snapshot: side.snapshot, clock }),
       ...requestableHandlers({ snapshot: side.snapshot, clock }),

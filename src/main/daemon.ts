@@ -50,12 +50,15 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
   const apiSocket = join(config.dataDir, 'api.sock')
   const { settings, workers } = await openFront(config, side, apiSocket, surroundings)
   let { port } = config.listen
+  let mysqlPort = config.mysql.listen?.port ?? null
   const publicAddress = (): string => config.publicAddress ?? hostAndPort(config.listen.host, port)
-  const api = openApi({ config, surroundings, store, side, policies, outside, verifier, metrics, publicAddress })
+  const parts = { config, surroundings, store, side, policies, outside, verifier, metrics, publicAddress }
+  const api = openApi({ ...parts, mysqlPort: () => mysqlPort })
   await api.serve(apiSocket)
   await api.serveAdmin(join(config.dataDir, 'admin', 'sallyport.sock'))
   const ports = await workers.start()
   port = ports.shared
+  mysqlPort = ports.mysql
   settings.keepFresh(() => workers.refreshSettings())
   if (deeds.readOnly === null) {
     await tell(store, 'daemon.start', { version, port })
@@ -64,7 +67,7 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
   }
   checkpoints.start()
   verifier.start()
-  log.info({ port, mysqlPort: ports.mysql, host: config.listen.host, dataDir: config.dataDir, version }, 'ready')
+  log.info({ port, mysqlPort, host: config.listen.host, dataDir: config.dataDir, version }, 'ready')
 
   return {
     port,

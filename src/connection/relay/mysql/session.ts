@@ -132,7 +132,7 @@ export class MysqlSession {
     client.socket.once('close', () => this.#clientLeft())
     const answer = await this.#authorize(client)
     if (!answer.ok) {
-      client.channel.end(writeError(ERROR.accessDenied, answer.lines.join(' ')))
+      client.channel.end(writeError(ERROR.accessDenied, answer.lines.join('\n')))
       this.#world.clock.after(FAREWELL_MS, () => client.socket.destroy())
       this.#closed()
       return
