@@ -23,7 +23,7 @@ import { cancelDeed } from './end/cancel-request.ts'
 import { grantHasEnded, takeBackDeed, ORDERS, type OrderName, type TakeBackInput } from './end/take-back.ts'
 import { LIMITS } from './limits.ts'
 import { orNothing } from './nothing-to-do.ts'
-import { loadCase, type RequestCase } from './request-case.ts'
+import { loadCase, loadWhole, type RequestCase } from './request-case.ts'
 import { findPending, type Wanted } from './show/find-pending.ts'
 import { listRequests, type ListQuery } from './show/list-requests.ts'
 import { previewRequest } from './show/preview/preview-request.ts'
@@ -241,7 +241,7 @@ export class AccessRequests {
 
   async #see(caller: Caller, id: string): Promise<RequestCase> {
     const now = this.#parts.clock.now()
-    const loaded = await loadCase(this.#parts.reads, id, now)
+    const loaded = await loadWhole(this.#parts.reads, id, now)
     if (!loaded || !maySee(caller, loaded, now)) throw requestNotFound()
     return loaded
   }

@@ -1,4 +1,5 @@
 import type { Kysely, Transaction } from 'kysely'
+import { NodeSqliteAdapter } from '../foundation/database/node-sqlite-dialect.ts'
 import type { LocksTable, Tables } from '../foundation/database/tables.ts'
 import type { Person, RoleContent } from '../identity/role-rules.ts'
 import type { Delegation } from './delegation/delegation.ts'
@@ -43,20 +44,25 @@ export function roleNamed(directory: Directory, name: string): RoleContent | und
   return directory.rolesByName.get(name)
 }
 
-/** The last view of each store: the dialect's adapter is what a connection and all of its transactions share. */
+/** The last view of each connection: the dialect's adapter is what it and all of its transactions share. */
 const views = new WeakMap<object, View>()
+/** The last view of each store that several connections have open */
+const lastViews = new WeakMap<object, View>()
 
 /**
  * The directory as of this read, exactly: what is kept from the last one is brought up to the chain's head of this very
  * transaction, whoever wrote it. Call it before the deed itself writes any of them.
  */
 export async function loadDirectory(tx: Reader, now: number): Promise<Directory> {
-  const store = tx.getExecutor().adapter
-  const before = views.get(store) ?? null
-  const rows = await readKnownRows(tx, before?.rows ?? null)
-  const known = fitting(before, rows, now)
+  const { adapter } = tx.getExecutor()
+  const store = adapter instanceof NodeSqliteAdapter ? adapter.store : adapter
+  const before = views.get(adapter) ?? null
+  const other = lastViews.get(store) ?? null
+  const rows = await readKnownRows(tx, before?.rows ?? null, other?.rows ?? null)
+  const known = fitting(before, rows, now) ?? fitting(other, rows, now)
   const view = known ? { ...known, rows } : viewRows(rows, now, before)
   // Another read may have come further in the meantime; the next one catches up from either.
-  views.set(store, view)
+  views.set(adapter, view)
+  lastViews.set(store, view)
   return view.directory
 }

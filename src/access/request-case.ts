@@ -41,9 +41,29 @@ export interface RequestCase {
   readonly pinned: ReadonlyMap<string, RoleSpec>
   /** Of break-glass access: who else has looked at it */
   readonly acknowledgements: readonly AcknowledgementsTable[]
-  /** Who is told when nobody answers */
+  /** Who is told when nobody answers; read only for those who are shown it */
   readonly steps: readonly EscalationsTable[]
 }
+
+/** As `loadCase`, with what is only shown. */
+export async function loadWhole(tx: Reader, id: string, now: number): Promise<RequestCase | null> {
+  const loaded = await loadCase(tx, id, now)
+  if (!loaded) return null
+  const steps = await stepsOf(tx, [id])
+  return steps.length === 0 ? loaded : { ...loaded, steps }
+}
+
+/** What a case was made of, and the case. */
+interface Made {
+  readonly row: AccessRequestsTable
+  readonly votes: readonly ReviewsTable[]
+  readonly grant: GrantsTable | undefined
+  readonly loaded: RequestCase
+}
+
+/** Cases of requests for roles alone, the last ones read with each directory: while all rows stay, so does what follows. */
+const made = new WeakMap<Directory, Map<string, Made>>()
+const MOST_MADE = 100
 
 /** Null: there is no such request. Give `directory` when several cases are loaded from one read. */
 export async function loadCase(
@@ -54,11 +74,47 @@ export async function loadCase(
 ): Promise<RequestCase | null> {
   const [row] = await requestWithId(tx, id)
   if (!row) return null
-  const request = storedRequest(row)
-  const votes = (await votesOn(tx, id)).map(storedVote)
-  const [grant] = mayBeGranted(request) ? await grantOf(tx, id) : []
-  const extended = request.extends_grant === null ? null : await grantWithId(tx, request.extends_grant)
+  const votes = await votesOn(tx, id)
+  const [grant] = mayBeGranted(row) ? await grantOf(tx, id) : []
   const known = directory ?? (await loadDirectory(tx, now))
+  const cases = made.get(known) ?? new Map<string, Made>()
+  const before = cases.get(id)
+  if (before && sameRow(before.row, row) && sameRows(before.votes, votes) && sameRow(before.grant, grant))
+    return before.loaded
+  const loaded = await makeCase(tx, row, votes, grant, known)
+  if (!dependsOnOtherRows(loaded)) {
+    if (cases.size >= MOST_MADE) cases.clear()
+    made.set(known, cases.set(id, { row, votes, grant, loaded }))
+  }
+  return loaded
+}
+
+/** On rows besides its own, its votes, its grant and what the directory knows. */
+const dependsOnOtherRows = ({ request, names, directory }: RequestCase): boolean =>
+  request.extends_grant !== null ||
+  request.kind === 'break_glass' ||
+  request.resources.length > 0 ||
+  [...names.keys()].some((id) => !directory.members.has(id))
+
+function sameRow(one: object | undefined, other: object | undefined): boolean {
+  if (!one || !other) return one === other
+  for (const [column, value] of Object.entries(one)) if (value !== Reflect.get(other, column)) return false
+  return true
+}
+
+const sameRows = (some: readonly object[], others: readonly object[]): boolean =>
+  some.length === others.length && some.every((row, index) => sameRow(row, others[index]))
+
+async function makeCase(
+  tx: Reader,
+  row: AccessRequestsTable,
+  voteRows: readonly ReviewsTable[],
+  grant: GrantsTable | undefined,
+  known: Directory,
+): Promise<RequestCase> {
+  const request = storedRequest(row)
+  const votes = voteRows.map(storedVote)
+  const extended = request.extends_grant === null ? null : await grantWithId(tx, request.extends_grant)
   const acknowledgements = await acknowledgementsOf(tx, request)
   const people = [request.user_id, ...votersOf(votes), ...acknowledgements.map((each) => each.user_id)]
   const names = await namesOf(tx, people, known)
@@ -66,7 +122,7 @@ export async function loadCase(
   const stored = grant ? storedGrant(grant) : null
   const pinned = await pinnedSpecs(tx, stored)
   const built = buildCase(request, votes, stored, known, names, resources, extended)
-  return { ...built, pinned, acknowledgements, steps: await stepsOf(tx, [id]) }
+  return { ...built, pinned, acknowledgements }
 }
 
 /** Several, in the order of `ids`, from a few reads; those that are not there are left out. For showing: `pinned` stays empty. */

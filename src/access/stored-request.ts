@@ -36,29 +36,53 @@ export interface AskedFacts {
   readonly earlierDenial: boolean
 }
 
+/** Texts that come again and again: a request is read ten times while it is decided. */
+const parsed = new Map<string, unknown>()
+const MOST_PARSED = 2000
+const LONGEST_KEPT = 4096
+
+/** What it gives is shared: nobody changes it. */
+function parseShared<T>(json: string): T {
+  if (json.length > LONGEST_KEPT) return JSON.parse(json) as T
+  let value = parsed.get(json)
+  if (value === undefined) {
+    value = JSON.parse(json)
+    if (parsed.size >= MOST_PARSED) parsed.clear()
+    parsed.set(json, value)
+  }
+  return value as T
+}
+
+// Column by column: taking the rest of a row costs more than all of its JSON.
 export function storedRequest(row: AccessRequestsTable): StoredRequest {
-  const {
-    roles_json,
-    facts_json,
-    annotations_json,
-    suggested_json,
-    resources_json,
-    narrowing_json,
-    start_json,
-    automation_json,
-    ...rest
-  } = row
-  const asked = JSON.parse(facts_json) as AskedFacts
+  const asked = parseShared<AskedFacts>(row.facts_json)
   return {
-    ...rest,
-    roles: JSON.parse(roles_json) as PinnedRole[],
-    resources: pinnedResources(resources_json),
-    narrowing: storedNarrowing(narrowing_json),
-    start: start_json === null ? { at: 'approval' } : (JSON.parse(start_json) as Start),
+    id: row.id,
+    event_id: row.event_id,
+    kind: row.kind,
+    user_id: row.user_id,
+    reason: row.reason,
+    duration_ms: row.duration_ms,
+    created_at: row.created_at,
+    pending_until: row.pending_until,
+    state: row.state,
+    decided_at: row.decided_at,
+    resolution: row.resolution,
+    login_id: row.login_id,
+    facts_digest: row.facts_digest,
+    request_digest: row.request_digest,
+    identity_hash: row.identity_hash,
+    version: row.version,
+    extends_grant: row.extends_grant,
+    settled_at: row.settled_at,
+    roles: parseShared(row.roles_json),
+    resources: pinnedResources(row.resources_json),
+    narrowing: storedNarrowing(row.narrowing_json),
+    start: row.start_json === null ? { at: 'approval' } : parseShared(row.start_json),
     asked,
-    automation: automation_json === null ? (asked.automation ?? null) : (JSON.parse(automation_json) as Automation),
-    annotations: JSON.parse(annotations_json) as Record<string, string[]>,
-    suggested: JSON.parse(suggested_json) as string[],
+    automation: row.automation_json === null ? (asked.automation ?? null) : parseShared(row.automation_json),
+    annotations: parseShared(row.annotations_json),
+    suggested: parseShared(row.suggested_json),
   }
 }
 
@@ -69,15 +93,19 @@ export interface Vote extends Omit<ReviewsTable, 'roles_json'> {
 
 export function storedVote(row: ReviewsTable): Vote {
   const { roles_json, ...rest } = row
-  return { ...rest, roleIds: JSON.parse(roles_json) as string[] }
+  return { ...rest, roleIds: parseShared<readonly string[]>(roles_json) }
 }
 
 /** Cast by a rule or policy. */
 export const isAutomatic = (vote: Pick<Vote, 'reviewer_kind'>): boolean => vote.reviewer_kind !== 'user'
 
+const seenByConditions = new WeakMap<StoredRequest, ConditionFacts['request']>()
+
 /** The request as conditions see it. */
 export function requestForConditions(request: StoredRequest, requesterName: string): ConditionFacts['request'] {
-  return {
+  const known = seenByConditions.get(request)
+  if (known?.user === requesterName) return known
+  const seen = {
     kind: request.kind,
     user: requesterName,
     roles: request.roles.map((role) => role.name),
@@ -88,6 +116,8 @@ export function requestForConditions(request: StoredRequest, requesterName: stri
     createdAt: request.created_at,
     start: startText(request.start),
   }
+  seenByConditions.set(request, seen)
+  return seen
 }
 
 const startText = (start: Start): string => (start.at === 'instant' ? new Date(start.instant).toISOString() : start.at)

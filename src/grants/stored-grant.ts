@@ -24,10 +24,29 @@ export interface StoredGrant extends Omit<GrantsTable, 'roles_json' | 'resources
 }
 
 export function storedGrant(row: GrantsTable): StoredGrant {
-  const { roles_json, resources_json, narrowing_json, ...rest } = row
-  const roles = JSON.parse(roles_json) as PinnedRole[]
-  const resources = resources_json === null ? [] : (JSON.parse(resources_json) as Pin[]).map(wholePin)
-  return { ...rest, roles, resources, narrowing: storedNarrowing(narrowing_json) }
+  return {
+    id: row.id,
+    event_id: row.event_id,
+    request_id: row.request_id,
+    user_id: row.user_id,
+    kind: row.kind,
+    state: row.state,
+    starts_at: row.starts_at,
+    ends_at: row.ends_at,
+    ended_at: row.ended_at,
+    end_reason: row.end_reason,
+    ended_by: row.ended_by,
+    end_comment: row.end_comment,
+    suspended: row.suspended,
+    login_id: row.login_id,
+    use_by: row.use_by,
+    use_length_ms: row.use_length_ms,
+    approved_at: row.approved_at,
+    moved_at: row.moved_at,
+    roles: JSON.parse(row.roles_json) as PinnedRole[],
+    resources: row.resources_json === null ? [] : (JSON.parse(row.resources_json) as Pin[]).map(wholePin),
+    narrowing: storedNarrowing(row.narrowing_json),
+  }
 }
 
 type Pin = PinnedResource & Partial<Pick<ResourceFacts, 'labels' | 'identity'>>

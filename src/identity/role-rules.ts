@@ -269,21 +269,57 @@ export function mayReview(
   requesterId: string,
   request: ConditionFacts['request'],
 ): MayReview {
-  if (person.id === requesterId) return { may: false, windows: null, problems: [] }
-  const facts: ConditionFacts = { reviewer: reviewerFacts(person), request, review: null }
+  if (person.id === requesterId) return NEVER
+  const blocks = reviewBlocks(person, role)
+  return blocks.whatever ?? judgedBlocks(blocks, { reviewer: reviewerFacts(person), request, review: null })
+}
+
+const NEVER: MayReview = { may: false, windows: null, problems: [] }
+
+/** What a person's own roles say about reviewing requests for one role. */
+interface ReviewBlocks {
+  readonly allowing: readonly AllowReviewBlock[]
+  readonly denying: readonly ReviewBlock[]
+  /** What follows whatever the request says; null: that depends on conditions */
+  readonly whatever: MayReview | null
+}
+
+/** By person and role: neither is ever changed, and the same reviewers are looked at for each request. */
+const knownReviewBlocks = new WeakMap<Person, Map<string, ReviewBlocks>>()
+const MOST_ROLES = 2000
+
+function reviewBlocks(person: Person, role: string): ReviewBlocks {
+  const known = knownReviewBlocks.get(person) ?? new Map<string, ReviewBlocks>()
+  const before = known.get(role)
+  if (before) return before
+  const naming = <B extends ReviewBlock>(block: B | undefined): B[] =>
+    block && matchesAny(block.roles, role) ? [block] : []
+  const allowing = person.roles.flatMap((own) => naming(own.spec.allow.review_requests))
+  const denying = person.roles.flatMap((own) => naming(own.spec.deny.review_requests))
+  const depends = [...allowing, ...denying].some((block) => block.where !== undefined)
+  const blocks = { allowing, denying, whatever: depends ? null : reviewBy(allowing, denying.length > 0, []) }
+  if (known.size >= MOST_ROLES) known.clear()
+  knownReviewBlocks.set(person, known.set(role, blocks))
+  return blocks
+}
+
+function judgedBlocks({ allowing, denying }: ReviewBlocks, facts: ConditionFacts): MayReview {
   const problems: string[] = []
-  const applies = <B extends ReviewBlock>(block: B | undefined, ifItFails: boolean): block is B => {
-    if (!block || !matchesAny(block.roles, role)) return false
+  const applies = (block: ReviewBlock, ifItFails: boolean): boolean => {
     if (block.where === undefined) return true
     const result = evaluateCondition('where', block.where, facts)
     if (!result.ok) problems.push(result.problem)
     return result.ok ? result.value : ifItFails
   }
-  const allowing = person.roles.flatMap((own): AllowReviewBlock[] => {
-    const block = own.spec.allow.review_requests
-    return applies(block, false) ? [block] : []
-  })
-  const denied = person.roles.some((own) => applies(own.spec.deny.review_requests, true))
+  const applying = allowing.filter((block) => applies(block, false))
+  return reviewBy(
+    applying,
+    denying.some((block) => applies(block, true)),
+    problems,
+  )
+}
+
+function reviewBy(allowing: readonly AllowReviewBlock[], denied: boolean, problems: readonly string[]): MayReview {
   const windows = allowing.flatMap((block) => block.window ?? [])
   return {
     may: allowing.length > 0 && !denied,

@@ -22,7 +22,10 @@ interface Begun {
 export async function decideAtAsk(tx: Tx, judged: RequestCase, now: number): Promise<Begun> {
   const { request, directory, names, resources, extended, automation, ruling } = judged
   const cast = await castAutomaticVotes(tx, judged, ruling, now)
-  const routed = buildCase(request, cast.votes, null, directory, names, resources, extended, automation)
+  const routed =
+    cast.votes.length === 0
+      ? judged
+      : buildCase(request, cast.votes, null, directory, names, resources, extended, automation)
   const events = [...cast.events, ...(automation ? failureEvents(automation, request.id) : [])]
   const outcome = outcomeAtAsk(routed.tally)
   if (outcome === 'pending') return { routed, events, message: null }

@@ -49,8 +49,10 @@ export function judge(
   facts: AutomationFacts,
   answers: Answers | null,
 ): Automation {
-  const question = { policies: directory.policies, facts, digest: questionDigest(facts, { policies }) }
-  if (directory.policies.length > 0 && !answersIt(answers, question)) throw new PoliciesUnasked(question)
+  if (directory.policies.length > 0) {
+    const question = { policies: directory.policies, facts, digest: questionDigest(facts, { policies }) }
+    if (!answersIt(answers, question)) throw new PoliciesUnasked(question)
+  }
   const seen = directory.policies.length > 0 && answers ? answers.question.facts : facts
   const judgedByPolicies = directory.policies.map((policy): Judged => {
     const judgement = answers?.judgements.get(policy.file) ?? { ok: false, problem: 'it was not asked' }

@@ -52,7 +52,32 @@ export interface RoutedContent extends Wanted {
 export function routeRequest(
   requester: Person | undefined,
   requested: RoutedContent,
-  { roles, reviewRules, policies }: Pick<Directory, 'roles' | 'reviewRules' | 'policies'>,
+  directory: Known,
+  current: ReadonlyMap<string, ResourceFacts>,
+): RequestFacts {
+  if (!requester || requested.resources.length > 0) return routeAnew(requester, requested, directory, current)
+  const key = `${askedAs(requested)} ${requested.roles.map(({ id, name }) => `${id} ${name}`).join('\n')}`
+  const ofDirectory = routed.get(directory) ?? new WeakMap<Person, Map<string, RequestFacts>>()
+  const ofPerson = ofDirectory.get(requester) ?? new Map<string, RequestFacts>()
+  const known = ofPerson.get(key)
+  if (known) return known
+  const facts = routeAnew(requester, requested, directory, current)
+  if (ofPerson.size >= MOST_ROUTED) ofPerson.clear()
+  routed.set(directory, ofDirectory.set(requester, ofPerson.set(key, facts)))
+  return facts
+}
+
+type Known = Pick<Directory, 'roles' | 'reviewRules' | 'policies'>
+
+/** Of requests for roles alone. Directory, person and facts are never changed: while the first two stay, the last does. */
+const routed = new WeakMap<Known, WeakMap<Person, Map<string, RequestFacts>>>()
+/** Kept for one person */
+const MOST_ROUTED = 100
+
+function routeAnew(
+  requester: Person | undefined,
+  requested: RoutedContent,
+  { roles, reviewRules, policies }: Known,
   current: ReadonlyMap<string, ResourceFacts>,
 ): RequestFacts {
   const asking = askedAs(requested)
@@ -87,6 +112,16 @@ function routeRole(
 
 /** Changes with thresholds, caps, role contents, and what the resources are and by which roles they are given; not with who may vote, which is looked up anew at each count. */
 export function digestOfFacts(facts: RequestFacts): string {
+  const known = digests.get(facts)
+  if (known !== undefined) return known
+  const digest = digestAnew(facts)
+  digests.set(facts, digest)
+  return digest
+}
+
+const digests = new WeakMap<RequestFacts, string>()
+
+function digestAnew(facts: RequestFacts): string {
   const roles = facts.roles.map(({ id, contentHash, requestable, capMs, sets }) => ({
     id,
     contentHash,

@@ -1,6 +1,7 @@
 import type { Directory, Member } from '../directory.ts'
 import { rolesReviewable } from '../decide/rights.ts'
 import { tally, type Tally, type TallyInput } from '../decide/tally.ts'
+import type { NamedThreshold } from '../../identity/role-rules.ts'
 import type { Vote } from '../stored-request.ts'
 
 type Routed = Omit<TallyInput, 'votes' | 'voters' | 'hindrance'>
@@ -32,6 +33,18 @@ export function votersOf({ votes }: Pick<Tally, 'votes'>): ReadonlySet<string> {
 
 /** True when the request would stay pending even if everybody who may approve did. */
 export function nobodyCanApprove(reviewers: readonly Member[], routed: Routed, now: number): boolean {
+  // More approvals never make less of a count: when the first few suffice, so do all.
+  const few = Math.max(0, ...thresholdsOf(routed).map(({ approve }) => approve))
+  if (few < reviewers.length && !cannotApprove(reviewers.slice(0, few), routed, now)) return false
+  return cannotApprove(reviewers, routed, now)
+}
+
+const thresholdsOf = ({ facts, ruling }: Routed): readonly NamedThreshold[] =>
+  [...facts.roles.flatMap(({ sets }) => sets), ...(ruling?.required ?? []).map(({ set }) => set)].flatMap(
+    ({ thresholds }) => thresholds,
+  )
+
+function cannotApprove(reviewers: readonly Member[], routed: Routed, now: number): boolean {
   // What rules and policies approve needs nobody.
   const automatic = (routed.ruling?.votes ?? []).filter(({ decision }) => decision === 'approve')
   const imagined = reviewers.map((member, index) => imaginedApproval(member, routed, index + 1, now))

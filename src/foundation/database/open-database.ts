@@ -195,8 +195,8 @@ class SqliteStore implements Database {
     this.#reader = reader
     this.#openWriter = openAgain
     this.#release = release
-    this.reads = new Kysely<Tables>({ dialect: nodeSqliteDialect(() => reader, true) })
-    this.#writes = new Kysely<Tables>({ dialect: nodeSqliteDialect(() => this.#connectWriter(), false) })
+    this.reads = new Kysely<Tables>({ dialect: nodeSqliteDialect(() => reader, true, this) })
+    this.#writes = new Kysely<Tables>({ dialect: nodeSqliteDialect(() => this.#connectWriter(), false, this) })
   }
 
   #connectWriter(): DatabaseSync {

@@ -65,6 +65,11 @@ export const requestEngine: Migration = {
     `create index access_requests_by_user on access_requests (user_id, created_at, id)`,
     `create index access_requests_by_state on access_requests (state, created_at, id)`,
     `create index access_requests_by_time on access_requests (created_at, id)`,
+    // Most events are of no session and of no resource, and each deed writes several.
+    `drop index audit_events_session`,
+    `drop index audit_events_resource`,
+    `create index audit_events_session on audit_events (session_id, seq) where session_id is not null`,
+    `create index audit_events_resource on audit_events (resource_key, seq) where resource_key is not null`,
     `create index access_requests_due on access_requests (pending_until) where state = 'pending'`,
   ],
 }
