@@ -60,9 +60,12 @@ function contentTrouble(
   return `${nameOf(ref)} is not what ${last.event} says`
 }
 
-const lastEvent = fixedStatement<AuditEventsTable>(
-  `select * from audit_events
-   where seq = (select max(seq) from change_log where table_name = ? and row_id = ?)`,
+type LastEvent = Omit<AuditEventsTable, 'salt' | 'details_json' | 'hash'>
+// Without the details, which are longer than all the rest.
+const lastEvent = fixedStatement<LastEvent>(
+  `select seq, id, time, type, actor_json, user_id, login_id, request_id, grant_ids_json, session_id, resource_json,
+     resource_key, outcome, rows_json, details_hash, leaf
+   from audit_events where seq = (select max(seq) from change_log where table_name = ? and row_id = ?)`,
 )
 
 async function lastWord(reader: Tx | Database['reads'], ref: RowRef): Promise<LastWord | null> {

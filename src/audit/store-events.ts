@@ -18,14 +18,16 @@ export interface ChainHead {
 }
 
 // Every deed runs these, so they are written out.
-const EVENT_COLUMNS = [
-  ...(['seq', 'id', 'time', 'type', 'actor_json', 'user_id', 'login_id', 'request_id', 'grant_ids_json'] as const),
-  ...(['session_id', 'resource_json', 'resource_key', 'outcome', 'rows_json', 'salt', 'details_json'] as const),
-  ...(['details_hash', 'leaf', 'hash'] as const),
-] satisfies readonly (keyof AuditEventsTable)[]
 const insertEvent = fixedStatement(
-  `insert into audit_events (${EVENT_COLUMNS.join(', ')}) values (${EVENT_COLUMNS.map(() => '?').join(', ')})`,
+  `insert into audit_events (seq, id, time, type, actor_json, user_id, login_id, request_id, grant_ids_json, session_id,
+     resource_json, resource_key, outcome, rows_json, salt, details_json, details_hash, leaf, hash)
+   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 )
+const valuesOf = (row: AuditEventsTable): unknown[] => [
+  ...[row.seq, row.id, row.time, row.type, row.actor_json, row.user_id, row.login_id, row.request_id],
+  ...[row.grant_ids_json, row.session_id, row.resource_json, row.resource_key, row.outcome, row.rows_json, row.salt],
+  ...[row.details_json, row.details_hash, row.leaf, row.hash],
+]
 const chainHead = fixedStatement<ChainHead>('select seq, hash, time from chain_head where id = 1')
 const moveHead = fixedStatement(
   `insert into chain_head (id, seq, hash, time) values (1, ?, ?, ?)
@@ -71,7 +73,7 @@ export async function storeEvents(
     const row = eventRow(event, seq, time, rows, hash)
     hash = row.hash
     stored.push(row)
-    await insertEvent(tx, ...EVENT_COLUMNS.map((column) => row[column]))
+    await insertEvent(tx, ...valuesOf(row))
     for (const [position, ref] of (event.rows ?? []).entries()) await nameEvent(tx, ref, row.id, seq, position)
   }
   const next = { seq, hash, time }

@@ -79,11 +79,31 @@ export function nextHead(before: string, leaf: string): string {
 
 /** Digest that binds a row's content to the event that wrote it. `row` as the database gives it. */
 export function rowHash(table: string, row: Readonly<Record<string, unknown>>): string {
-  const content: Record<string, unknown> = {}
-  for (const [column, value] of Object.entries(row)) {
-    if (column !== 'event_id' && value !== null) content[column] = value
+  let content = ''
+  for (const { column, key } of columnsOf(table, Object.keys(row))) {
+    const value = row[column]
+    if (value !== null) content += `${content === '' ? '' : ','}${key}:${canonicalJson(value)}`
   }
-  return sha256(`sallyport audit row v1\n${table}\n${canonicalJson(content)}`)
+  return sha256(`sallyport audit row v1\n${table}\n{${content}}`)
+}
+
+/** Columns but event_id in their canonical order, each with its key as JSON. */
+type Columns = readonly { readonly column: string; readonly key: string }[]
+
+/** By table and number of columns (some rows come without event_id): the columns as such a row had them last. */
+const lastColumns = new Map<string, { readonly names: readonly string[]; readonly columns: Columns }>()
+
+function columnsOf(table: string, names: readonly string[]): Columns {
+  const kind = `${table} ${names.length}`
+  const known = lastColumns.get(kind)
+  if (known?.names.length === names.length && names.every((name, index) => name === known.names[index]))
+    return known.columns
+  const columns = names
+    .filter((name) => name !== 'event_id')
+    .sort()
+    .map((column) => ({ column, key: canonicalJson(column) }))
+  lastColumns.set(kind, { names, columns })
+  return columns
 }
 
 function sha256(text: string): string {

@@ -16,19 +16,23 @@ export interface Reviewable {
 /** An instant, or a span in which one instant is enough; `ever`: review windows are left out of it. */
 export type When = number | { readonly from: number; readonly until: number } | 'ever'
 
+const NOBODY_LISTENS = { add: () => new Set<string>() }
+
 /** Ids of the requested roles that this member's own roles let them review. Nobody may for a request of their own. */
 export function rolesReviewable(
   member: Member,
   { request, requesterName, facts }: Reviewable,
   when: When,
-  problems: Set<string> = new Set(),
+  problems: Pick<Set<string>, 'add'> = NOBODY_LISTENS,
 ): string[] {
   const seen = requestForConditions(request, requesterName)
-  return facts.roles.flatMap(({ id, name }) => {
+  const reviewable: string[] = []
+  for (const { id, name } of facts.roles) {
     const { may, windows, problems: failed } = mayReview(member, name, request.user_id, seen)
     for (const problem of failed) problems.add(problem)
-    return may && (windows === null || isOpen(windows, when)) ? [id] : []
-  })
+    if (may && (windows === null || isOpen(windows, when))) reviewable.push(id)
+  }
+  return reviewable
 }
 
 function isOpen(windows: Parameters<typeof windowsAreOpen>[0], when: When): boolean {
@@ -58,7 +62,7 @@ export function rolesDelegated(
   delegate: Pick<Member, 'id'>,
   reviewable: Reviewable,
   when: When,
-  problems: Set<string> = new Set(),
+  problems: Pick<Set<string>, 'add'> = NOBODY_LISTENS,
 ): string[] {
   const requester = reviewable.request.user_id
   if (delegate.id === requester || absent.id === requester || delegate.id === absent.id) return []
