@@ -51,11 +51,6 @@ export const DatabaseDocument = z.strictObject({
       })
       .prefault({}),
     auth: DbAuth.default({ kind: 'certificate' }),
-    /** What a MySQL or MariaDB client is told before anybody has signed in; default: 8.0.0-sallyport */
-    server_version: z
-      .string()
-      .regex(/^[0-9][A-Za-z0-9.+~_-]{0,60}$/)
-      .optional(),
   }),
 })
 export type DatabaseDocument = z.infer<typeof DatabaseDocument>

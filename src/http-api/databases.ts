@@ -93,7 +93,7 @@ function visible(
 function mysqlPort({ mysqlPort: portOf }: DatabaseServices): number {
   const port = portOf()
   if (port !== null) return port
-  throw new Refused('not_found', 'this proxy takes no MySQL clients', 'the operators can set listen_mysql')
+  throw new Refused('not_found', 'this proxy takes no MySQL clients', 'the operators can set mysql.listen')
 }
 
 function nameIn(params: Readonly<Record<string, string>>): string {

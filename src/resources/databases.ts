@@ -88,7 +88,7 @@ export async function listDatabaseDocuments(database: Database): Promise<Databas
 }
 
 function documentOf(row: DatabasesTable): DatabaseDocument {
-  const { tls_mode: mode, tls_authorities: ca, tls_server_name: serverName, server_version: version } = row
+  const { tls_mode: mode, tls_authorities: ca, tls_server_name: serverName } = row
   return {
     kind: 'database',
     version: 'v1',
@@ -102,7 +102,6 @@ function documentOf(row: DatabasesTable): DatabaseDocument {
         ...(serverName === null ? {} : { server_name: serverName }),
       },
       auth: authOf(row),
-      ...(version === null ? {} : { server_version: version }),
     },
   }
 }
@@ -121,8 +120,6 @@ function columnsOf({ metadata, spec }: DatabaseDocument) {
     throw new Refused('malformed', 'spec.tls: with insecure-disable nothing is checked', 'leave out ca and server_name')
   if (mode === 'insecure-disable' && spec.auth.kind === 'certificate')
     throw new Refused('malformed', 'spec.auth: signing in by certificate needs TLS', 'give another spec.tls.mode')
-  if (spec.server_version !== undefined && spec.protocol !== 'mysql')
-    throw new Refused('malformed', 'spec.server_version: is for protocol mysql alone', 'leave it out')
   return {
     name: metadata.name,
     protocol: spec.protocol,
@@ -132,7 +129,6 @@ function columnsOf({ metadata, spec }: DatabaseDocument) {
     tls_authorities: ca === undefined ? null : checkAuthorities(ca),
     tls_server_name: serverName ?? null,
     auth_kind: spec.auth.kind,
-    server_version: spec.server_version ?? null,
   }
 }
 

@@ -9,7 +9,11 @@ export function execute(program: string, args: readonly string[]): Promise<numbe
     child.on('error', (error: NodeJS.ErrnoException) =>
       reject(
         error.code === 'ENOENT'
-          ? new CommandFailed('failed', `there is no ${program} on this machine`, 'Install the OpenSSH client.')
+          ? new CommandFailed(
+              'failed',
+              `there is no ${program} on this machine`,
+              'Install it, or put its folder into PATH.',
+            )
           : error,
       ),
     )

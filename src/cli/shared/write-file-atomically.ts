@@ -12,7 +12,7 @@ export async function makePrivateFolder(folder: string): Promise<void> {
  * A reader sees the old content or the new one, never a part; a crash leaves the old one. `mode` is the file's from its
  * first byte.
  */
-export async function writeFileAtomically(path: string, content: string, mode = 0o600): Promise<void> {
+export async function writeFileAtomically(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
   const draft = `${path}.${randomBytes(6).toString('hex')}.tmp`
   try {
     await using file = await open(draft, 'wx', mode)

@@ -128,7 +128,6 @@ export interface DatabasesTable extends PowerRow {
   password_users_json: string
   /** JSON object of db user -> password, sealed; null = none */
   passwords_sealed: string | null
-  server_version: string | null
   created_at: number
   deleted_at: number | null
 }

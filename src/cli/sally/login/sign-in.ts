@@ -8,6 +8,7 @@ import { localTime } from '../../shared/format-time.ts'
 import { harmless } from '../../shared/harmless.ts'
 import type { Proxy } from '../../shared/profile.ts'
 import { readFirstLine } from '../../shared/prompt.ts'
+import { renewCertificates } from '../db/renew-certificates.ts'
 import { refreshSshConfig, storeSshConfig } from '../config/refresh-ssh-config.ts'
 import { createDeviceKey } from './device-key.ts'
 import { trustProxy } from './trust-proxy.ts'
@@ -34,7 +35,10 @@ export async function signIn(context: CommandContext, options: SignInOptions): P
         : await byInvitation(context, api, options, options.invite, device)
     await keep(context, proxy, key.privateFile, key.publicLine, signedIn)
     const fresh = createClient(transport, { token: signedIn.token })
-    if (!signedIn.secondFactorDue) await refreshSshConfig(context, fresh)
+    if (!signedIn.secondFactorDue) {
+      await refreshSshConfig(context, fresh)
+      await renewCertificates(context, fresh)
+    }
     await tell(context, proxy, signedIn)
   } finally {
     close()

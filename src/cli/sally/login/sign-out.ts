@@ -1,4 +1,5 @@
 import { ApiError } from '../../../contract/api-error.ts'
+import { forgetDatabases } from '../db/login-database.ts'
 import type { CommandContext } from '../../shared/command-context.ts'
 
 /** Ends the login at the proxy, then forgets it here; a login that has ended already is forgotten all the same. */
@@ -9,6 +10,7 @@ export async function signOut(context: CommandContext): Promise<void> {
   const { account, proxy } = profile
   if (account.expiresAt > context.terminal.clock.now()) await endAtProxy(context, account.loginId)
   for (const file of ['id', 'id.pub', 'id-cert.pub', 'ssh_config'] as const) await context.profiles.remove(file)
+  await forgetDatabases(context)
   await context.profiles.save({ proxy, account: null })
   await context.show({ ended: true, login: account.loginId }, () => `${account.user} is signed out.`)
 }
