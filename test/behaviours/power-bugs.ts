@@ -98,8 +98,8 @@ export const POWER_BUGS: readonly PlantedBug[] = [
   bug(
     'a denial by a rule cools nobody down, nor does one by a person',
     'access/ask/ask.ts',
-    "'!=', 'user'",
-    "'=', 'user'",
+    "r.reviewer_kind <> 'user'",
+    "r.reviewer_kind = 'user'",
   ),
   bug('a second emergency unacknowledged', TAKE, 'if (!open) return', 'if (open || !open) return'),
   bug('two emergencies at once', TAKE, 'if (live)', 'if (live && now < 0)'),

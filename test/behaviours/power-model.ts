@@ -393,7 +393,7 @@ export class PowerModel {
   }
 
   #approved(ask: Ask): boolean {
-    if (this.#hindered(ask) || this.#blocked(ask)) return false
+    if (this.isHindered(ask)) return false
     const counts = this.counts(ask)
     let place = 0
     return ask.roles.every((role) => {
@@ -408,8 +408,9 @@ export class PowerModel {
     })
   }
 
-  #hindered(ask: Ask): boolean {
-    if (this.userLocked) return true
+  /** Whatever the votes say */
+  isHindered(ask: Ask): boolean {
+    if (this.userLocked || this.#blocked(ask)) return true
     if (ask.roles.some((role) => this.lockedRoles.has(role) || !this.#may(role, ask.kind))) return true
     return ask.wants.some(({ id }) => this.lockedNodes.has(id) || this.#routed(ask, id).length === 0)
   }

@@ -128,9 +128,21 @@ const aMoving = fc
 /** Two rules, perhaps a policy, and somebody who asks, and asks again when they have changed. */
 const aJudging = fc
   .tuple(
-    fc.tuple(someRule, someRule),
+    fc.oneof(
+      fc.constantFrom([2, 5] as const, [1, 6] as const, [0, 2] as const, [8, 2] as const),
+      fc.tuple(someRule, someRule),
+    ),
     fc.array(aPolicy, { maxLength: 1 }),
-    fc.array(fc.tuple(anAsk, manyVoters), { minLength: 1, maxLength: 2 }),
+    fc.array(
+      fc.tuple(
+        fc.oneof(
+          anAsk,
+          anAsk.map((ask) => ({ ...ask, word: 'good' as const })),
+        ),
+        manyVoters,
+      ),
+      { minLength: 1, maxLength: 2 },
+    ),
     aRule,
     aVote,
   )
@@ -386,6 +398,7 @@ class PowerRun {
       roles: shown.roles,
       resources: shown.resources.map(({ name }) => name).toSorted(),
       duration: shown.duration,
+      hindered: state === 'pending' ? shown.resolution !== null : null,
       granted: state === 'pending' ? shown.grantedDuration : null,
       votes: shown.reviews.map(({ reviewer, decision, why }) => [reviewer, decision, why]),
       counts: state === 'pending' ? shown.progress.map(({ approvals, denials }) => [approvals, denials]) : null,
@@ -406,6 +419,7 @@ class PowerRun {
       roles: ask.roles,
       resources: ask.wants.map(({ name }) => name).toSorted(),
       duration: ask.duration,
+      hindered: state === 'pending' ? model.isHindered(ask) : null,
       granted: state === 'pending' ? model.granted(ask) : null,
       votes: ask.votes.map((vote) => [vote.by, vote.approve ? 'approve' : 'deny', model.why(ask, vote)]),
       counts: state === 'pending' ? model.counts(ask) : null,

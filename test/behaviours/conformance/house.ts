@@ -3,7 +3,7 @@
 import { ApiError } from '../../../src/contract/api-error.ts'
 import { proxyTransport, type OpenTransport } from '../../../src/cli/shared/proxy-transport.ts'
 import { createDeviceKey } from '../../../src/cli/sally/login/device-key.ts'
-import { createClient, type Answer, type Client } from '../../../src/contract/client.ts'
+import { createClient, type Answer, type Client, type Transport } from '../../../src/contract/client.ts'
 import type { AccessRequest, AskBody, ReviewBody } from '../../../src/contract/request.ts'
 import type { RoleDocument } from '../../../src/contract/role.ts'
 import type { z } from 'zod'
@@ -28,7 +28,10 @@ type Traits = Readonly<Record<string, string[]>>
 export interface Person {
   readonly name: string
   readonly api: Client
+  /** Any bytes to any path, with this person's token; gives status, and the code of a refusal. */
+  send(method: Method, target: string, body?: string): Promise<{ status: number; code: string | null }>
 }
+type Method = Parameters<Transport>[0]['method']
 
 export interface SceneOptions {
   /** Of the role that lets the requester ask for `roles`; `roles` is filled in when left out */
@@ -168,9 +171,10 @@ export class ConformanceHouse implements AsyncDisposable {
     const body = { code, password: 'correct horse battery', device: 'conformance', sshPublicKey: key.publicLine }
     const { token } = await createClient(transport).acceptInvitation({ body })
     const plain = createClient(transport, { token })
-    if (!factor) return { name, api: plain }
+    const send: Person['send'] = (method, target, sent) => sendRaw(transport, token, { method, target, body: sent })
+    if (!factor) return { name, api: plain, send }
     const app = await addAuthenticator(plain)
-    return { name, api: createClient(transport, { token, stepUpCode: () => app.code() }) }
+    return { name, api: createClient(transport, { token, stepUpCode: () => app.code() }), send }
   }
 
   async #transport(): Promise<OpenTransport> {
@@ -188,6 +192,22 @@ export class ConformanceHouse implements AsyncDisposable {
     await this.sallyport.stop()
     await this.#server?.stop()
   }
+}
+
+async function sendRaw(
+  transport: Transport,
+  token: string,
+  { method, target, body }: { method: Method; target: string; body: string | undefined },
+): Promise<{ status: number; code: string | null }> {
+  const headers = { 'sallyport-contract': '1', authorization: `Bearer ${token}`, accept: 'application/json' }
+  const typed = body === undefined ? headers : { ...headers, 'content-type': 'application/json' }
+  const bytes = body === undefined ? null : new TextEncoder().encode(body)
+  const answer = await transport({ method, target, headers: typed, body: bytes })
+  const chunks: Uint8Array[] = []
+  for await (const chunk of answer.body) chunks.push(chunk)
+  const text = Buffer.concat(chunks).toString()
+  const code = answer.status < 400 ? null : (JSON.parse(text) as { error: { code: string } }).error.code
+  return { status: answer.status, code }
 }
 
 async function addAuthenticator(api: Client): Promise<Authenticator> {
