@@ -7,6 +7,7 @@ import { databaseFacts, type Authorization, type DatabaseFacts } from '../../aut
 import type { AuthorizeAnswer, ControlPlane, EndNotice, RecordingHead, WorkerSettings } from '../../control-plane.ts'
 import { LiveEnd, type EndReason } from '../../live-end.ts'
 import { StatementRecorder } from '../../statement-recorder.ts'
+import { AskInside, WaitingClient } from './ask-inside.ts'
 import type { CancelKeys } from './cancel-keys.ts'
 import { openClient, tellAndClose, type ClientOpening } from './client-side.ts'
 import { QueryRelay } from './query-relay.ts'
@@ -14,7 +15,7 @@ import { moveSession, type SessionState } from './session-states.ts'
 import { judgeStartup, type Wanted } from './startup-rules.ts'
 import { connectUpstream, UpstreamFailed, type Upstream } from './upstream-side.ts'
 import { NEWEST_MINOR, SQLSTATE } from './wire/codes.ts'
-import { AUTHENTICATION_OK, keyData, negotiateVersion } from './wire/server-messages.ts'
+import { AUTHENTICATION_OK, complaint, keyData, negotiateVersion } from './wire/server-messages.ts'
 
 /** How long a peer may take to receive its last words. */
 const FAREWELL_MS = 500
@@ -44,11 +45,15 @@ export interface PostgresArrival {
   signedIn(): void
 }
 
-interface Identified extends ClientOpening {
+interface Identified extends Omit<ClientOpening, 'rest'> {
+  /** Sent ahead of our answer */
+  rest: Buffer
   readonly user: CertifiedUser
   /** DER */
   readonly shown: Uint8Array
 }
+
+type Denied = Extract<AuthorizeAnswer, { ok: false }>
 
 /** What there is once authorize() said yes: from here on the end must be stored. */
 interface Admitted {
@@ -70,6 +75,8 @@ export class PostgresSession {
   #log: Log
   #state: SessionState = 'opening'
   #admitted: Admitted | null = null
+  #asking: AskInside | null = null
+  #isGreeted = false
   /** The proxy stops; a session that is only being admitted ends with this as soon as it is. */
   #stopped: EndReason | null = null
   #isEnding = false
@@ -107,6 +114,7 @@ export class PostgresSession {
   /** Ends the session; the client is told `text`. */
   tellAndClose(text: string): Promise<void> {
     this.#stopped = { reason: 'shutdown', text }
+    this.#asking?.end(text)
     if (this.#admitted) this.#end(this.#stopped)
     else this.#abort.abort(new Error(text))
     return this.#over.promise
@@ -165,7 +173,9 @@ export class PostgresSession {
       return
     }
     const { wanted } = startup
-    const answer = await this.#authorize(client, wanted)
+    const first = await this.#authorize(client, wanted)
+    const answer =
+      first.ok || first.door === undefined ? first : await this.#askInside(client, wanted, first, first.door)
     if (!answer.ok) {
       this.#refuse(client, answer.lines, SQLSTATE.invalidAuthorization)
       return
@@ -178,9 +188,39 @@ export class PostgresSession {
     else await this.#connect(admitted, client, wanted)
   }
 
-  async #authorize(client: Identified, wanted: Wanted): Promise<AuthorizeAnswer> {
+  /** The client is told that it waits, and for what; the server is not connected to before. */
+  async #askInside(client: Identified, wanted: Wanted, refused: Denied, door: string): Promise<AuthorizeAnswer> {
+    client.socket.write(this.#greeting(client))
+    const waiting = new WaitingClient(client.socket)
+    const asking = new AskInside({
+      ...{ control: this.#world.control, door, refusal: refused.lines, reason: wanted.reason },
+      show: (lines) => showNotice(client.socket, lines),
+    })
+    this.#asking = asking
+    try {
+      const outcome = await asking.run(AbortSignal.any([this.#abort.signal, waiting.left]))
+      if (outcome.kind === 'refused') return { ok: false, ...outcome }
+      return await this.#authorize(client, { ...wanted, door })
+    } finally {
+      this.#asking = null
+      asking.leave()
+      client.rest = Buffer.concat([client.rest, waiting.stop()])
+    }
+  }
+
+  /** What comes before anything that the client may be told; empty the second time. */
+  #greeting({ startup }: Identified): Buffer {
+    if (this.#isGreeted) return Buffer.alloc(0)
+    this.#isGreeted = true
+    const minor = Math.min(startup.minor, NEWEST_MINOR)
+    const isUnderstood = startup.minor <= NEWEST_MINOR && startup.extensions.length === 0
+    const version = isUnderstood ? [] : [negotiateVersion(minor, startup.extensions)]
+    return Buffer.concat([...version, AUTHENTICATION_OK])
+  }
+
+  async #authorize(client: Identified, wanted: Wanted & { readonly door?: string }): Promise<AuthorizeAnswer> {
     const { userId, loginSessionId, keyFingerprint } = client.user
-    const { database, dbUser, dbName } = wanted
+    const { database, dbUser, dbName, door } = wanted
     try {
       return await this.#world.control.authorize({
         protocol: 'postgres',
@@ -188,6 +228,7 @@ export class PostgresSession {
         dbName: dbName ?? dbUser,
         certificate: client.shown,
         address: this.#arrival.address,
+        ...(door === undefined ? {} : { door }),
       })
     } catch (error) {
       this.#log.error({ err: error }, 'authorize failed')
@@ -274,13 +315,9 @@ export class PostgresSession {
     }
   }
 
-  #relay(
-    admitted: Admitted,
-    recorder: StatementRecorder,
-    upstream: Upstream,
-    { socket, startup, rest }: Identified,
-  ): void {
+  #relay(admitted: Admitted, recorder: StatementRecorder, upstream: Upstream, client: Identified): void {
     this.#move('relaying')
+    const { socket, startup, rest } = client
     const { liveEnd, facts } = admitted
     const relay = new QueryRelay({
       ...{ client: socket, upstream, recorder, clock: this.#world.clock },
@@ -296,10 +333,7 @@ export class PostgresSession {
     const minor = Math.min(startup.minor, NEWEST_MINOR)
     const key = this.#world.cancelKeys.issue(minor, () => relay.cancel())
     admitted.cancelKey = key
-    if (startup.minor > NEWEST_MINOR || startup.extensions.length > 0) {
-      socket.write(negotiateVersion(minor, startup.extensions))
-    }
-    socket.write(Buffer.concat([AUTHENTICATION_OK, upstream.greeting, keyData(key)]))
+    socket.write(Buffer.concat([this.#greeting(client), upstream.greeting, keyData(key)]))
     relay.start(rest)
     liveEnd.start()
   }
@@ -393,6 +427,11 @@ export class PostgresSession {
   #move(to: SessionState): void {
     this.#state = moveSession(this.#state, to)
   }
+}
+
+function showNotice(socket: TLSSocket, lines: readonly string[]): void {
+  if (lines.length === 0 || socket.destroyed) return
+  socket.write(complaint({ severity: 'NOTICE', code: SQLSTATE.notice, message: lines.join('\n') }))
 }
 
 const UNDECIDED = 'Whether you have access cannot be decided at the moment. Try again in a minute.'

@@ -11,6 +11,8 @@ export interface Wanted {
   /** For the server, besides user and database */
   readonly parameters: ReadonlyMap<string, string>
   readonly isReplication: boolean
+  /** Why access is asked for, where it must be: `-c sallyport.reason=...` in `options`. null: nothing was said */
+  readonly reason: string | null
 }
 
 export type StartupVerdict =
@@ -41,6 +43,8 @@ const PASSED_ON: ReadonlySet<string> = new Set([
   'timezone',
 ])
 
+/** Meant for us, not for the server. */
+const REASON = 'sallyport.reason'
 const LONGEST_VALUE = 1024
 const NO_REPLICATION: ReadonlySet<string> = new Set(['false', 'off', 'no', '0'])
 
@@ -73,25 +77,31 @@ export function judgeStartup({ parameters }: Startup, route: string | null): Sta
       dbName: dbName === '' ? null : dbName,
       parameters: passed.parameters,
       isReplication,
+      reason: passed.reason,
     },
   }
 }
 
 function passedOn(
   given: ReadonlyMap<string, string>,
-): { readonly ok: true; readonly parameters: Map<string, string> } | Extract<StartupVerdict, { ok: false }> {
+):
+  | { readonly ok: true; readonly parameters: Map<string, string>; readonly reason: string | null }
+  | Extract<StartupVerdict, { ok: false }> {
   const parameters = new Map<string, string>()
+  let reason: string | null = null
   for (const [name, value] of given) {
     if (name === 'user' || name === 'database' || name === 'replication') continue
     const settings = name === 'options' ? readOptions(value) : [[name, value] as const]
     if (settings === null) return refused('options', 'only "-c name=value" is understood in it')
     for (const [setting, text] of settings) {
-      if (!PASSED_ON.has(setting.toLowerCase())) return refused(setting, 'SET it in the session instead')
+      const isReason = setting.toLowerCase() === REASON
+      if (!isReason && !PASSED_ON.has(setting.toLowerCase())) return refused(setting, 'SET it in the session instead')
       if (text.length > LONGEST_VALUE) return refused(setting, `its value is longer than ${LONGEST_VALUE} characters`)
-      parameters.set(setting, text)
+      if (isReason) reason = text
+      else parameters.set(setting, text)
     }
   }
-  return { ok: true, parameters }
+  return { ok: true, parameters, reason }
 }
 
 const refused = (name: string, hint: string): Extract<StartupVerdict, { ok: false }> => ({

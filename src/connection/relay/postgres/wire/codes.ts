@@ -49,6 +49,7 @@ export const FROM_SERVER = {
 export const OPENING_CODE = { cancel: 80877102, ssl: 80877103, gss: 80877104 } as const
 
 export const SQLSTATE = {
+  notice: '01000',
   protocolViolation: '08P01',
   connectionFailure: '08006',
   cannotConnect: '08001',
