@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { sleep, type Clock } from '../../../foundation/clock.ts'
+import { sleep, type Clock, type Timer } from '../../../foundation/clock.ts'
 import type { LongBytes, StatementRecorder } from '../../statement-recorder.ts'
 import { StatementObserver } from './observe/statement-observer.ts'
 import type { Upstream } from './upstream-side.ts'
@@ -15,6 +15,8 @@ const BOUNDARY_MS = 200
 /** A statement that a cancel request came too early for is hit by the next. */
 const CANCEL_AGAIN_MS = 250
 const CANCELS = 3
+/** How often a statement's time is looked at */
+const WATCH_MS = 250
 /** A server that was told to end its backend */
 const LEAVE_MS = 1_000
 
@@ -33,6 +35,10 @@ export interface QueryRelayParts {
   readonly recorder: Pick<StatementRecorder, 'query' | 'prepare' | 'execute' | 'result' | 'commit' | 'seen'>
   readonly host: RelayHost
   readonly clock: Clock
+  /** Why a text is not passed on; null: every text is */
+  readonly refusal: ((sql: string) => string | null) | null
+  /** ms after which a statement is cancelled; null: never */
+  readonly statementTimeoutMs: number | null
 }
 
 /**
@@ -50,6 +56,8 @@ export class QueryRelay {
   readonly #fromClient: ClientFrames<LongBytes>
   readonly #fromServer: ServerFrames
   readonly #notices: Buffer[] = []
+  readonly #timeoutMs: number | null
+  #watch: Timer | null = null
   #isRelaying = false
   #isStoring = false
   #serverIsFull = false
@@ -57,16 +65,17 @@ export class QueryRelay {
   /** Called when a message that was half passed on is whole */
   #onBoundary: (() => void) | null = null
 
-  constructor({ client, upstream, recorder, host, clock }: QueryRelayParts) {
+  constructor({ client, upstream, recorder, host, clock, refusal, statementTimeoutMs }: QueryRelayParts) {
     this.#client = client
     this.#upstream = upstream
     this.#server = upstream.socket
     this.#recorder = recorder
     this.#host = host
     this.#clock = clock
-    this.#observer = new StatementObserver(recorder)
+    this.#observer = new StatementObserver(recorder, refusal)
     this.#fromClient = new ClientFrames(this.#observer)
     this.#fromServer = new ServerFrames(this.#observer)
+    this.#timeoutMs = statementTimeoutMs
   }
 
   /** The server has something to do that it has not answered. */
@@ -89,6 +98,7 @@ export class QueryRelay {
     this.#server.once('close', () => this.#onServerGone())
     this.#server.once('end', () => this.#onServerGone())
     this.#onServerData(this.#upstream.ready)
+    if (this.#timeoutMs !== null) this.#watchStatements(this.#timeoutMs, this.#clock.monotonic(), 0)
     if (sentAhead.length > 0) this.#onClientData(sentAhead)
     this.#server.resume()
     this.#resumeClient()
@@ -112,6 +122,7 @@ export class QueryRelay {
    */
   async windUp(words: { readonly code: string; readonly text: string } | null): Promise<void> {
     this.#isRelaying = false
+    this.#watch?.cancel()
     this.#client.resume()
     const wasBusy = this.isBusy
     if (wasBusy) void this.#upstream.cancel()
@@ -120,6 +131,22 @@ export class QueryRelay {
     }
     if (wasBusy) this.#killBackend()
     else this.#leaveServer()
+  }
+
+  /** The server has the same limit from us, and a client can lift that: this one it cannot. */
+  #watchStatements(limit: number, since: number, answers: number): void {
+    this.#watch = this.#clock.after(Math.min(limit, WATCH_MS), () => {
+      if (!this.#isRelaying) return
+      const now = this.#clock.monotonic()
+      const stands = this.isBusy && this.#observer.answers === answers
+      // A little later than the server, so that its own error is what is seen.
+      const isLate = stands && now - since > limit + WATCH_MS
+      if (isLate) {
+        this.tell(`a statement was cancelled: your access limits them to ${limit} ms`)
+        void this.#upstream.cancel()
+      }
+      this.#watchStatements(limit, stands && !isLate ? since : now, this.#observer.answers)
+    })
   }
 
   #onClientData(chunk: Buffer): void {

@@ -11,8 +11,10 @@ import { AskInside, WaitingClient } from './ask-inside.ts'
 import type { CancelKeys } from './cancel-keys.ts'
 import { openClient, tellAndClose, type ClientOpening } from './client-side.ts'
 import { QueryRelay } from './query-relay.ts'
+import { sessionSettings } from './session-settings.ts'
 import { moveSession, type SessionState } from './session-states.ts'
 import { judgeStartup, type Wanted } from './startup-rules.ts'
+import { hasRules, statementRefusal } from './statement-rules.ts'
 import { connectUpstream, UpstreamFailed, type Upstream } from './upstream-side.ts'
 import { NEWEST_MINOR, SQLSTATE } from './wire/codes.ts'
 import { AUTHENTICATION_OK, complaint, keyData, negotiateVersion } from './wire/server-messages.ts'
@@ -267,10 +269,15 @@ export class PostgresSession {
       })
       return
     }
+    const settings = sessionSettings(facts.options, wanted.parameters)
+    if (!settings.ok) {
+      this.#end({ reason: 'settings_refused', text: settings.text }, SQLSTATE.insufficientPrivilege)
+      return
+    }
     const recorder = this.#openRecorder(facts)
     if (!recorder) return
     admitted.recorder = recorder
-    const upstream = await this.#openUpstream(facts, wanted)
+    const upstream = await this.#openUpstream(facts, settings.parameters)
     if (!upstream) return
     admitted.upstream = upstream
     const use = await this.#startUse(facts.sessionId)
@@ -290,7 +297,7 @@ export class PostgresSession {
     }
   }
 
-  async #openUpstream(facts: DatabaseFacts, { parameters }: Wanted): Promise<Upstream | null> {
+  async #openUpstream(facts: DatabaseFacts, parameters: ReadonlyMap<string, string>): Promise<Upstream | null> {
     const { authorizationOf, control, clock } = this.#world
     try {
       const task = { signal: this.#abort.signal, clock }
@@ -319,8 +326,12 @@ export class PostgresSession {
     this.#move('relaying')
     const { socket, startup, rest } = client
     const { liveEnd, facts } = admitted
+    const { options } = facts
+    const rules = { denied: options.deniedStatements, readOnly: options.readOnly }
     const relay = new QueryRelay({
       ...{ client: socket, upstream, recorder, clock: this.#world.clock },
+      refusal: hasRules(rules) ? (sql) => statementRefusal(sql, rules) : null,
+      statementTimeoutMs: options.statementTimeoutMs,
       host: {
         active: () => liveEnd.active(),
         clientLeft: () => this.#end(CLIENT_LEFT),

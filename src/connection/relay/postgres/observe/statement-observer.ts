@@ -1,5 +1,6 @@
 import { LongBytes, type StatementBytes, type StatementRecorder } from '../../../statement-recorder.ts'
 import type { ClientSink } from '../wire/client-frames.ts'
+import { SQLSTATE } from '../wire/codes.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import type { ServerSink } from '../wire/server-frames.ts'
 import { readErrorFields } from '../wire/server-messages.ts'
@@ -42,6 +43,7 @@ interface Portal {
  */
 export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
   readonly #record: Statements
+  readonly #refusal: ((sql: string) => string | null) | null
   readonly #outstanding = new Queue<Outstanding>()
   readonly #prepared = new Map<string, number>()
   readonly #portals = new Map<string, Portal>()
@@ -49,14 +51,22 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
   /** The server takes COPY data, for which it was asked by Execute: Sync says nothing to it until that ends */
   #isCopyingIn = false
   #status = 'I'
+  #answers = 0
 
-  constructor(record: Statements) {
+  /** `refusal`: why a text is not passed on; null: every text is */
+  constructor(record: Statements, refusal: ((sql: string) => string | null) | null) {
     this.#record = record
+    this.#refusal = refusal
   }
 
   /** Of what the server still has to answer */
   get outstanding(): number {
     return this.#outstanding.length
+  }
+
+  /** Counts what was answered: as long as it stands still, the server works on one thing. */
+  get answers(): number {
+    return this.#answers
   }
 
   /** Transaction status as the server said it last: I, T or E */
@@ -70,6 +80,7 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
 
   query(sql: Buffer | LongBytes): void {
     const number = this.#record.query(finished(sql))
+    this.#judge(number, sql)
     this.#outstanding.push({ kind: 'query', number, rows: 0, tags: [], error: null })
     // The unnamed statement and portal do not outlive a simple query.
     this.#prepared.delete('')
@@ -78,6 +89,7 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
 
   parse(name: string, sql: Buffer | LongBytes): void {
     const number = this.#record.prepare(name, finished(sql))
+    this.#judge(number, sql)
     if (this.#prepared.size < MOST_PREPARED || this.#prepared.has(name)) this.#prepared.set(name, number)
     this.#outstanding.push({ kind: 'parse', number })
   }
@@ -120,6 +132,7 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
   terminate(): void {}
 
   commandComplete(tag: string, rows: number): void {
+    this.#answers++
     const head = this.#answered()
     if (head?.kind !== 'query') {
       this.#executed('ok', rowsOf(tag, rows), tag)
@@ -167,6 +180,7 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
   copyBoth(): void {}
 
   ready(status: number): void {
+    this.#answers++
     this.#status = String.fromCharCode(status)
     this.#isCopyingIn = false
     for (let head = this.#outstanding.shift(); head; head = this.#outstanding.shift()) {
@@ -178,6 +192,16 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
       this.#portals.clear()
       this.#boundBytes = 0
     }
+  }
+
+  /** Throws before the text is whole on the server, which is why it is never run. */
+  #judge(number: number, sql: Buffer | LongBytes): void {
+    if (this.#refusal === null) return
+    const text =
+      sql instanceof LongBytes ? 'a text so long is not passed on with your access' : this.#refusal(sql.toString())
+    if (text === null) return
+    this.#record.result(number, { outcome: 'denied', rows: null, code: SQLSTATE.insufficientPrivilege, text })
+    throw new ProtocolError(text, SQLSTATE.insufficientPrivilege)
   }
 
   /** What an answer is for. CopyDone is answered by nothing of its own, and so is a Sync during COPY. */
