@@ -160,8 +160,8 @@ async function storePlan(
   const steps = escalationSteps(requester, plan.roles, askedAs(plan))
   await storeEscalation(tx, row, steps)
   const begun = await decideAtAsk(tx, judged, now)
-  const { reviewers, nobodyCanApprove: nobody } = forecast(begun.routed, now)
-  const warnings = begun.message ? warningsOf(plan, false) : warningsOf(plan, nobody)
+  const reviewers = membersWhoMayReview(directory, begun.routed, now)
+  const warnings = warningsOf(plan, begun.message === null && nobodyCanApprove(reviewers, begun.routed, now))
   const created = createdEvent(begun.routed, caller, expanded, reviewers, warnings)
   const told = { request: begun.routed.request, requesterName: requester.name }
   const first = firstToTell(reviewers, plan.suggested, steps.length > 0, begun.routed, now)

@@ -44,11 +44,14 @@ function isOpen(windows: Parameters<typeof windowsAreOpen>[0], when: When): bool
 /** The first instant from `now` on at which the member may review one of the roles; null = never by a right of their own. */
 export function opensAt(member: Member, { request, requesterName, facts }: Reviewable, now: number): number | null {
   const seen = requestForConditions(request, requesterName)
-  const openings = facts.roles.flatMap(({ name }) => {
+  let first: number | null = null
+  for (const { name } of facts.roles) {
     const { may, windows } = mayReview(member, name, request.user_id, seen)
-    return may ? [windows === null ? now : nextOpeningOf(windows, now)] : []
-  })
-  return openings.length === 0 ? null : Math.min(...openings)
+    if (!may) continue
+    if (windows === null) return now
+    first = Math.min(first ?? Infinity, nextOpeningOf(windows, now))
+  }
+  return first
 }
 
 /**
