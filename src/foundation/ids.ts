@@ -25,6 +25,7 @@ export const ID_PREFIX = {
   instance: 'ist',
   event: 'evt',
   delivery: 'dlv',
+  attempt: 'att',
 } as const
 
 export type IdKind = keyof typeof ID_PREFIX

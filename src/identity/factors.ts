@@ -74,7 +74,7 @@ export async function confirmTotp(
   owner: Owner,
   input: { readonly id: string; readonly code: string },
 ): Promise<void> {
-  const attempt = parts.limiter.begin(`codes of ${owner.userId}`, owner.address)
+  const attempt = await parts.limiter.begin(`codes of ${owner.userId}`, owner.address)
   try {
     await parts.deeds.commitDeed(async (tx, now) => {
       const factor = await tx
@@ -108,10 +108,10 @@ export async function confirmTotp(
       }
     })
   } catch (error) {
-    settleFailure(parts, attempt, error, owner)
+    await settleFailure(parts, attempt, error, owner)
     throw error
   }
-  attempt.succeed()
+  await attempt.succeed()
 }
 
 /** The last confirmed factor stays: only an operator's reset takes it. */

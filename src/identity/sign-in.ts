@@ -8,7 +8,7 @@ import type { SshPublicKey } from '../formats/openssh/public-key.ts'
 import type { LoginSessionsTable, UsersTable } from '../foundation/database/tables.ts'
 import { Refused } from '../foundation/errors.ts'
 import { newId } from '../foundation/ids.ts'
-import type { Attempt, AttemptLimiter } from './attempt-limiter.ts'
+import type { Attempt, Limiter } from './attempt-limiter.ts'
 import type { Authorities } from './authorities.ts'
 import type { StoreParts } from './doer.ts'
 import { takeInvitation } from './invitations.ts'
@@ -23,7 +23,7 @@ export interface SignInParts extends StoreParts {
   readonly authorities: Pick<Authorities, 'sshUserCertificate'>
   readonly sealer: Sealer
   readonly passwords: Passwords
-  readonly limiter: AttemptLimiter
+  readonly limiter: Limiter
   readonly failures: Pick<AuthFailures, 'report'>
   /** Life of a login session, ms */
   readonly loginTtlMs: number
@@ -60,27 +60,27 @@ const wrong = (): Refused => new Refused('bad_credentials', 'wrong name, passwor
 export async function signIn(parts: SignInParts, input: SignInInput): Promise<SignedIn> {
   const key = readDeviceKey(input.sshPublicKey)
   const named = normaliseName(input.user)
-  const attempt = begin(parts, named.ok ? named.name : null, input.address)
+  const attempt = await begin(parts, named.ok ? named.name : null, input.address)
   let user: UsersTable | undefined
   try {
     user = named.ok ? await findUser(parts, named.name) : undefined
     const known = user
     if (!(await parts.passwords.verify(input.password, known?.password_hash ?? null)) || !known) throw wrong()
     const signedIn = await parts.deeds.commitDeed((tx, now) => openWithCode(parts, tx, now, known, input, key))
-    attempt.succeed()
+    await attempt.succeed()
     return signedIn
   } catch (error) {
     // Only names that are ours are told: people type passwords where names belong.
     const name = user ? { user: user.name } : {}
-    if (!(error instanceof Refused) || !isGuess(error)) attempt.takeBack()
+    if (!(error instanceof Refused) || !isGuess(error)) await attempt.takeBack()
     else parts.failures.report({ address: input.address, code: error.code, ...name })
     throw error
   }
 }
 
-function begin(parts: SignInParts, account: string | null, address: string): Attempt {
+async function begin(parts: SignInParts, account: string | null, address: string): Promise<Attempt> {
   try {
-    return parts.limiter.begin(account, address)
+    return await parts.limiter.begin(account, address)
   } catch (error) {
     if (error instanceof Refused) parts.failures.report({ address, code: error.code })
     throw error
@@ -127,7 +127,7 @@ async function openWithCode(
 /** First sign-in of an invited user: sets the password. Throws Refused: invitation_invalid, too_many_attempts and others. */
 export async function acceptInvitation(parts: SignInParts, input: AcceptInput): Promise<SignedIn> {
   const key = readDeviceKey(input.sshPublicKey)
-  const attempt = begin(parts, null, input.address)
+  const attempt = await begin(parts, null, input.address)
   try {
     const hash = await parts.passwords.hash(input.password)
     const signedIn = await parts.deeds.commitDeed(async (tx, now) => {
@@ -151,10 +151,10 @@ export async function acceptInvitation(parts: SignInParts, input: AcceptInput): 
       }
       return { result: login.result, events: [accepted, ...login.events] as const }
     })
-    attempt.succeed()
+    await attempt.succeed()
     return signedIn
   } catch (error) {
-    if (!(error instanceof Refused) || !isGuess(error)) attempt.takeBack()
+    if (!(error instanceof Refused) || !isGuess(error)) await attempt.takeBack()
     else parts.failures.report({ address: input.address, code: error.code })
     throw error
   }

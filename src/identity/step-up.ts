@@ -1,5 +1,5 @@
 import { Refused } from '../foundation/errors.ts'
-import type { Attempt, AttemptLimiter } from './attempt-limiter.ts'
+import type { Attempt, Limiter } from './attempt-limiter.ts'
 import type { AuthFailures } from '../audit/auth-failures.ts'
 import type { Doer, StoreParts } from './doer.ts'
 import type { Sealer } from './sealing.ts'
@@ -10,20 +10,20 @@ const STEP_UP_MS = 5 * 60_000
 
 export interface StepUpParts extends StoreParts {
   readonly sealer: Sealer
-  readonly limiter: AttemptLimiter
+  readonly limiter: Limiter
   readonly failures: Pick<AuthFailures, 'report'>
 }
 
 /** A wrong or used code counts and is told; whatever else went wrong was no guess. */
-export function settleFailure(
+export async function settleFailure(
   parts: StepUpParts,
   attempt: Attempt,
   error: unknown,
   who: { readonly address: string; readonly userName: string },
-): void {
+): Promise<void> {
   const isGuess = error instanceof Refused && (error.code === 'bad_credentials' || error.code === 'code_already_used')
   if (isGuess) parts.failures.report({ address: who.address, code: error.code, user: who.userName })
-  else attempt.takeBack()
+  else await attempt.takeBack()
 }
 
 /**
@@ -36,7 +36,7 @@ export async function stepUp(
   who: { readonly userId: string; readonly userName: string; readonly loginId: string; readonly address: string },
   input: { readonly action: string; readonly code: string },
 ): Promise<string> {
-  const attempt = parts.limiter.begin(`codes of ${who.userId}`, who.address)
+  const attempt = await parts.limiter.begin(`codes of ${who.userId}`, who.address)
   const { token, hash } = newToken('stepUp')
   try {
     await parts.deeds.commitDeed(async (tx, now) => {
@@ -56,10 +56,10 @@ export async function stepUp(
       }
     })
   } catch (error) {
-    settleFailure(parts, attempt, error, who)
+    await settleFailure(parts, attempt, error, who)
     throw error
   }
-  attempt.succeed()
+  await attempt.succeed()
   return token
 }
 

@@ -6,7 +6,7 @@ import type { Database } from '../foundation/database/open-database.ts'
 import type { UsersTable } from '../foundation/database/tables.ts'
 import { Refused } from '../foundation/errors.ts'
 import { newId } from '../foundation/ids.ts'
-import type { AttemptLimiter } from './attempt-limiter.ts'
+import type { Limiter } from './attempt-limiter.ts'
 import type { Doer, StoreParts } from './doer.ts'
 import { invite, INVITATION_MS, voidInvitations } from './invitations.ts'
 import type { NewInvitation } from './invitations.ts'
@@ -160,7 +160,7 @@ function described({ email, roles, traits, disabled }: UserFields & { readonly d
  * Throws Refused: not_found; store_unavailable when the store cannot write: then all has ended and no invitation is made.
  */
 export async function resetUser(
-  parts: StoreParts & { readonly limiter: AttemptLimiter },
+  parts: StoreParts & { readonly limiter: Limiter },
   doer: Doer,
   name: string,
 ): Promise<NewInvitation> {
@@ -178,7 +178,7 @@ export async function resetUser(
       `${name} can do nothing any more, which will be stored later; the store cannot take an invitation now`,
       `once it can, run again: sallyctl users reset ${name}`,
     )
-  parts.limiter.forgive(name)
+  await parts.limiter.forgive(name)
   return made
 }
 

@@ -27,7 +27,7 @@ import { isSignedIn } from '../http-api/still-signed-in.ts'
 import { RefusedCalls } from '../http-api/refused-calls.ts'
 import { statusHandlers } from '../http-api/status.ts'
 import { visibleNodeHandlers } from '../http-api/visible-nodes.ts'
-import { AttemptLimiter } from '../identity/attempt-limiter.ts'
+import { SharedLimiter } from '../identity/shared-limiter.ts'
 import { Passwords } from '../identity/passwords.ts'
 import type { ControlSide } from './control-side.ts'
 import type { DaemonSurroundings } from './daemon.ts'
@@ -138,7 +138,12 @@ function identityServices(parts: ApiParts): IdentityServices {
     authorities,
     snapshot,
     passwords: new Passwords(),
-    limiter: new AttemptLimiter(clock),
+    limiter: new SharedLimiter({
+      database: store.database,
+      clock,
+      log: surroundings.log,
+      installation: installation.id,
+    }),
     failures,
     loginTtlMs: config.loginTtlMs,
     installation: installation.name,

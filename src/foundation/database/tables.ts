@@ -40,6 +40,14 @@ export interface FactorUsesTable {
   last_step: number
 }
 
+/** A try at a secret that failed or has not ended yet. Kept for 15 minutes. */
+export interface AttemptsTable {
+  id: string
+  /** SHA-256 of whose secret, or from where, and of the installation */
+  key_hash: string
+  at: number
+}
+
 export interface InvitationsTable extends PowerRow {
   user_id: string
   code_hash: string
@@ -466,6 +474,7 @@ export interface Tables {
   users: UsersTable
   factors: FactorsTable
   factor_uses: FactorUsesTable
+  attempts: AttemptsTable
   invitations: InvitationsTable
   login_sessions: LoginSessionsTable
   login_seen: LoginSeenTable

@@ -3,6 +3,7 @@ import { Bug, Refused } from '../../errors.ts'
 import { first } from './0001-first.ts'
 import { requestEngine } from './0002-request-engine.ts'
 import { databases } from './0003-databases.ts'
+import { attempts } from './0004-attempts.ts'
 
 /** What differs in the data definition language of the databases that one schema is written for. */
 export interface SchemaWords {
@@ -18,7 +19,7 @@ export interface Migration {
 }
 
 /** In order, never edited once released: forward only. */
-export const MIGRATIONS: readonly Migration[] = [first, requestEngine, databases]
+export const MIGRATIONS: readonly Migration[] = [first, requestEngine, databases, attempts]
 
 const SQLITE: SchemaWords = { int: 'integer', strict: 'strict' }
 
