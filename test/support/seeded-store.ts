@@ -123,6 +123,16 @@ export async function seededStore() {
       }
       return write([{ table: 'nodes', id: row.id }], (tx) => put(tx, 'nodes', row))
     },
+    postgres: (name: string, labels: Record<string, string>, changes: Partial<Tables['databases']> = {}) => {
+      const row: Tables['databases'] = {
+        ...{ id: `dtb_${name}`, event_id: '', name, protocol: 'postgres', address: 'db.internal:5432' },
+        labels_json: JSON.stringify(labels),
+        ...{ tls_mode: 'verify-full', tls_authorities: null, tls_server_name: null, auth_kind: 'certificate' },
+        ...{ password_users_json: '[]', passwords_sealed: null, created_at: clock.now(), deleted_at: null },
+        ...changes,
+      }
+      return write([{ table: 'databases', id: row.id }], (tx) => put(tx, 'databases', row))
+    },
     /** A running grant of the role's given revision, from now for `ms`. */
     grant: (
       id: string,
@@ -234,11 +244,9 @@ export async function seededStore() {
 }
 
 /** Not an upsert: with ON CONFLICT, SQLite overrides the conflict rules of the store's own triggers. */
-async function put<T extends 'users' | 'roles' | 'nodes' | 'login_sessions' | 'grants' | 'access_requests'>(
-  tx: Tx,
-  table: T,
-  row: Tables[T],
-): Promise<void> {
+async function put<
+  T extends 'users' | 'roles' | 'nodes' | 'databases' | 'login_sessions' | 'grants' | 'access_requests',
+>(tx: Tx, table: T, row: Tables[T]): Promise<void> {
   const there = await sql`select 1 from ${sql.table(table)} where id = ${row.id}`.execute(tx)
   if (there.rows.length > 0) await sql`delete from ${sql.table(table)} where id = ${row.id}`.execute(tx)
   const columns = Object.keys(row)
