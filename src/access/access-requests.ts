@@ -112,8 +112,7 @@ export class AccessRequests {
   /** Errors: Refused('not_found'), also for requests that the caller must not know of. */
   async show(caller: Caller, id: string): Promise<AccessRequest> {
     const shown = presentRequest(await this.#see(caller, id), caller, this.#parts.clock.now())
-    this.#watchers.looked(viewerOf(caller), shown)
-    return shown
+    return { ...shown, look: this.#watchers.looked(viewerOf(caller), shown) }
   }
 
   /** Errors: as of `show`. */
@@ -133,12 +132,18 @@ export class AccessRequests {
   }
 
   /**
-   * Answers as soon as the version is not `version`, or an edit elsewhere shows this caller something else; when the signal is
-   * aborted, with what it is then.
+   * Answers as soon as the version is not `version`, or an edit elsewhere shows this caller something else than `look`; when
+   * the signal is aborted, with what it is then. Without a look: than what was shown here last.
    */
-  async waitForChange(caller: Caller, id: string, version: number, signal: AbortSignal): Promise<AccessRequest> {
+  async waitForChange(
+    caller: Caller,
+    id: string,
+    version: number,
+    signal: AbortSignal,
+    look?: string,
+  ): Promise<AccessRequest> {
     const viewer = viewerOf(caller)
-    let known = this.#watchers.lastLook(viewer, id)
+    let known = look ?? this.#watchers.lastLook(viewer, id)
     for (;;) {
       // The watch stands before the look: a change in between is not missed.
       const change = new AbortController()
@@ -147,7 +152,7 @@ export class AccessRequests {
         const shown = presentRequest(await this.#see(caller, id), caller, this.#parts.clock.now())
         const digest = this.#watchers.looked(viewer, shown)
         const isNews = shown.version !== version || (known !== undefined && known !== digest)
-        if (isNews || signal.aborted) return shown
+        if (isNews || signal.aborted) return { ...shown, look: digest }
         known = digest
         await changed
       } finally {

@@ -78,6 +78,26 @@ export class Instance {
 export const isDead = (row: Pick<InstancesTable, 'seen_at' | 'dead_after_ms'>, now: number): boolean =>
   row.seen_at + row.dead_after_ms < now
 
+/** A daemon on this store as the store knows it. */
+export interface InstanceSeen {
+  readonly id: string
+  /** Host and process */
+  readonly name: string
+  readonly startedAt: number
+  readonly seenAt: number
+  /** False: it has not been heard of for so long that its sessions are anybody's to close */
+  readonly lives: boolean
+}
+
+/** Those that have not said goodbye, the one that was heard of last first. `now`: the store's time. */
+export async function instancesSeen(reads: Kysely<Tables>, now: number): Promise<InstanceSeen[]> {
+  const rows = await reads.selectFrom('instances').selectAll().orderBy('seen_at', 'desc').orderBy('id').execute()
+  return rows.map((row) => ({
+    ...{ id: row.id, name: row.name, startedAt: row.started_at, seenAt: row.seen_at },
+    lives: !isDead(row, now),
+  }))
+}
+
 /** Ids of the daemons that live at `now`. */
 export async function liveInstances(reads: Kysely<Tables>, now: number): Promise<ReadonlySet<string>> {
   const rows = await reads.selectFrom('instances').selectAll().execute()

@@ -137,8 +137,10 @@ export const AccessRequest = z.object({
   grant: Grant.nullable(),
   /** What the viewer may do now: buttons and hints come from here. */
   can: z.array(z.enum(['review', 'cancel', 'return', 'revoke', 'extend', 'acknowledge'])),
-  /** Grows with each change; for waiting. */
+  /** Grows with each change of the request itself; for waiting. */
   version: z.int(),
+  /** Digest of all the above as this viewer is shown it; for waiting, because edits elsewhere raise no version. */
+  look: z.string().optional(),
 })
 export type AccessRequest = z.infer<typeof AccessRequest>
 

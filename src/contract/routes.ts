@@ -208,12 +208,15 @@ export const routes = {
     access: signedInOrLocal,
     answer: RequestPreview,
   }),
-  /** Answers as soon as the request's version differs from `version`, or after 25 s with what it is then. */
+  /**
+   * Answers as soon as the request's version differs from `version`, or what is shown from `look`; after 25 s with what it is
+   * then. Both are those of the last answer, whichever daemon gave it.
+   */
   watchRequest: route({
     method: 'GET',
     path: '/v1/requests/:id/watch',
     access: signedInOrLocal,
-    query: z.object({ version: z.coerce.number().int() }),
+    query: z.object({ version: z.coerce.number().int(), look: z.string().max(128).optional() }),
     answer: AccessRequest,
   }),
   review: route({

@@ -31,7 +31,7 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
       const timer = clock.after(WATCH_MS, () => late.abort())
       try {
         const signal = AbortSignal.any([context.signal, late.signal])
-        return await requests.waitForChange(callerOf(context), idOf(params), query.version, signal)
+        return await requests.waitForChange(callerOf(context), idOf(params), query.version, signal, query.look)
       } finally {
         timer.cancel()
       }

@@ -21,7 +21,7 @@ const context: CallContext = {
   requireOperator: async () => {},
   requireFresh: async () => {},
 }
-const status = (keyEncryption: string, missing: string[] = []) =>
+const status = (keyEncryption: string, missing: string[] = [], instanceId: string | null = null) =>
   statusHandlers({
     database: store.database,
     clock: store.clock,
@@ -32,6 +32,8 @@ const status = (keyEncryption: string, missing: string[] = []) =>
     pin: () => 'sha256:00',
     notReady: async () => missing,
     liveSessions: () => 3,
+    instanceId,
+    storeNow: () => store.clock.now(),
   }).status?.(context, { params: {}, query: undefined, body: undefined })
 
 test('a key in a file on this host is warned of, and its path is not told', async () => {
@@ -47,4 +49,25 @@ test('what is missing is named', async () => {
     ready: false,
     notReady: ['the store does not answer'],
   })
+})
+
+test('the daemons on one store are listed, with when each was last heard of and whether it still counts', async () => {
+  const now = store.clock.now()
+  const row = { started_at: now - 60_000, dead_after_ms: 10_000 }
+  await store.database.transact((tx) =>
+    tx
+      .insertInto('instances')
+      .values([
+        { ...row, id: 'ist_a', name: 'host-a/1', seen_at: now - 1500 },
+        { ...row, id: 'ist_b', name: 'host-b/2', seen_at: now - 10_001 },
+      ])
+      .execute(),
+  )
+  expect(await status('passphrase', [], 'ist_a')).toMatchObject({
+    instances: [
+      { id: 'ist_a', name: 'host-a/1', isThis: true, lives: true, heardOfMsAgo: 1500, startedAt: now - 60_000 },
+      { id: 'ist_b', name: 'host-b/2', isThis: false, lives: false, heardOfMsAgo: 10_001 },
+    ],
+  })
+  expect(await status('passphrase')).not.toHaveProperty('instances')
 })

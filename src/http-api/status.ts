@@ -1,6 +1,7 @@
 import type { Clock } from '../foundation/clock.ts'
 import type { Database } from '../foundation/database/open-database.ts'
 import { keyEncryptionWarning } from '../identity/key-encryption.ts'
+import { instancesSeen } from '../connection/instances.ts'
 import type { Handlers } from './handler.ts'
 
 export interface StatusServices {
@@ -15,6 +16,10 @@ export interface StatusServices {
   readonly keyEncryption: string
   readonly notReady: () => Promise<readonly string[]>
   readonly liveSessions: () => number
+  /** This daemon's id among those on one store; null: it is the only one */
+  readonly instanceId: string | null
+  /** The store's time */
+  readonly storeNow: () => number
 }
 
 /** What `sallyctl status` prints: is it well, what it holds, and what its set-up does not protect from. */
@@ -39,9 +44,23 @@ export function statusHandlers(services: StatusServices): Handlers {
         events: head?.seq ?? 0,
         head: head?.hash ?? null,
         liveSessions: services.liveSessions(),
+        ...(await instancesOf(services)),
         keyEncryption: services.keyEncryption.split(':')[0],
         warnings: warning === null ? [] : [warning],
       }
     },
   }
+}
+
+/** The daemons on this store, each with the milliseconds since it was last heard of. Nothing where there can be one alone. */
+async function instancesOf({ database, instanceId, storeNow }: StatusServices) {
+  if (instanceId === null) return {}
+  const now = storeNow()
+  const seen = await instancesSeen(database.reads, now)
+  const instances = seen.map((each) => ({
+    ...each,
+    isThis: each.id === instanceId,
+    heardOfMsAgo: Math.max(0, now - each.seenAt),
+  }))
+  return { instances }
 }

@@ -98,6 +98,8 @@ export function openApi(parts: ApiParts): Api {
         keyEncryption: config.keyEncryption,
         notReady,
         liveSessions: () => control.live.size,
+        instanceId: store.instanceId,
+        storeNow: () => store.clock.now(),
       }),
       ...deliveryHandlers(createOutbox(database, clock)),
       ...auditHandlers({

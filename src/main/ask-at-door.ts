@@ -80,7 +80,8 @@ async function look(
   const enough = new AbortController()
   const timer = clock.after(LOOK_EVERY_MS, () => enough.abort())
   try {
-    return await requests().waitForChange(caller, id, known.version, AbortSignal.any([stop, enough.signal]))
+    const signal = AbortSignal.any([stop, enough.signal])
+    return await requests().waitForChange(caller, id, known.version, signal, known.look)
   } finally {
     timer.cancel()
   }

@@ -81,7 +81,34 @@ test('5: an operator on B ends a session that lives on A', async () => {
   expect(await shell.terminal.history()).toMatch(/ended by local-admin: tidying up/)
 })
 
-test('6: B is killed without notice; A closes what it left, and never its own', async () => {
+test('6: a lock set through B is told by A to one who waits there; its end by B to one who looked at A', async () => {
+  const { a, b } = pair
+  const asked = await alice.sally('request', 'create', '--roles=dba', '--reason=look', '--nowait', '--format=json')
+  const params = { id: /"(req_[0-9a-f-]{36})"/.exec(asked.stdout)?.[1] ?? '' }
+  // Much less than a watch waits when it is told of nothing.
+  const next = (daemon: typeof a, { version, look = '' }: { version: number; look?: string | undefined }) =>
+    daemon.api.watchRequest({ params, query: { version, look }, signal: AbortSignal.timeout(15_000) })
+  const free = await a.api.showRequest({ params })
+  const waiting = next(a, free)
+  expect((await b.admin('lock', 'add', '--role=dba', '--message=moving house')).code).toBe(0)
+  const locked = await waiting
+  expect(locked).toMatchObject({ version: free.version, resolution: expect.stringContaining('locked') })
+  const [lock] = (await a.api.listLocks({})).items
+  expect((await a.admin('lock', 'rm', lock?.id ?? '')).code).toBe(0)
+  expect(await next(b, locked)).toMatchObject({ version: free.version, resolution: null, look: free.look })
+  await alice.sally('request', 'cancel', params.id)
+})
+
+test('7: the status of either names both, and which one answers', async () => {
+  for (const daemon of [pair.a, pair.b]) {
+    const { stdout } = await daemon.admin('status', '--format=json')
+    const { instances } = JSON.parse(stdout) as { instances: { name: string; isThis: boolean; lives: boolean }[] }
+    expect(instances.map(({ lives }) => lives)).toEqual([true, true])
+    expect(instances.filter(({ isThis }) => isThis)).toHaveLength(1)
+  }
+})
+
+test('8: B is killed without notice; A closes what it left, and never its own', async () => {
   const { a, b } = pair
   const onA = await openShell(alice, 'db-box')
   const bea = await b.user('bea', ['dba']).then(() => b.signIn('bea'))

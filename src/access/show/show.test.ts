@@ -155,6 +155,19 @@ describe('waiting', () => {
       await world.requests.waitForChange(callerNamed('alice'), id, version, never)
     }
   })
+  test('whoever names the look that was shown is told of an edit since, wherever that look was given', async () => {
+    const { id } = await world.ask('alice', ['dba'])
+    const seen = await world.show(id)
+    await world.lock('role', 'rol_dba')
+    // Another one of the same account has looked here meanwhile: what was shown last is no measure.
+    const now = await world.requests.show(callerNamed('alice'), id)
+    const never = new AbortController().signal
+    const told = await world.requests.waitForChange(callerNamed('alice'), id, seen.version, never, seen.look)
+    expect(told).toEqual(now)
+    expect(told.look).not.toBe(seen.look)
+    const late = AbortSignal.abort()
+    expect(await world.requests.waitForChange(callerNamed('alice'), id, told.version, late, told.look)).toEqual(told)
+  })
   test('an edit that changes nothing of what is shown ends nothing', async () => {
     const { id, version } = await world.ask('alice', ['dba'])
     const late = new AbortController()

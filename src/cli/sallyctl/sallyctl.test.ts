@@ -365,3 +365,46 @@ test('ca rotate takes the step that was named, shows where it stands and says wh
   expect([none.exit, none.stderr.includes('init, trust, sign, drop')]).toEqual([2, true])
   expect((await run(['ca', 'rotate', '--kind=user-ssh', '--step=now'], handlers)).exit).toBe(2)
 })
+
+test('request show has what a reviewer looks at, as long as it is undecided', async () => {
+  const preview = {
+    change: {
+      nodes: { before: 3, after: 4 },
+      logins: { before: [], added: ['postgres'] },
+      gains: [{ node: 'db-1', logins: ['postgres'] }],
+      moreGains: 0,
+      complete: true,
+    },
+    lastUses: [],
+    otherPending: [],
+    hints: ['asked from the same address as yours'],
+    needed: ['dba: 1 more approval'],
+  }
+  const handlers: FakeHandlers = { showRequest: () => aRequest(), previewRequest: () => preview }
+  const shown = await run(['request', 'show', 'req_1'], handlers)
+  expect(shown.stdout).toMatch(/^Changes: +nodes: 3 -> 4, logins \+ postgres$/m)
+  expect(shown.stdout).toMatch(/^Look closely: asked from the same address as yours$/m)
+  const asJson = await run(['request', 'show', 'req_1', '--format=json'], handlers)
+  expect(JSON.parse(asJson.stdout)).toMatchObject({ id: 'req_1', preview })
+  const decided = await run(['request', 'show', 'req_1'], { showRequest: () => aRequest({ state: 'denied' }) })
+  expect(decided.stdout).not.toContain('Changes:')
+})
+
+test('status names the daemons on the store, one a line, with when each was last heard of', async () => {
+  const instance = { id: 'ist_a', name: 'host-a/1', startedAt: NOW, seenAt: NOW, isThis: true, lives: true }
+  const { stdout } = await run(['status'], {
+    status: () => ({
+      ready: true,
+      instances: [
+        { ...instance, heardOfMsAgo: 1500 },
+        { ...instance, id: 'ist_b', name: 'host-b/2\x1b[2J', isThis: false, lives: false, heardOfMsAgo: 190_000 },
+      ],
+    }),
+  })
+  expect(stdout).toMatchInlineSnapshot(`
+    "ready:     true
+    instances: host-a/1 ist_a (this one), heard of 1s ago
+               host-b/2\\x1b[2J ist_b, heard of 3m10s ago: taken for dead
+    "
+  `)
+})

@@ -40,8 +40,9 @@ async function poll(
   const { clock, interrupted } = context.terminal
   for (let failures = 0; ; failures++) {
     try {
-      const { id, version } = current
-      return await api.watchRequest({ params: { id }, query: { version }, signal: interrupted })
+      const { id, version, look } = current
+      const query = look === undefined ? { version } : { version, look }
+      return await api.watchRequest({ params: { id }, query, signal: interrupted })
     } catch (error) {
       if (!(error instanceof ApiError) || !PASSING.has(error.code) || clock.now() > current.pendingUntil) throw error
       if (failures === 0) status.say(`${error.message}; trying again...`)

@@ -1,31 +1,19 @@
-import { ApiError } from '../../../contract/api-error.ts'
-import type { Client } from '../../../contract/client.ts'
-import type { RequestPreview } from '../../../contract/request-preview.ts'
 import type { CommandContext } from '../../shared/command-context.ts'
 import { describeRequest } from '../../shared/describe-request.ts'
 import { describeReview } from '../../shared/describe-review.ts'
+import { previewOf } from '../../shared/preview-of.ts'
 import { waitForDecision } from './wait-for-decision.ts'
 
 export async function showRequest(context: CommandContext, id: string, wait: boolean): Promise<number | void> {
   const api = await context.dial.signedIn(context)
   const request = await api.showRequest({ params: { id } })
   if (wait) return waitForDecision(context, api, request)
-  const preview = request.state === 'pending' ? await previewOf(api, id) : null
+  const preview = await previewOf(api, request)
   await context.show(preview ? { ...request, preview } : request, () => {
     const next = request.can.map((deed) => NEXT[deed](request.id))
     const parts = [describeRequest(request), preview ? describeReview(preview) : '', next.join('\n')]
     return parts.filter((part) => part !== '').join('\n\n')
   })
-}
-
-/** Null from a daemon of the version before, which has none. */
-async function previewOf(api: Client, id: string): Promise<RequestPreview | null> {
-  try {
-    return await api.previewRequest({ params: { id } })
-  } catch (error) {
-    if (error instanceof ApiError && error.code === 'not_found') return null
-    throw error
-  }
 }
 
 const NEXT = {

@@ -30,7 +30,7 @@ export const requestCommands = defineGroup({
     }),
     defineCommand({
       name: 'show',
-      summary: 'Show one with its votes and what it still needs',
+      summary: 'Show one with its votes, what it would change and what it still needs',
       examples: [['sallyctl request show req_...', 'all that a reviewer must see']],
       arguments: { id },
       options: { socket },

@@ -1,6 +1,8 @@
 import { allPages } from '../../shared/all-pages.ts'
 import type { CommandContext } from '../../shared/command-context.ts'
 import { describeRequest, requestTable } from '../../shared/describe-request.ts'
+import { describeReview } from '../../shared/describe-review.ts'
+import { previewOf } from '../../shared/preview-of.ts'
 import { readFilters, type RequestFilters } from '../../shared/request-filters.ts'
 import { reviewRequest } from '../../shared/review-request.ts'
 
@@ -14,7 +16,10 @@ export async function listRequests(context: CommandContext, options: RequestFilt
 export async function showRequest(context: CommandContext, id: string): Promise<void> {
   const api = await context.dial.operator(context)
   const request = await api.showRequest({ params: { id } })
-  await context.show(request, () => describeRequest(request))
+  const preview = await previewOf(api, request)
+  await context.show(preview ? { ...request, preview } : request, () =>
+    preview ? `${describeRequest(request)}\n\n${describeReview(preview)}` : describeRequest(request),
+  )
 }
 
 /** The local admin never reviews: a vote is always that of a signed-in account. */
