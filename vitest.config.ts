@@ -4,6 +4,9 @@ import { flakyTests } from './script/flaky-tests.ts'
 // Times for people are local; snapshots of them must not depend on where they are made.
 process.env['TZ'] = 'UTC'
 
+/** The default is a second, which is a time limit for a machine with other work. */
+const expect = { poll: { timeout: 30_000, interval: 10 } }
+
 // unit: beside the code (src, script), no server and no child process. parts: everything under test/, which starts real programs.
 const ci = Boolean(process.env['CI'])
 
@@ -30,6 +33,7 @@ export default defineConfig({
           isolate: false,
           // A hang, not a slow machine.
           testTimeout: 60_000,
+          expect,
         },
       },
       {
@@ -39,6 +43,7 @@ export default defineConfig({
           environment: 'node',
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          expect,
           fileParallelism: false,
           // Real programs on a machine that others load too: one lost race must not stop a change of something else. Never in
           // silence: flakyTests names it.

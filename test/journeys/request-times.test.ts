@@ -1,4 +1,4 @@
-// Access that starts when it is used, at an hour, and that gets more time while a shell is open.
+// Access that starts when it is used, at an hour, and that gets more time while a shell is open. Side by side: it is mostly waiting.
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { approve, ask, granted, openShell } from '../support/granted.ts'
 import { startSallyport, type Account, type Sallyport } from '../support/sallyport.ts'
@@ -31,16 +31,16 @@ const grantOf = async (request: string) => {
   return grant
 }
 
-test('the clock of a grant starts with the first connection, and a second one reads its end', async () => {
-  const request = await granted(alice, 'used', [bob], '--duration=15s', '--start=first-use')
+test.concurrent('the clock of a grant starts with the first connection, and a second one reads its end', async () => {
+  const request = await granted(alice, 'used', [bob], '--duration=20s', '--start=first-use')
   const shown = await alice.sally('request', 'show', request)
-  expect(shown.stdout).toMatch(/for 15s from its first use/)
+  expect(shown.stdout).toMatch(/for 20s from its first use/)
   expect(await grantOf(request)).toMatchObject({ state: 'scheduled' })
 
   const { terminal } = await openShell(alice, 'used-box')
   const grant = await grantOf(request)
   expect(grant).toMatchObject({ state: 'active', useBy: null })
-  expect(grant.endsAt - grant.startsAt).toBe(15_000)
+  expect(grant.endsAt - grant.startsAt).toBe(20_000)
   expect((await alice.ssh('used-box', 'true')).code).toBe(0)
   expect(await terminal.exitStatus({ within: 60_000 })).toBe(255)
   await terminal.shows(/^your access \(used\) has expired$/m)
@@ -52,8 +52,8 @@ test('the clock of a grant starts with the first connection, and a second one re
   expect((await alice.ssh('used-box', 'true')).stderr).toContain('may not use')
 })
 
-test('a grant with a start opens nothing before it, and what nobody decided by then has expired', async () => {
-  const request = await ask(alice, 'timed', '--duration=1h', '--start=+20s')
+test.concurrent('a grant with a start opens nothing before it, and what nobody decided by then has expired', async () => {
+  const request = await ask(alice, 'timed', '--duration=1h', '--start=+30s')
   const undecided = await ask(alice, 'timed', '--duration=30m', '--start=+5s')
   await approve(bob, request)
   const early = await alice.ssh('timed-box', 'true')
@@ -70,8 +70,8 @@ test('a grant with a start opens nothing before it, and what nobody decided by t
   await until('the start to be stored', async () => (await sallyport.events({ type: 'grant.start', request }))[0])
 })
 
-test('an open shell is told of its end, is extended, and outlives the old end', async () => {
-  const request = await granted(alice, 'long', [bob], '--duration=80s')
+test.concurrent('an open shell is told of its end, is extended, and outlives the old end', async () => {
+  const request = await granted(alice, 'long', [bob], '--duration=90s')
   const { terminal } = await openShell(alice, 'long-box')
   const { endsAt } = await grantOf(request)
   const [, command = ''] = await terminal.shows(/ends in 1 minute, at .* More time: sally (request extend \S+) /, {
