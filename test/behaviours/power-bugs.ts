@@ -13,15 +13,15 @@ const PLAN = 'access/break-glass/plan-break-glass.ts'
 
 /** Found by the model of pins, rules, policies and emergencies. */
 export const POWER_BUGS: readonly PlantedBug[] = [
-  bug('a node labelled anew is wider than at approval', ACCESS, '[node.labels, pin.labels]', '[node.labels]'),
-  bug('a node labelled anew out of a role stays open', ACCESS, '[node.labels, pin.labels]', '[pin.labels]'),
+  bug('a node labelled anew is wider than at approval', ACCESS, '[resource.labels, pin.labels]', '[resource.labels]'),
+  bug('a node labelled anew out of a role stays open', ACCESS, '[resource.labels, pin.labels]', '[pin.labels]'),
   bug(
     'a pin goes by the name instead of the id',
     ACCESS,
-    'find(({ kind, id }) => kind === node.kind && id === node.id)',
-    'find(({ kind, name }) => kind === node.kind && name === node.name)',
+    'find(({ kind, id }) => kind === resource.kind && id === resource.id)',
+    'find(({ kind, name }) => kind === resource.kind && name === resource.name)',
   ),
-  bug('another machine under a pinned id', ACCESS, 'pin && pin.identity === node.identity', 'pin'),
+  bug('another machine under a pinned id', ACCESS, 'pin && pin.identity === resource.identity', 'pin'),
   bug(
     'a resource grant opens whatever its roles give',
     ACCESS,
@@ -98,8 +98,8 @@ export const POWER_BUGS: readonly PlantedBug[] = [
   bug(
     'a denial by a rule cools nobody down, nor does one by a person',
     'access/ask/ask.ts',
-    "r.reviewer_kind <> 'user'",
-    "r.reviewer_kind = 'user'",
+    "case r.reviewer_kind when 'user' then 1 else 0 end",
+    "case r.reviewer_kind when 'user' then 0 else 1 end",
   ),
   bug('a second emergency unacknowledged', TAKE, 'if (!open) return', 'if (open || !open) return'),
   bug('two emergencies at once', TAKE, 'if (live)', 'if (live && now < 0)'),

@@ -290,7 +290,8 @@ export class PowerModel {
   /** Asked again within ten minutes of a denial by a person: the same or more. */
   #cools(denied: Ask, wanted: Pick<Ask, 'roles' | 'wants' | 'login'>): boolean {
     if (denied.state !== 'denied' || this.now - denied.decidedAt >= 10 * MINUTE) return false
-    if (denied.votes.some((vote) => vote.automatic && vote.current && !vote.approve)) return false
+    const denials = denied.votes.filter((vote) => vote.current && !vote.approve)
+    if (denials.length > 0 && denials.every((vote) => vote.automatic)) return false
     if (!denied.roles.every((role) => wanted.roles.includes(role))) return false
     if (wanted.wants.length === 0) return true
     if (denied.wants.length === 0 || (wanted.login !== null && wanted.login !== denied.login)) return false

@@ -1,29 +1,19 @@
 // First use, notices and extension on two daemons with one PostgreSQL store.
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startPair, type DaemonPair } from '../support/daemon-pair.ts'
 import { approve, granted, openShell, type Shell } from '../support/granted.ts'
+import { startPairScene, type PairScene } from '../support/pair-scene.ts'
 import type { Account } from '../support/sallyport.ts'
 import { until } from '../support/until.ts'
 
-let pair: DaemonPair
+let pair: PairScene
 let alice: Account
 let bob: Account
 let request = ''
 let shell: Shell
 
 beforeAll(async () => {
-  pair = await startPair()
-  const { a, b } = pair
-  const role = (name: string, allow: Record<string, unknown>) =>
-    a.role({ kind: 'role', metadata: { name }, spec: { allow } })
-  await a.startNode('db-box', { service: 'database' })
-  await role('dba', { logins: [a.login], node_labels: { service: 'database' } })
-  await role('engineer', { request: { roles: ['dba'], max_duration: '4h' } })
-  await role('reviewer', { review_requests: { roles: ['dba'] } })
-  await a.user('alice', ['engineer'])
-  await b.user('bob', ['reviewer'])
-  alice = await a.signIn('alice')
-  bob = await b.signIn('bob')
+  pair = await startPairScene()
+  ;({ alice, bob } = pair)
 })
 afterAll(() => pair?.stop())
 

@@ -1,12 +1,12 @@
 // Two daemons on one PostgreSQL store: alice lives on A, her reviewers on B. The steps build on each other.
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startPair, type DaemonPair } from '../support/daemon-pair.ts'
 import { openShell, type Shell } from '../support/granted.ts'
+import { startPairScene, type PairScene } from '../support/pair-scene.ts'
 import type { RunningProgram } from '../support/run.ts'
 import { isAlive, type Account } from '../support/sallyport.ts'
 import { until } from '../support/until.ts'
 
-let pair: DaemonPair
+let pair: PairScene
 let alice: Account
 let bob: Account
 let waiting: RunningProgram
@@ -14,18 +14,8 @@ let request = ''
 let shell: Shell
 
 beforeAll(async () => {
-  pair = await startPair({ config: { offline_grace: '2s' } })
-  const { a, b } = pair
-  const role = (name: string, allow: Record<string, unknown>) =>
-    a.role({ kind: 'role', metadata: { name }, spec: { allow } })
-  await a.startNode('db-box', { service: 'database' })
-  await role('dba', { logins: [a.login], node_labels: { service: 'database' } })
-  await role('engineer', { request: { roles: ['dba'], max_duration: '4h' } })
-  await role('reviewer', { review_requests: { roles: ['dba'] } })
-  await a.user('alice', ['engineer'])
-  await b.user('bob', ['reviewer'])
-  alice = await a.signIn('alice')
-  bob = await b.signIn('bob')
+  pair = await startPairScene({ config: { offline_grace: '2s' } })
+  ;({ alice, bob } = pair)
 })
 afterAll(() => pair?.stop())
 
