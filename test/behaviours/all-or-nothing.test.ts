@@ -88,7 +88,7 @@ describe.each(STORES)('on %s', (kind) => {
     const outcomes: boolean[] = []
     for (let dieAfter = 1, step = 0; step < 12; step++, dieAfter += 7) {
       const request = await asked(`ann${dieAfter}`)
-      const order: VoterOrder = { store, request, dieAfter }
+      const order: VoterOrder = { store, deed: { approve: request }, dieAfter }
       const voter = await run(process.execPath, [VOTER, JSON.stringify(order)])
       const done = await decided(request)
       outcomes.push(done)
