@@ -99,6 +99,11 @@ export type MintInput =
       readonly authorizationId: string
       /** DER SubjectPublicKeyInfo of a P-256 key that the worker made for this one connection */
       readonly publicKey: Uint8Array
+      /**
+       * Once more, once, until the end of the session is stored: MySQL stops a statement only when somebody signs in a
+       * second time and says so.
+       */
+      readonly toEnd?: true
     }
   | { readonly kind: 'password'; readonly authorizationId: string }
 

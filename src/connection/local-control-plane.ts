@@ -43,6 +43,7 @@ export class LocalControlPlane implements ControlPlane {
   readonly doors: Doors | null
   readonly #options: LocalControlPlaneOptions
   readonly #authorizer: Authorizer
+  readonly #mintedToEnd = new WeakSet<LiveSession>()
   readonly #unspent: UnspentAuthorizations
   readonly #heads = new Map<string, RecordingHead>()
   #closing = false
@@ -122,10 +123,20 @@ export class LocalControlPlane implements ControlPlane {
   }
 
   async mint(input: MintInput): Promise<Minted> {
+    if (input.kind === 'x509-certificate' && input.toEnd) return this.#mintToEnd(input)
     const facts = this.#unspent.take(input.authorizationId)
     const session = this.live.get(facts.sessionId)
     if (!session || !this.live.recheck(session)) throw new Refused('access_denied', 'this session is over')
     return mintFor(facts, input, this.#options.credentials)
+  }
+
+  /** For a session that is over or about to be, so nothing is checked but that there is one: it takes power away. */
+  #mintToEnd(input: MintInput): Promise<Minted> {
+    const session = this.live.all().find(({ facts }) => facts.id === input.authorizationId)
+    if (session?.facts.protocol !== 'mysql' || this.#mintedToEnd.has(session))
+      throw new Refused('not_allowed', 'there is no session to end, or it was given what ends it')
+    this.#mintedToEnd.add(session)
+    return mintFor(session.facts, input, this.#options.credentials)
   }
 
   /** What other daemons have taken away meanwhile is seen here, before the first byte. */

@@ -70,7 +70,11 @@ export class WorkerShare implements ControlPlane {
   }
 
   async mint(input: MintInput): Promise<Minted> {
-    if (!this.#authorizations.delete(input.authorizationId)) throw foreign()
+    const isToEnd = input.kind === 'x509-certificate' && input.toEnd === true
+    const isOurs = isToEnd
+      ? [...this.#sessions.values()].includes(input.authorizationId)
+      : this.#authorizations.delete(input.authorizationId)
+    if (!isOurs) throw foreign()
     return this.#control.mint(input)
   }
 

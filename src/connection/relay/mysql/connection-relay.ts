@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Clock } from '../../../foundation/clock.ts'
+import type { Clock, Timer } from '../../../foundation/clock.ts'
 import type { StatementRecorder } from '../../statement-recorder.ts'
 import { StatementLog } from './observe/statement-log.ts'
 import { AnswerReader, MOST_OUTSTANDING } from './wire/answer-reader.ts'
@@ -21,6 +21,8 @@ export interface RelayHost {
   resolveThread(threadId: number): number | null
   /** Somebody is at work: restarts the idle time. */
   active(): void
+  /** A command has taken longer than it may. */
+  tooLong(): void
   /** Ends the session. `side`: whose fault it is, null: ours. */
   fail(error: Error, side: Side | null): void
 }
@@ -32,6 +34,8 @@ export interface ConnectionRelayOptions {
   readonly capabilities: number
   readonly recorder: StatementRecorder
   readonly recordsParameters: boolean
+  /** null: no limit */
+  readonly statementTimeoutMs: number | null
   readonly clock: Clock
   readonly host: RelayHost
 }
@@ -54,6 +58,8 @@ export class ConnectionRelay {
   #isRelaying = false
   /** What a read from the client gave waits to be stored: nothing may overtake it */
   #isHolding = false
+  readonly #statementTimeoutMs: number | null
+  #timeout: Timer | null = null
   /** Set while the end waits for the end of a packet */
   #onBoundary: (() => void) | null = null
 
@@ -63,10 +69,14 @@ export class ConnectionRelay {
     this.#recorder = options.recorder
     this.#host = options.host
     this.#clock = options.clock
+    this.#statementTimeoutMs = options.statementTimeoutMs
     this.#log = new StatementLog(options.recorder, options.recordsParameters)
     this.#answers = new AnswerReader({
       deprecatesEof: has(options.capabilities, CAPABILITY.DEPRECATE_EOF),
-      onAnswer: (answer) => this.#log.answer(answer),
+      onAnswer: (answer) => {
+        this.#log.answer(answer)
+        this.#timeNext()
+      },
     })
   }
 
@@ -98,6 +108,7 @@ export class ConnectionRelay {
   async windUp(shown: ErrorCode, text: string): Promise<void> {
     if (!this.#isRelaying) return
     this.#isRelaying = false
+    this.#timeout?.cancel()
     this.#client.pause()
     if (!this.#answers.isAtBoundary) await this.#boundary()
     if (!this.#answers.isAtBoundary || !this.#client.writable) return
@@ -164,9 +175,19 @@ export class ConnectionRelay {
     if (this.#answers.outstanding >= MOST_OUTSTANDING)
       throw new ProtocolError('too many commands wait for their answers')
     const isRecorded = this.#log.command(piece, shape !== 'nothing')
+    const isFirst = !this.isBusy
     this.#answers.expect(shape, piece.sequence)
+    if (isFirst) this.#timeNext()
     passed.push(wire)
     return isRecorded
+  }
+
+  /** The next command that waits for its answer, if any, has all the time that there is for one. */
+  #timeNext(): void {
+    const limit = this.#statementTimeoutMs
+    if (limit === null) return
+    this.#timeout?.cancel()
+    if (this.isBusy) this.#timeout = this.#clock.after(limit, () => this.#host.tooLong())
   }
 
   /** A KILL of one of our ids becomes one of the server's; null: it has been answered. */

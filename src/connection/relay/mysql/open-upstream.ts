@@ -19,6 +19,7 @@ const CONNECT_MS = 10_000
 /** What a kill may take before the session is closed without it. */
 const KILL_MS = 900
 const KEEPALIVE_MS = 30_000
+const UTF8MB4 = 45
 
 export interface OpenedUpstream {
   readonly upstream: MysqlUpstream
@@ -34,46 +35,51 @@ export async function openUpstream(
   task: Task,
 ): Promise<OpenedUpstream> {
   const facts = authorization.spend()
-  const credential = await credentialFor(facts, control)
+  const credential = await credentialFor(facts, control, false)
   const upstream = await connectAndSignIn(facts, credential, wanted, { ...task, ms: CONNECT_MS })
   return { upstream, credential }
 }
 
+/** What of a thread is stopped */
+export type Stop = 'CONNECTION' | 'QUERY'
+
 /**
- * KILL CONNECTION from a second connection: a server goes on with a statement when its client is gone. Resolves with whether
- * it has said that it will.
+ * KILL from a second connection: a server goes on with a statement when its client is gone. Resolves with whether it has
+ * said that it will. Errors: UpstreamFailed.
  */
 export async function killThread(
-  facts: DatabaseFacts,
-  threadId: number,
-  credential: Credential,
+  { facts, threadId, credential }: { facts: DatabaseFacts; threadId: number; credential: Credential },
+  what: Stop,
+  control: Pick<ControlPlane, 'mint'>,
   task: Task,
 ): Promise<boolean> {
-  const agreed = { accepted: OFFERED, collation: 45 }
-  const { socket, capabilities } = await connectAndSignIn({ ...facts, dbName: null }, credential, agreed, {
-    ...task,
-    ms: KILL_MS,
-  })
-  void capabilities
+  // A certificate was good for a minute.
+  const shown = credential.kind === 'password' ? credential : await credentialFor(facts, control, true)
+  const agreed = { accepted: OFFERED, collation: UTF8MB4 }
+  const { socket } = await connectAndSignIn({ ...facts, dbName: null }, shown, agreed, { ...task, ms: KILL_MS })
   try {
-    return await askToKill(socket, threadId)
+    return await askToKill(socket, `KILL ${what} ${String(threadId)}`)
   } finally {
     socket.destroy()
   }
 }
 
-function askToKill(socket: Socket, threadId: number): Promise<boolean> {
+function askToKill(socket: Socket, statement: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
   socket.once('data', (answer: Buffer) => resolve(answer[4] === 0))
   socket.once('close', () => resolve(false))
   socket.once('error', () => resolve(false))
-  socket.write(framed(0, Buffer.from([COMMAND.QUERY]), Buffer.from(`KILL CONNECTION ${String(threadId)}`)))
+  socket.write(framed(0, Buffer.from([COMMAND.QUERY]), Buffer.from(statement)))
   socket.resume()
   return promise
 }
 
-async function credentialFor(facts: DatabaseFacts, control: Pick<ControlPlane, 'mint'>): Promise<Credential> {
-  const input = mintInput(facts)
+async function credentialFor(
+  facts: DatabaseFacts,
+  control: Pick<ControlPlane, 'mint'>,
+  toEnd: boolean,
+): Promise<Credential> {
+  const input = mintInput(facts, toEnd)
   try {
     const minted = await control.mint(input.ask)
     if (minted.kind === 'password') return minted
@@ -84,12 +90,13 @@ async function credentialFor(facts: DatabaseFacts, control: Pick<ControlPlane, '
   }
 }
 
-function mintInput(facts: DatabaseFacts): { readonly ask: MintInput; readonly keyPem: string } {
+function mintInput(facts: DatabaseFacts, toEnd: boolean): { readonly ask: MintInput; readonly keyPem: string } {
   if (facts.credential === 'password') return { ask: { kind: 'password', authorizationId: facts.id }, keyPem: '' }
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const spki = new Uint8Array(publicKey.export({ type: 'spki', format: 'der' }))
   const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-  return { ask: { kind: 'x509-certificate', authorizationId: facts.id, publicKey: spki }, keyPem }
+  const ask = { kind: 'x509-certificate', authorizationId: facts.id, publicKey: spki } as const
+  return { ask: toEnd ? { ...ask, toEnd } : ask, keyPem }
 }
 
 interface LimitedTask extends Task {

@@ -9,6 +9,7 @@ import { identifyClient, NotIdentified, type Offer, type ProvenClient } from './
 import { ConnectionRelay, type Side } from './connection-relay.ts'
 import { killThread, openUpstream, type OpenedUpstream } from './open-upstream.ts'
 import { moveSession, type SessionState } from './session-states.ts'
+import { whatCannotBeKept } from './session-options.ts'
 import type { ThreadNames } from './thread-names.ts'
 import { UpstreamFailed } from './upstream-side.ts'
 import { ERROR, ProtocolError, type ErrorCode } from './wire/protocol-error.ts'
@@ -141,7 +142,11 @@ export class MysqlSession {
     if (this.#isEnding) return
     if (this.#stopped) this.#end(this.#stopped)
     else if (this.#abort.signal.aborted) this.#end(CLIENT_LEFT)
-    else await this.#connect(admitted)
+    else {
+      const missing = whatCannotBeKept(admitted.facts.options)
+      if (missing === null) await this.#connect(admitted)
+      else this.#end({ reason: 'option_not_enforceable', text: missing })
+    }
   }
 
   async #authorize({ certificate, certified, user, database }: ProvenClient): Promise<AuthorizeAnswer> {
@@ -237,10 +242,12 @@ export class MysqlSession {
       capabilities: upstream.capabilities,
       recorder,
       recordsParameters: facts.options.recordParameters,
+      statementTimeoutMs: facts.options.statementTimeoutMs,
       clock,
       host: {
         resolveThread: (threadId) => threads.resolve(threadId, owner),
         active: () => liveEnd.active(),
+        tooLong: () => this.#end(TOO_LONG),
         fail: (error, side) => this.#relayFailed(error, side),
       },
     })
@@ -319,12 +326,10 @@ export class MysqlSession {
       socket.destroy()
       return
     }
-    const { clock, log } = this.#world
+    const { clock, log, control } = this.#world
     try {
-      const isKilled = await killThread(facts, threadId, opened.credential, {
-        signal: new AbortController().signal,
-        clock,
-      })
+      const thread = { facts, threadId, credential: opened.credential }
+      const isKilled = await killThread(thread, 'CONNECTION', control, { signal: new AbortController().signal, clock })
       if (!isKilled) log.warn({ database: facts.database.name, threadId }, 'the server refused to kill a thread')
     } catch (error) {
       log.warn(
@@ -360,4 +365,5 @@ export class MysqlSession {
 }
 
 const UNDECIDED = 'sallyport: whether you have access cannot be decided at the moment. Try again in a minute.'
+const TOO_LONG = { reason: 'statement_timeout', text: 'session ended: a statement took longer than your role permits' }
 const CLIENT_LEFT = { reason: 'client_left', text: 'the client left' }

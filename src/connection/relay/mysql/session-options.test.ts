@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest'
+import { whatCannotBeKept } from './session-options.ts'
+import { ThreadNames } from './thread-names.ts'
+import { userAndDatabase } from './user-and-database.ts'
+
+const OPTIONS = {
+  readOnly: false,
+  statementTimeoutMs: 1000,
+  deniedStatements: [],
+  recordParameters: true,
+  replication: false,
+}
+
+test('an option of a role that MySQL cannot keep refuses the session, saying what would do', () => {
+  expect(whatCannotBeKept(OPTIONS)).toBeNull()
+  expect(whatCannotBeKept({ ...OPTIONS, readOnly: true })).toMatch(/read-only.*use a db user that may only read/)
+  expect(whatCannotBeKept({ ...OPTIONS, deniedStatements: ['ddl'] })).toMatch(/denies statements \(ddl\)/)
+})
+
+test('only the same person in the same account resolves a thread id of ours, and only while its session lives', () => {
+  const threads = new ThreadNames()
+  const alice = { userId: 'usr_a', databaseId: 'dtb_1', dbUser: 'app' }
+  const id = threads.give()
+  expect(threads.resolve(id, alice)).toBeNull()
+  threads.bind(id, { ...alice, threadId: 42 })
+  expect(threads.resolve(id, alice)).toBe(42)
+  for (const other of [{ userId: 'usr_b' }, { databaseId: 'dtb_2' }, { dbUser: 'root' }])
+    expect(threads.resolve(id, { ...alice, ...other })).toBeNull()
+  threads.takeBack(id)
+  expect(threads.resolve(id, alice)).toBeNull()
+})
+
+test.each([
+  ['app', 'app', 'orders'],
+  ['app+billing', 'app', 'billing'],
+  ['a+b+billing', 'a+b', 'billing'],
+  ['', null, 'orders'],
+  ['+billing', null, 'billing'],
+  ['app+', 'app', 'orders'],
+])('the user name %j means the db user %j of %j', (given, dbUser, database) => {
+  expect(userAndDatabase(given, 'orders')).toEqual({ dbUser, database })
+})
