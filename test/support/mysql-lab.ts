@@ -42,16 +42,21 @@ export class MysqlLab implements AsyncDisposable {
   readonly port: number
   readonly folder: string
   readonly userAuthority: TestAuthority
+  /** Signs what the proxy shows to clients */
+  readonly proxyAuthority: TestAuthority
   readonly #listener: Server
 
   private constructor(
-    parts: Pick<MysqlLab, 'server' | 'control' | 'relay' | 'folder' | 'userAuthority'> & { listener: Server },
+    parts: Pick<MysqlLab, 'server' | 'control' | 'relay' | 'folder' | 'userAuthority' | 'proxyAuthority'> & {
+      listener: Server
+    },
   ) {
     this.server = parts.server
     this.control = parts.control
     this.relay = parts.relay
     this.folder = parts.folder
     this.userAuthority = parts.userAuthority
+    this.proxyAuthority = parts.proxyAuthority
     this.#listener = parts.listener
     this.port = (parts.listener.address() as AddressInfo).port
   }
@@ -102,7 +107,7 @@ export class MysqlLab implements AsyncDisposable {
     }).listen(0, '127.0.0.1')
     await once(listener, 'listening')
     writeFileSync(join(folder, 'proxy-ca.pem'), proxyAuthority.certificatePem)
-    return new MysqlLab({ server, control, relay, folder, userAuthority, listener })
+    return new MysqlLab({ server, control, relay, folder, userAuthority, proxyAuthority, listener })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -56,6 +56,7 @@ export class ConnectionRelay {
   /** Being dropped until its last piece: what the client is told then */
   #refusal: string | null = null
   #isRelaying = false
+  #hasQuit = false
   /** What a read from the client gave waits to be stored: nothing may overtake it */
   #isHolding = false
   readonly #statementTimeoutMs: number | null
@@ -78,6 +79,11 @@ export class ConnectionRelay {
         this.#timeNext()
       },
     })
+  }
+
+  /** The client has said that it goes: whichever side closes first then. */
+  get hasQuit(): boolean {
+    return this.#hasQuit
   }
 
   /** A command is under way at the server. */
@@ -175,6 +181,7 @@ export class ConnectionRelay {
     if (this.#answers.outstanding >= MOST_OUTSTANDING)
       throw new ProtocolError('too many commands wait for their answers')
     const isRecorded = this.#log.command(piece, shape !== 'nothing')
+    if (piece.command === COMMAND.QUIT) this.#hasQuit = true
     const isFirst = !this.isBusy
     this.#answers.expect(shape, piece.sequence)
     if (isFirst) this.#timeNext()

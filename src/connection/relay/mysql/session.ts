@@ -186,9 +186,7 @@ export class MysqlSession {
     const opened = await this.#openUpstream(facts, client)
     if (!opened) return
     admitted.opened = opened
-    opened.upstream.socket.once('close', () =>
-      this.#end({ reason: 'target_left', text: `${facts.database.name} closed the connection` }),
-    )
+    opened.upstream.socket.once('close', () => this.#targetLeft(admitted))
     const use = await this.#startUse(facts.sessionId)
     if (this.#isEnding) return
     if (use.ok) this.#relay(admitted, recorder, opened)
@@ -217,7 +215,7 @@ export class MysqlSession {
       log.warn({ err: error, database: facts.database.name }, 'no connection to the database')
       const failed =
         error instanceof UpstreamFailed ? error : new UpstreamFailed('internal_error', 'the database cannot be used')
-      this.#end({ reason: failed.reason, text: failed.message, shown: failed.error ?? ERROR.serverLost })
+      this.#end({ reason: failed.reason, text: failed.message, shown: failed.error ?? ERROR.noServer })
     }
     return null
   }
@@ -281,6 +279,12 @@ export class MysqlSession {
   #clientLeft(): void {
     this.#abort.abort(new Error('the client left'))
     this.#end(CLIENT_LEFT)
+  }
+
+  #targetLeft({ facts, relay }: Admitted): void {
+    this.#end(
+      relay?.hasQuit ? CLIENT_LEFT : { reason: 'target_left', text: `${facts.database.name} closed the connection` },
+    )
   }
 
   /** The one way out once a session exists. The first reason counts. */

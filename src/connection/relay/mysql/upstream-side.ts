@@ -80,7 +80,9 @@ async function converse(
 ): Promise<MysqlUpstream> {
   const plain = new PacketChannel(socket)
   const greeting = await greetingOf(plain)
-  const capabilities = askOf(greeting.capabilities, agreed.accepted)
+  // As soon as in the request for TLS: the server takes the first flags that it sees.
+  const database = target.database === null ? 0 : CAPABILITY.CONNECT_WITH_DB
+  const capabilities = (askOf(greeting.capabilities, agreed.accepted) & ~CAPABILITY.CONNECT_WITH_DB) | database
   if (target.tls.mode === 'insecure-disable') {
     const upstream = { channel: plain, socket, isSecret: false }
     return signIn(upstream, { target, credential, greeting, capabilities, collation: agreed.collation })

@@ -66,6 +66,7 @@ export interface HandshakeAnswer {
   readonly user: string
   /** At most 255 bytes */
   readonly answer: Uint8Array
+  /** Only with CONNECT_WITH_DB */
   readonly database: string | null
   readonly method: string
 }
@@ -78,17 +79,15 @@ export function writeHandshakeResponse({
   database,
   method,
 }: HandshakeAnswer): Buffer {
-  const withDatabase =
-    database === null ? capabilities & ~CAPABILITY.CONNECT_WITH_DB : capabilities | CAPABILITY.CONNECT_WITH_DB
   return Buffer.concat([
-    u32(withDatabase),
+    u32(capabilities),
     u32(LONGEST_PACKET),
     Buffer.from([collation]),
     Buffer.alloc(23),
     nulText(user),
     Buffer.from([answer.length]),
     answer,
-    ...(database === null ? [] : [nulText(database)]),
+    ...(has(capabilities, CAPABILITY.CONNECT_WITH_DB) ? [nulText(database ?? '')] : []),
     ...(has(capabilities, CAPABILITY.PLUGIN_AUTH) ? [nulText(method)] : []),
   ])
 }

@@ -14,7 +14,8 @@ export const ERROR = {
   malformedPacket: { code: 1835, state: 'HY000' },
   /** Number of MariaDB; MySQL's clients show any number */
   connectionKilled: { code: 1927, state: '70100' },
-  serverLost: { code: 2013, state: 'HY000' },
+  /** ER_UNKNOWN_ERROR. Numbers from 2000 to 2999 are the clients' own: they take them for a malformed packet. */
+  noServer: { code: 1105, state: 'HY000' },
   tlsRequired: { code: 3159, state: 'HY000' },
 } as const satisfies Record<string, ErrorCode>
 

@@ -55,11 +55,9 @@ describe('what is written is read', () => {
     const capabilities = PROTOCOL_41 | SECURE_CONNECTION | PLUGIN_AUTH
     fc.assert(
       fc.property(some, (given) => {
-        const { capabilities: flags, ...rest } = readHandshakeResponse(
-          writeHandshakeResponse({ ...given, capabilities }),
-        )
-        expect(rest).toEqual(given)
-        expect(flags).toBe(given.database === null ? capabilities : capabilities | CONNECT_WITH_DB)
+        const flags = given.database === null ? capabilities : capabilities | CONNECT_WITH_DB
+        const written = writeHandshakeResponse({ ...given, capabilities: flags })
+        expect(readHandshakeResponse(written)).toEqual({ ...given, capabilities: flags })
       }),
       { numRuns: 100 },
     )
