@@ -36,7 +36,7 @@ export async function pgbench(target: PostgresTarget, load: PgbenchLoad): Promis
     const tps = Number(/tps = ([\d.]+)/.exec(done.stdout)?.[1] ?? 0)
     const count = Number(/actually processed: (\d+)/.exec(done.stdout)?.[1] ?? 0)
     if (done.code !== 0 || count === 0)
-      throw new Error(`pgbench through ${target.name} failed: ${done.stderr.slice(-1000)}`)
+      throw new Error(`pgbench through ${target.name} ended with ${done.code}: ${done.stdout.slice(-500)}${done.stderr.slice(-1000)}`)
     const cpu = target.pid === null ? 0 : ((treeCpuMs(target.pid) - before) * 1000) / count
     return { tps, cpu, ...percentiles(folder, load.rate !== undefined) }
   } finally {

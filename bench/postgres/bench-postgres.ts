@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs'
+import { tempFolder } from '../../test/support/temp-folder.ts'
+import type { BenchOptions } from '../bench.ts'
+import { peerAuthority } from '../support/authority.ts'
+import { startHaproxy } from '../support/haproxy.ts'
+import type { Row } from '../support/ratio-table.ts'
+import { bulk } from './bulk.ts'
+import { connects } from './connects.ts'
+import { idleMemory } from './idle-memory.ts'
+import { addedLatency } from './latency.ts'
+import { startPgbouncer } from './pgbouncer.ts'
+import { tlsEnv, type PostgresTarget } from './postgres-target.ts'
+import { secure, startServer } from './server.ts'
+import { startOurs } from './start-ours.ts'
+import type { PostgresTargets } from './targets.ts'
+import { throughput } from './throughput.ts'
+
+/** Every way in is TLS with a client certificate. Ours is TLS to the server too, and records every statement. */
+export async function benchPostgres({ quick, progress }: BenchOptions): Promise<readonly Row[]> {
+  using folder = tempFolder('bench')
+  const authority = peerAuthority(folder)
+  const leaf = authority.issue('server', 'localhost', 'DNS:localhost,IP:127.0.0.1')
+  const client = authority.issue('app', 'app', 'DNS:app')
+  progress('starting PostgreSQL ...')
+  const mib = quick ? 16 : 96
+  await using server = await startServer(quick ? 1 : 10, mib)
+  progress('starting Sallyport and its peers ...')
+  await using ours = await startOurs(folder, server, authority.file)
+  await secure(server, leaf, [readFileSync(authority.file, 'utf8'), ours.authority])
+  await using haproxy = await startHaproxy(folder, server.port)
+  await using pgbouncer = await startPgbouncer(server, { ca: authority.file, ...leaf })
+  const way = (name: string, port: number, pid: number | null): PostgresTarget => ({
+    name,
+    env: tlsEnv(port, { ca: authority.file, ...client }),
+    pid,
+  })
+  const peers = {
+    direct: way('direct', server.port, null),
+    haproxy: way('haproxy', haproxy.port, haproxy.pid),
+    pgbouncer: way('pgbouncer', pgbouncer.port, pgbouncer.pid),
+  }
+  const targets: PostgresTargets = { ...peers, ours: ours.targets, all: [...Object.values(peers), ...ours.targets] }
+
+  const rows: Row[] = []
+  progress('pgbench -S ...')
+  const plan = quick
+    ? ({ modes: ['simple', 'prepared'], clients: [8], seconds: 1, rounds: 2 } as const)
+    : ({ modes: ['simple', 'extended', 'prepared'], clients: [1, 8, 32, 100], seconds: 3, rounds: 4 } as const)
+  rows.push(...(await throughput(targets, plan)))
+  progress('latency ...')
+  rows.push(...(await addedLatency(targets, quick ? 2 : 5, quick ? 2 : 5)))
+  progress('bulk ...')
+  rows.push(...(await bulk(targets, folder.file('bulk'), mib, quick ? 1 : 4)))
+  progress('new connections ...')
+  rows.push(...(await connects(targets, quick ? 1 : 3, quick ? 1 : 4)))
+  progress('memory of idle connections ...')
+  rows.push(...(await idleMemory(ours.targets[0], quick ? 40 : 200)))
+  return rows
+}
