@@ -8,6 +8,7 @@ import { bulk } from './bulk.ts'
 import { connects } from './connects.ts'
 import { idleMemory } from './idle-memory.ts'
 import { addedLatency } from './latency.ts'
+import { pgbench } from './pgbench.ts'
 import { startPgbouncer } from './pgbouncer.ts'
 import { tlsEnv, type PostgresTarget } from './postgres-target.ts'
 import { secure, startServer } from './server.ts'
@@ -41,14 +42,16 @@ export async function benchPostgres({ quick, progress }: BenchOptions): Promise<
   }
   const targets: PostgresTargets = { ...peers, ours: ours.targets, all: [...Object.values(peers), ...ours.targets] }
 
+  progress('warming up ...')
+  for (const target of targets.all) await pgbench(target, { mode: 'prepared', clients: 8, seconds: quick ? 1 : 5 })
   const rows: Row[] = []
   progress('pgbench -S ...')
   const plan = quick
-    ? ({ modes: ['simple', 'prepared'], clients: [8], seconds: 1, rounds: 2 } as const)
+    ? ({ modes: ['simple', 'prepared'], clients: [8], seconds: 2, rounds: 1 } as const)
     : ({ modes: ['simple', 'extended', 'prepared'], clients: [1, 8, 32, 100], seconds: 3, rounds: 4 } as const)
   rows.push(...(await throughput(targets, plan)))
   progress('latency ...')
-  rows.push(...(await addedLatency(targets, quick ? 2 : 5, quick ? 2 : 5)))
+  rows.push(...(await addedLatency(targets, quick ? 2 : 5, quick ? 1 : 5)))
   progress('bulk ...')
   rows.push(...(await bulk(targets, folder.file('bulk'), mib, quick ? 1 : 4)))
   progress('new connections ...')

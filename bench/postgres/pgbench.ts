@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { run } from '../../test/support/run.ts'
 import { treeCpuMs } from '../support/process-cost.ts'
 import type { PostgresTarget } from './postgres-target.ts'
@@ -24,34 +25,53 @@ export interface PgbenchResult {
   readonly cpu: number
 }
 
-/** `pgbench -S`: one select by key, from memory. */
+/** Of the time that a run takes, the part in which everybody has connected and nobody has left */
+const STEADY = [0.4, 0.95] as const
+
+/** `pgbench -S`: one select by key, from memory. CPU time is that of the steady part. */
 export async function pgbench(target: PostgresTarget, load: PgbenchLoad): Promise<PgbenchResult> {
   const folder = mkdtempSync(join(tmpdir(), 'pgbench-'))
-  const before = target.pid === null ? 0 : treeCpuMs(target.pid)
   try {
     const args = ['-n', '-S', '-M', load.mode, '-c', String(load.clients), '-j', '2', '-T', String(load.seconds)]
     const rate = load.rate === undefined ? [] : ['-R', String(load.rate)]
     const log = load.reconnect ? ['-C'] : ['-l', `--log-prefix=${folder}/x`]
-    const done = await run('pgbench', [...args, ...rate, ...log], { env: target.env, timeout: 120_000 })
+    const running = run('pgbench', [...args, ...rate, ...log], { env: target.env, timeout: 120_000 })
+    const [from, to] = await Promise.all(STEADY.map((part) => sampleAt(part * load.seconds * 1000, target.pid)))
+    const done = await running
     const tps = Number(/tps = ([\d.]+)/.exec(done.stdout)?.[1] ?? 0)
-    const count = Number(/actually processed: (\d+)/.exec(done.stdout)?.[1] ?? 0)
-    if (done.code !== 0 || count === 0)
-      throw new Error(`pgbench through ${target.name} ended with ${done.code}: ${done.stdout.slice(-500)}${done.stderr.slice(-1000)}`)
-    const cpu = target.pid === null ? 0 : ((treeCpuMs(target.pid) - before) * 1000) / count
-    return { tps, cpu, ...percentiles(folder, load.rate !== undefined) }
+    if (done.code !== 0 || tps === 0 || !from || !to)
+      throw new Error(
+        `pgbench through ${target.name} ended with ${done.code}: ${done.stdout}${done.stderr.slice(-1000)}`,
+      )
+    const all = transactions(folder)
+    const steady = all.filter(({ at }) => at >= from.at && at < to.at)
+    const times = (load.rate === undefined ? all : steady).map(({ us }) => us).sort((a, b) => a - b)
+    return {
+      tps,
+      p50: times[times.length >> 1] ?? Number.NaN,
+      p99: times[Math.floor(times.length * 0.99)] ?? Number.NaN,
+      cpu: ((to.cpuMs - from.cpuMs) * 1000) / steady.length,
+    }
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
+async function sampleAt(ms: number, pid: number | null): Promise<{ readonly at: number; readonly cpuMs: number }> {
+  await pause(ms)
+  return { at: Date.now(), cpuMs: pid === null ? 0 : treeCpuMs(pid) }
+}
+
 /** Lines are `client number microseconds script seconds microseconds [lag]`; with a rate the lag is no latency of ours. */
-function percentiles(folder: string, hasLag: boolean): { readonly p50: number; readonly p99: number } {
-  const times: number[] = []
-  for (const name of readdirSync(folder))
-    for (const line of readFileSync(join(folder, name), 'utf8').split('\n')) {
-      const fields = line.split(' ')
-      if (fields.length > 2) times.push(Number(fields[2]) - (hasLag ? Number(fields[6]) : 0))
-    }
-  times.sort((a, b) => a - b)
-  return { p50: times[times.length >> 1] ?? Number.NaN, p99: times[Math.floor(times.length * 0.99)] ?? Number.NaN }
+function transactions(folder: string): readonly { readonly at: number; readonly us: number }[] {
+  return readdirSync(folder).flatMap((name) =>
+    readFileSync(join(folder, name), 'utf8')
+      .split('\n')
+      .map((line) => line.split(' ').map(Number))
+      .filter((fields) => fields.length > 5)
+      .map(([, , us = 0, , seconds = 0, micros = 0, lag = 0]) => ({
+        at: seconds * 1000 + micros / 1000,
+        us: us - lag,
+      })),
+  )
 }
