@@ -1,6 +1,6 @@
 import { defineCommand, defineGroup } from '../shared/define-command.ts'
 import type { Program } from '../shared/run-program.ts'
-import { dbCommands } from './db/commands.ts'
+import { dbCommands, proxyCommands } from './db/commands.ts'
 import { delegationCommands } from './delegation/commands.ts'
 import { login, logins, logout, status } from './login/commands.ts'
 import { mfaCommands } from './mfa/commands.ts'
@@ -134,6 +134,7 @@ export const sally: Program = {
     scp,
     config,
     dbCommands,
+    proxyCommands,
     recordings,
     play,
     mfaCommands,

@@ -88,3 +88,22 @@ export const dbCommands = defineGroup({
   summary: 'Databases: PostgreSQL, MySQL and MariaDB with their stock clients',
   commands: [ls, login, logout, connect, env],
 })
+
+export const proxyCommands = defineGroup({
+  name: 'proxy',
+  summary: 'Local ports for programs that cannot show a certificate',
+  commands: [
+    defineCommand({
+      name: 'db',
+      summary: 'A port on 127.0.0.1 that leads to a database under your certificate, until Ctrl-C',
+      examples: [
+        ['sally proxy db orders --port=5433', 'then: psql -h 127.0.0.1 -p 5433 -U app shop'],
+        ['sally proxy db shop --port=0', 'any free port; on Linux your own programs alone are let in'],
+      ],
+      arguments: { database },
+      options: { port: { kind: 'text', value: 'port', summary: 'to listen on; 0 = any that is free', required: true } },
+      run: async (context, input) =>
+        (await import('./proxy-database.ts')).proxyDatabase(context, input.arguments.database, input.options.port),
+    }),
+  ],
+})
