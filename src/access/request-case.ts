@@ -8,7 +8,7 @@ import { stepsOf } from './escalate/plan-escalation.ts'
 import { loadDirectory, type Directory, type Reader } from './directory.ts'
 import { hindranceOf } from './route/hindrance.ts'
 import { digestOfFacts, routeRequest, type RequestFacts } from './route/route-request.ts'
-import { fixedStatement } from '../foundation/database/fixed-statement.ts'
+import { fixedList, fixedStatement } from '../foundation/database/fixed-statement.ts'
 import type { AccessRequestsTable, GrantsTable, ReviewsTable } from '../foundation/database/tables.ts'
 import { storedGrant, type StoredGrant } from '../grants/stored-grant.ts'
 import { resourcesById } from '../resources/find-resources.ts'
@@ -128,19 +128,14 @@ async function makeCase(
 /** Several, in the order of `ids`, from a few reads; those that are not there are left out. For showing: `pinned` stays empty. */
 export async function loadCases(tx: Reader, ids: readonly string[], directory: Directory): Promise<RequestCase[]> {
   if (ids.length === 0) return []
-  const rows = await tx.selectFrom('access_requests').selectAll().where('id', 'in', ids).execute()
+  const rows = await requestsWithIds(tx, ids)
   const requests = new Map(rows.map((row) => [row.id, storedRequest(row)]))
-  const voteRows = await tx
-    .selectFrom('reviews')
-    .selectAll()
-    .where('request_id', 'in', ids)
-    .orderBy('ordinal')
-    .execute()
+  const voteRows = await votesOnAll(tx, ids)
   const votes = Map.groupBy(voteRows.map(storedVote), (vote) => vote.request_id)
   const granted = rows.filter(mayBeGranted).map((row) => row.id)
-  const grants = granted.length === 0 ? [] : await grantsWhere(tx, 'request_id', granted)
+  const grants = new Map((await grantsOf(tx, granted)).map((row) => [row.request_id, storedGrant(row)]))
   const extendedIds = rows.flatMap((row) => row.extends_grant ?? [])
-  const extended = extendedIds.length === 0 ? [] : await grantsWhere(tx, 'id', extendedIds)
+  const extended = new Map((await grantsWithIds(tx, extendedIds)).map((row) => [row.id, storedGrant(row)]))
   const all = [...requests.values()]
   const acknowledged = new Map<string, RequestCase['acknowledgements']>()
   for (const request of all) acknowledged.set(request.id, await acknowledgementsOf(tx, request))
@@ -156,8 +151,8 @@ export async function loadCases(tx: Reader, ids: readonly string[], directory: D
   return ids.flatMap((id) => {
     const request = requests.get(id)
     if (!request) return []
-    const grant = grants.find((each) => each.request_id === id) ?? null
-    const prolonged = extended.find((each) => each.id === request.extends_grant) ?? null
+    const grant = grants.get(id) ?? null
+    const prolonged = extended.get(request.extends_grant ?? '') ?? null
     const built = buildCase(request, votes.get(id) ?? [], grant, directory, names, resources, prolonged)
     return [{ ...built, acknowledgements: acknowledged.get(id) ?? [], steps: steps.get(id) ?? [] }]
   })
@@ -165,6 +160,10 @@ export async function loadCases(tx: Reader, ids: readonly string[], directory: D
 
 const NO_RESOURCES: ReadonlyMap<string, ResourceFacts> = new Map()
 
+const requestsWithIds = fixedList<AccessRequestsTable>((ids) => `select * from access_requests where id in ${ids}`)
+const votesOnAll = fixedList<ReviewsTable>((ids) => `select * from reviews where request_id in ${ids} order by ordinal`)
+const grantsOf = fixedList<GrantsTable>((ids) => `select * from grants where request_id in ${ids}`)
+const grantsWithIds = fixedList<GrantsTable>((ids) => `select * from grants where id in ${ids}`)
 const requestWithId = fixedStatement<AccessRequestsTable>('select * from access_requests where id = ?')
 const votesOn = fixedStatement<ReviewsTable>('select * from reviews where request_id = ? order by ordinal')
 const grantOf = fixedStatement<GrantsTable>('select * from grants where request_id = ?')
@@ -174,11 +173,6 @@ const mayBeGranted = ({ state }: Pick<AccessRequestsTable, 'state'>): boolean =>
 
 const votersOf = (votes: readonly Vote[]): string[] =>
   votes.flatMap((vote) => [vote.reviewer_id, ...(vote.on_behalf_of === null ? [] : [vote.on_behalf_of])])
-
-async function grantsWhere(tx: Reader, column: 'id' | 'request_id', ids: readonly string[]): Promise<StoredGrant[]> {
-  const rows = await tx.selectFrom('grants').selectAll().where(column, 'in', ids).execute()
-  return rows.map(storedGrant)
-}
 
 export function buildCase(
   request: StoredRequest,

@@ -2,7 +2,7 @@ import { parseDuration } from '../../contract/duration.ts'
 import type { Tx } from '../../audit/deed.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
 import type { EscalationsTable } from '../../foundation/database/tables.ts'
-import { fixedStatement } from '../../foundation/database/fixed-statement.ts'
+import { fixedList, fixedStatement } from '../../foundation/database/fixed-statement.ts'
 import { mayRequest, type Asking, type Person, type RoleContent } from '../../identity/role-rules.ts'
 import type { Member } from '../directory.ts'
 import { nobodyCanApprove } from '../route/who-can-review.ts'
@@ -57,10 +57,14 @@ export async function dropEscalation(tx: Tx, requestId: string): Promise<void> {
 
 const stepsOfOne = fixedStatement<EscalationsTable>('select * from escalations where request_id = ? order by step')
 
+const stepsOfAll = fixedList<EscalationsTable>(
+  (ids) => `select * from escalations where request_id in ${ids} order by step`,
+)
+
 export async function stepsOf(reader: Reader, ids: readonly string[]): Promise<readonly EscalationsTable[]> {
   const [id, ...more] = ids
   if (id !== undefined && more.length === 0) return stepsOfOne(reader, id)
-  return reader.selectFrom('escalations').selectAll().where('request_id', 'in', ids).orderBy('step').execute()
+  return stepsOfAll(reader, ids)
 }
 
 /**

@@ -35,7 +35,9 @@ export interface RequestPage {
 }
 
 const DEFAULT_LIMIT = 50
+/** Rows looked at in one go, at first no more than a page may need */
 const CHUNK = 500
+const GROWTH = 4
 /** Work for one page: somebody who may see little of much gets a short page and a cursor, not a slow answer. */
 const LONGEST_LOOK = 5000
 /** Reading a request with all that decides about it costs as much as looking at so many rows. */
@@ -92,11 +94,13 @@ class Page {
   readonly #limit: number
   readonly #mayKnow: (row: Found) => boolean
   #spent = 0
+  #chunk: number
 
   constructor(reader: Reader, asked: Asked) {
     this.#reader = reader
     this.#asked = asked
     this.#limit = asked.query.limit ?? DEFAULT_LIMIT
+    this.#chunk = Math.min(CHUNK, this.#limit)
     this.#mayKnow = knowledgeOf(asked.caller, asked.directory)
   }
 
@@ -104,7 +108,7 @@ class Page {
   async fill(state: Place['state'], start: Place | null): Promise<Place | null> {
     let place = start
     for (;;) {
-      const rows = await this.#next(state, place)
+      const { rows, more } = await this.#next(state, place)
       // Cut between two instants: then a place needs no id, which might be that of a request that must not be known.
       const last = place
       const tired = this.#spent >= LONGEST_LOOK && last !== null
@@ -113,21 +117,23 @@ class Page {
       if (full) return { state, createdAt: full.created_at, id: full.id }
       if (tired && used.length < rows.length) return { state, createdAt: last.createdAt, id: null }
       const end = used.at(-1)
-      if (!end || rows.length < CHUNK) return null
+      if (!end || !more) return null
       place = { state, createdAt: end.created_at, id: end.id }
     }
   }
 
-  async #next(state: Place['state'], place: Place | null): Promise<Found[]> {
+  async #next(state: Place['state'], place: Place | null): Promise<{ rows: Found[]; more: boolean }> {
+    const most = this.#chunk
+    this.#chunk = Math.min(CHUNK, most * GROWTH)
     const { query, order, source } = this.#asked
     const states = state !== null ? [state] : query.state === undefined ? [source.state] : storedAs(query.state)
     const found = await Promise.all(
-      states.map((each) => nextFound(this.#reader, { ...source, state: each }, order.order, place, CHUNK)),
+      states.map((each) => nextFound(this.#reader, { ...source, state: each }, order.order, place, most)),
     )
-    const all = found.length === 1 ? (found[0] ?? []) : found.flat().sort(inOrder(order.order)).slice(0, CHUNK)
+    const all = found.length === 1 ? (found[0] ?? []) : found.flat().sort(inOrder(order.order)).slice(0, most)
     this.#spent += all.length
     // Who voted under a name that two people have had is found twice.
-    return all.filter((row, index) => row.id !== all[index - 1]?.id)
+    return { rows: all.filter((row, index) => row.id !== all[index - 1]?.id), more: all.length >= most }
   }
 
   /** The row that filled the page, or null. */

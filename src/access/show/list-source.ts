@@ -31,29 +31,32 @@ export interface Source {
   readonly withWords: boolean
 }
 
+export async function nextFound(reader: Reader, ...asked: Parameters<typeof pageStatement>): Promise<Found[]> {
+  const found = await pageStatement(...asked).execute(reader)
+  return found.rows
+}
+
 /**
  * The next requests behind `place`, in the order of their making. The first term, else the user, else the state, else the
  * time is what an index leads by; so a page costs what it looks at, however many there are.
  */
-export async function nextFound(
-  reader: Reader,
+export function pageStatement(
   source: Source,
   order: 'asc' | 'desc',
   place: Place | null,
   limit: number,
-): Promise<Found[]> {
+): RawBuilder<Found> {
   const [lead] = source.terms
   const from = lead ? sql`request_terms t join access_requests r on r.id = t.request_id` : sql`access_requests r`
   const text = source.withWords ? sql` left join request_texts w on w.request_id = r.id` : sql``
   const at = lead ? { time: sql`t.created_at`, id: sql`t.request_id` } : { time: sql`r.created_at`, id: sql`r.id` }
   const direction = order === 'asc' ? sql`asc` : sql`desc`
-  const found = await sql<Found>`
+  return sql<Found>`
     select r.id, r.created_at, r.state, r.pending_until, r.user_id, r.roles_json,
       ${source.withWords ? sql`coalesce(w.words, '')` : sql`''`} as words
     from ${from}${text}
     where ${sql.join(conditionsOf(source, at, order, place), sql` and `)}
-    order by ${at.time} ${direction}, ${at.id} ${direction} limit ${limit}`.execute(reader)
-  return found.rows
+    order by ${at.time} ${direction}, ${at.id} ${direction} limit ${limit}`
 }
 
 type Columns = { readonly time: RawBuilder<unknown>; readonly id: RawBuilder<unknown> }
@@ -68,7 +71,9 @@ function conditionsOf(source: Source, at: Columns, order: 'asc' | 'desc', place:
           and x.created_at = r.created_at and x.request_id = r.id)`,
       )
   }
-  if (source.state !== null) conditions.push(sql`r.state = ${source.state}`)
+  // Where a user leads, the state must not: a store without statistics would walk along everybody's.
+  const state = source.users !== null ? sql`r.state || ''` : sql`r.state`
+  if (source.state !== null) conditions.push(sql`${state} = ${source.state}`)
   if (source.users !== null) conditions.push(isOneOf(sql`r.user_id`, source.users))
   if (source.notUser !== null) conditions.push(sql`r.user_id <> ${source.notUser}`)
   if (source.since !== null) conditions.push(sql`${at.time} >= ${source.since}`)

@@ -20,6 +20,19 @@ export function fixedStatement<Row = never>(text: string): Run<Row> {
   }
 }
 
+/** As `fixedStatement`, for a list of values: `values` stands behind `in`, and is put together once for each length. */
+export function fixedList<Row>(
+  text: (values: string) => string,
+): (reader: Kysely<Tables>, values: readonly unknown[]) => Promise<Row[]> {
+  const made = new Map<number, Run<Row>>()
+  return async (reader, values) => {
+    if (values.length === 0) return []
+    const run = made.get(values.length) ?? fixedStatement<Row>(text(`(${values.map(() => '?').join(', ')})`))
+    made.set(values.length, run)
+    return run(reader, ...values)
+  }
+}
+
 const inserts = new Map<string, Run<never>>()
 
 /** Inserts one row; the statement is put together once for each set of columns. */
