@@ -334,7 +334,7 @@ export class PostgresSession {
       statementTimeoutMs: options.statementTimeoutMs,
       host: {
         active: () => liveEnd.active(),
-        clientLeft: () => this.#end(CLIENT_LEFT),
+        clientLeft: () => this.#end(CLIENT_LEFT, null),
         serverLeft: () =>
           this.#end({ reason: 'target_left', text: `${facts.database.name} closed the connection` }, null),
         fail: (error, side) => this.#relayFailed(error, side),
