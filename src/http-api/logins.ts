@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { z } from 'zod'
 import { presentGrant } from '../access/show/present-request.ts'
 import type { Grant } from '../contract/request.ts'
@@ -46,7 +47,7 @@ export function loginHandlers(services: IdentityServices): Handlers {
 }
 
 /** Those that have not ended. */
-async function openGrants(
+export async function openGrants(
   database: Database,
   userId: string,
   user: string,
@@ -56,7 +57,7 @@ async function openGrants(
     .selectFrom('grants')
     .selectAll()
     .where('user_id', '=', userId)
-    .where('state', '!=', 'ended')
+    .where('state', '!=', sql.lit('ended'))
     .orderBy('ends_at')
     .limit(200)
     .execute()

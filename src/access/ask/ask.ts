@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Deed, NewEvent, Tx } from '../../audit/deed.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
 import { requestDigest, requestIdentity } from '../../formats/request-digest.ts'
@@ -277,7 +278,7 @@ async function overdueExtension(tx: Tx, grant: StoredGrant, now: number): Promis
     .selectFrom('access_requests')
     .selectAll()
     .where('extends_grant', '=', grant.id)
-    .where('state', '=', 'pending')
+    .where('state', '=', sql.lit('pending'))
     .executeTakeFirst()
   if (!other) return null
   if (now >= other.pending_until) return storedRequest(other)

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { indexRequest } from '../search-index.ts'
 import type { Deed, NewEvent, Tx } from '../../audit/deed.ts'
 import { formatDuration } from '../../contract/duration.ts'
@@ -68,7 +69,7 @@ async function refuseAnother(tx: Tx, requester: Member, now: number): Promise<vo
     .select(['request_id', 'ends_at'])
     .where('user_id', '=', requester.id)
     .where('kind', '=', 'break_glass')
-    .where('state', '<>', 'ended')
+    .where('state', '!=', sql.lit('ended'))
     .where('ends_at', '>', now)
     .executeTakeFirst()
   if (live)
@@ -82,7 +83,7 @@ async function refuseAnother(tx: Tx, requester: Member, now: number): Promise<vo
     .selectFrom('access_requests')
     .select('id')
     .where('user_id', '=', requester.id)
-    .where('kind', '=', 'break_glass')
+    .where('kind', '=', sql.lit('break_glass'))
     .where('settled_at', 'is', null)
     .executeTakeFirst()
   if (!open) return

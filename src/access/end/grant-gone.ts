@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Tx } from '../../audit/deed.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { grantStanding } from '../../grants/grant-standing.ts'
@@ -25,7 +26,7 @@ export async function expireExtensions(tx: Tx, grantId: string, requesterName: s
     .selectFrom('access_requests')
     .selectAll()
     .where('extends_grant', '=', grantId)
-    .where('state', '=', 'pending')
+    .where('state', '=', sql.lit('pending'))
     .execute()
   const told: Told[] = []
   for (const row of pending) told.push(await expireExtension(tx, storedRequest(row), requesterName, at))

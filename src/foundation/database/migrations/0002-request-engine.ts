@@ -70,6 +70,7 @@ export const requestEngine: Migration = {
     `drop index audit_events_resource`,
     `create index audit_events_session on audit_events (session_id, seq) where session_id is not null`,
     `create index audit_events_resource on audit_events (resource_key, seq) where resource_key is not null`,
+    `create index grants_live_of on grants (user_id, ends_at) where state <> 'ended'`,
     `create index access_requests_due on access_requests (pending_until) where state = 'pending'`,
   ],
 }
