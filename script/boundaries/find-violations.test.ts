@@ -214,6 +214,7 @@ describe('deeds that only named files may do', () => {
     ['a property of that name', `export const clock = { setTimeout: 1 }\nexport const t = clock.setTimeout`],
     ['a date made of a given instant', `declare const Date: any\nexport const at = new Date(0)`],
     ['the blank event id of a new row', `export const row = { id: 'u', event_id: '' }`],
+    ['the event id that was read', `export const copy = (row: { event_id: string }) => ({ event_id: row.event_id })`],
     [
       'a power table on a transaction',
       `import type { Transaction } from 'kysely'\nexport const f = (tx: Transaction) => tx.insertInto('users')`,

@@ -91,12 +91,15 @@ function findCertify(node: ts.Node): string | null {
   return (node.propertyName ?? node.name).getText() === 'certify' ? 'takes Authorization.certify' : null
 }
 
-/** `event_id: ''` in a new row is the blank that commitDeed fills in; anything else would forge a binding. */
+/** `event_id: ''` in a new row is the blank that commitDeed fills in, `event_id: row.event_id` is what was read; anything else would forge a binding. */
 function findEventId(node: ts.Node): string | null {
   const wrote = 'writes event_id'
   if (ts.isShorthandPropertyAssignment(node)) return node.name.text === 'event_id' ? wrote : null
   if (ts.isPropertyAssignment(node) && node.name.getText().replaceAll(/['"]/g, '') === 'event_id') {
-    return ts.isStringLiteralLike(node.initializer) && node.initializer.text === '' ? null : wrote
+    const { initializer } = node
+    const isBlank = ts.isStringLiteralLike(initializer) && initializer.text === ''
+    const isRead = ts.isPropertyAccessExpression(initializer) && initializer.name.text === 'event_id'
+    return isBlank || isRead ? null : wrote
   }
   if (!ts.isBinaryExpression(node) || node.operatorToken.kind !== ts.SyntaxKind.EqualsToken) return null
   return memberName(node.left)?.name === 'event_id' ? wrote : null

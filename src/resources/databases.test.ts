@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DatabaseDocument } from '../contract/database.ts'
 import { identityStore, type IdentityStore } from '../../test/support/identity-store.ts'
-import { tlsAuthorityCertificate } from '../identity/tls-certificates.ts'
-import { generateKeyPairSync } from 'node:crypto'
+import { TestAuthority } from '../../test/support/test-authority.ts'
 import { databasePassword } from './database-passwords.ts'
 import { listDatabaseDocuments, putDatabase, removeDatabase } from './databases.ts'
 
@@ -110,8 +109,7 @@ test('a database stays what it is: it does not begin to speak another protocol',
 })
 
 test('authorities are kept as certificates and nothing else', async () => {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const ca = await tlsAuthorityCertificate(privateKey, 'db ca', store.clock.now())
+  const { certificatePem: ca } = await TestAuthority.make('db ca')
   await put(document({ tls: { ca: `Bag Attributes\n${ca}trailing\n${ca}` } }))
   const [read] = await listDatabaseDocuments(store.database)
   expect(read?.spec.tls.ca).toBe(ca + ca)

@@ -17,7 +17,10 @@ export const authorityCommands = defineGroup({
       summary: 'Print the public keys of one authority',
       examples: [
         ['sallyctl ca export --kind=onward-ssh >/etc/ssh/sallyport.pub', "for sshd's TrustedUserCAKeys on a target"],
-        ['sallyctl ca export --kind=database-x509 >sallyport-ca.pem', "for PostgreSQL's ssl_ca_file and MySQL's ssl-ca"],
+        [
+          'sallyctl ca export --kind=database-x509 >sallyport-ca.pem',
+          "for PostgreSQL's ssl_ca_file and MySQL's ssl-ca",
+        ],
       ],
       options: {
         socket,
