@@ -65,6 +65,16 @@ const FOUND: readonly (readonly [string, Action[]])[] = [
     ],
   ],
   [
+    'a refused vote is an event, so that a clock set back behind it is not believed',
+    [
+      ...[setting, question as Action, { do: 'clock', by: 6 * HOUR } as Action, approval(0, 0)],
+      ...[
+        { do: 'clock', by: -2 * HOUR } as Action,
+        { do: 'lock', kind: 'user', who: 0, role: 'p', which: 0 } as Action,
+      ],
+    ],
+  ],
+  [
     'an extension waits no more, and others are asked for',
     [
       ...[

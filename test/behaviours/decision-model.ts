@@ -412,6 +412,8 @@ export class Model {
         this.#give(request)
       }
     })
+    // Such attempts are events, whatever the clock says.
+    if (verdict === 'own_request' || verdict === 'not_a_reviewer') this.#lastEvent = Math.max(this.#lastEvent, this.now)
     return verdict === 'ok' && late !== null ? late : verdict
   }
 

@@ -83,6 +83,15 @@ const anExtension = fc.record({
   reason: fc.nat(1),
 })
 const aTakingBack = fc.record({ do: fc.constantFrom('returned', 'revoked'), who: person, which })
+/** What ask1 and ask2 say at first. */
+const STARTS = Array.from({ length: 24 }, (_, n) =>
+  ([0, 1] as const).map((k): AskSetting => {
+    const reach = [1, 1, 0, 2][(n + 2 * k) % 4] ?? 1
+    return { rules: (n + 2 * k) % RULES.length, cap: (n + k) % CAPS.length, reach, denies: n % 12 === 11 ? 'q' : null }
+  }),
+)
+/** Before everything else: with it, nothing needs to be written. */
+const aStart = fc.record({ do: fc.constant('start'), start: fc.nat(STARTS.length - 1) })
 export const anAction = fc.oneof(
   { weight: 6, arbitrary: aQuestion },
   { weight: 22, arbitrary: aVote },
@@ -137,7 +146,7 @@ export const anAction = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('sweep') }) },
 )
-export type Action = typeof anAction extends fc.Arbitrary<infer T> ? T : never
+export type Action = typeof anAction | typeof aStart extends fc.Arbitrary<infer T> ? T : never
 const approvalBy =
   (at: number) =>
   (who: number): Action => {
@@ -152,16 +161,17 @@ const steps = fc.oneof(
   { weight: 12, arbitrary: anAction.map((action): Action[] => [action]) },
   { weight: 1, arbitrary: aStory },
 )
-/** Rules and a question first, so that there is something to decide about; in most, people approve it, and grants come of it. */
+/** A question first, so that there is something to decide about; in most, people approve it, and grants come of it. */
 export const aHistory = fc
-  .tuple(aSetting, aSetting, aQuestion, someReviewers, fc.array(steps, { minLength: 5, maxLength: 25, size: 'max' }))
-  .map(([one, other, question, voters, rest]): Action[] => {
-    return [one, other, question, ...voters.map(approvalBy(0)), ...rest.flat()]
+  .tuple(aStart, aQuestion, someReviewers, fc.array(steps, { minLength: 5, maxLength: 25, size: 'max' }))
+  .map(([start, question, voters, rest]): Action[] => {
+    return [start, question, ...voters.map(approvalBy(0)), ...rest.flat()]
   })
 
 /** Throws with a description of the first difference; gives the types of the events that came of it. */
 export async function playHistory(history: readonly Action[]): Promise<readonly string[]> {
-  const run = await Run.start()
+  const [first] = history
+  const run = await Run.start(first?.do === 'start' ? first.start : null)
   try {
     for (const [step, action] of history.entries()) await run.step(step, action)
     return run.compareEvents()
@@ -185,8 +195,9 @@ class Run {
     this.#model = new Model(world.clock.now())
   }
 
-  static async start(): Promise<Run> {
-    const run = new Run(await ReusedStore.get().world('decisions', (world) => Run.furnish(world)))
+  static async start(start: number | null): Promise<Run> {
+    const run = new Run(await ReusedStore.get().world(`decisions ${start}`, (world) => Run.furnish(world, start)))
+    run.#settle(start)
     for (const [index, name] of PEOPLE.entries()) {
       run.#model.users.set(name, {
         roles: rolesAtFirst(index),
@@ -200,8 +211,9 @@ class Run {
   }
 
   /** Writes what every history starts with. */
-  static async furnish(world: AccessWorld): Promise<void> {
+  static async furnish(world: AccessWorld, start: number | null): Promise<void> {
     const run = new Run(world)
+    run.#settle(start)
     const where = 'request.duration <= duration("2h")'
     for (const role of ASKED) {
       await run.#content(role, 0)
@@ -214,6 +226,11 @@ class Run {
     for (const [index, name] of PEOPLE.entries()) {
       await world.user(name, { roles: rolesAtFirst(index), traits: { team: index % 2 ? ['x'] : [] } })
     }
+  }
+
+  #settle(start: number | null): void {
+    const [ask1, ask2] = STARTS[start ?? -1] ?? []
+    Object.assign(this.#model.settings, { ...(ask1 && { ask1 }), ...(ask2 && { ask2 }) })
   }
 
   close(): Promise<void> {
@@ -273,6 +290,8 @@ class Run {
     const who = 'who' in action ? action.who : 0
     const name = who === null ? (request?.user ?? 'ada') : (PEOPLE[who] ?? 'ada')
     switch (action.do) {
+      case 'start':
+        return null
       case 'ask':
         return this.#ask(action, name, both, happens)
       case 'extend':

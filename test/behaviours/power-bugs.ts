@@ -95,12 +95,6 @@ export const POWER_BUGS: readonly PlantedBug[] = [
     'isAutomatic(vote) && vote.superseded_at === null && !ruling',
     "isAutomatic(vote) && vote.id === '' && !ruling",
   ),
-  bug(
-    'a denial by a rule cools nobody down, nor does one by a person',
-    'access/ask/ask.ts',
-    "case r.reviewer_kind when 'user' then 1 else 0 end",
-    "case r.reviewer_kind when 'user' then 0 else 1 end",
-  ),
   bug('a second emergency unacknowledged', TAKE, 'if (!open) return', 'if (open || !open) return'),
   bug('two emergencies at once', TAKE, 'if (live)', 'if (live && now < 0)'),
   bug(
