@@ -59,12 +59,26 @@ export class AccessRequests {
 
   /** Stores the request, or finds the identical one that is pending. */
   async ask(caller: Caller, asked: Asked): Promise<{ request: AccessRequest; existing: boolean }> {
-    const outcome = await orNothing<AskOutcome>(
+    const { requestId, existing } = await this.#ask(caller, asked)
+    return { request: await this.show(caller, requestId), existing }
+  }
+
+  /** As `ask`, with what the dry run would have said, worked out once. */
+  async askAndForecast(
+    caller: Caller,
+    asked: Asked,
+  ): Promise<{ request: AccessRequest; existing: boolean; preview: AskPreview }> {
+    const { requestId, existing, forecast } = await this.#ask(caller, asked)
+    const preview = forecast ? previewOf(forecast()) : await this.forecast(caller, asked)
+    return { request: await this.show(caller, requestId), existing, preview }
+  }
+
+  #ask(caller: Caller, asked: Asked): Promise<AskOutcome> {
+    return orNothing<AskOutcome>(
       this.#withPolicies((answers) =>
         this.#parts.deeds.commitDeed((tx, now) => askDeed(tx, now, caller, asked, answers)),
       ),
     )
-    return { request: await this.show(caller, outcome.requestId), existing: outcome.existing }
   }
 
   /** Asks for more time for the grant with this id, or that of the request with this id. */

@@ -19,9 +19,8 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
         reviewers: body.reviewers,
       }
       const caller = callerOf(context)
-      const preview = await requests.forecast(caller, asked)
-      if (body.dryRun) return { request: null, preview, existing: false }
-      return { ...(await requests.ask(caller, asked)), preview }
+      if (body.dryRun) return { request: null, preview: await requests.forecast(caller, asked), existing: false }
+      return await requests.askAndForecast(caller, asked)
     },
     listRequests: async (context, { query }) => await requests.list(callerOf(context), query),
     showRequest: async (context, { params }) => await requests.show(callerOf(context), idOf(params)),

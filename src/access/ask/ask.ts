@@ -41,6 +41,8 @@ import { planAsk, refuseTooManyAsks, type Asked, type AskHistory, type AskPlan }
 export interface AskOutcome {
   readonly requestId: string
   readonly existing: boolean
+  /** What the dry run would have said of it; null: it was there already */
+  readonly forecast: (() => AskForecast) | null
 }
 
 /** What a request would be: who could approve it and what stands against it. */
@@ -73,14 +75,15 @@ export async function forecastAsk(
   const { request, names, resources, extended, automation } = judged
   const routed = buildCase(request, votes, null, directory, names, resources, extended, automation)
   const steps = escalationSteps(requester, plan.roles, askedAs(plan))
-  return { plan, steps, routed, outcome: outcomeAtAsk(routed.tally), ...forecast(routed, now) }
+  return forecastOf(plan, steps, routed, now)
 }
 
-function forecast(routed: RequestCase, now: number): Pick<AskForecast, 'reviewers' | 'shown' | 'nobodyCanApprove'> {
+function forecastOf(plan: AskPlan, steps: readonly PlannedStep[], routed: RequestCase, now: number): AskForecast {
   const { directory } = routed
   const reviewers = membersWhoMayReview(directory, routed, now)
   const shown = presentReviewers(reviewers, routed, directory.members, now)
-  return { reviewers, shown, nobodyCanApprove: nobodyCanApprove(reviewers, routed, now) }
+  const nobody = nobodyCanApprove(reviewers, routed, now)
+  return { plan, steps, routed, outcome: outcomeAtAsk(routed.tally), reviewers, shown, nobodyCanApprove: nobody }
 }
 
 /** The request with what rules and policies say of it, before anybody has voted. Throws PoliciesUnasked. */
@@ -168,7 +171,11 @@ async function storePlan(
   const first = firstToTell(reviewers, plan.suggested, steps.length > 0, begun.routed, now)
   const asks = requestCreated(told, namesToTell(first, begun.routed, directory, now), warnings)
   return {
-    result: { requestId: row.id, existing: false },
+    result: {
+      requestId: row.id,
+      existing: false,
+      forecast: () => forecastOf(plan, steps, begun.routed, now),
+    },
     events: [...(expired ? [expired.event] : []), created, ...begun.events] as [NewEvent, ...NewEvent[]],
     // Nobody is asked about what rules and policies have decided already.
     outbox: [...(expired ? [expired.message] : []), begun.message ?? asks],
@@ -268,7 +275,7 @@ const pendingWithIdentity = fixedStatement<AccessRequestsTable>(
 async function identicalPending(tx: Tx, identity: string, now: number): Promise<StoredRequest | null> {
   const [row] = await pendingWithIdentity(tx, identity)
   if (!row) return null
-  if (now < row.pending_until) throw new NothingToDo<AskOutcome>({ requestId: row.id, existing: true })
+  if (now < row.pending_until) throw new NothingToDo<AskOutcome>({ requestId: row.id, existing: true, forecast: null })
   return storedRequest(row)
 }
 
