@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Instant, Login, Name } from './common.ts'
+import { Account, Instant, Login, Name } from './common.ts'
 
 /** What a reviewer looks at before voting, besides the request itself. Each viewer gets the parts that they may know. */
 export const RequestPreview = z.object({
@@ -12,6 +12,11 @@ export const RequestPreview = z.object({
     gains: z.array(z.object({ node: Name, logins: z.array(Login) })),
     /** How many more there are */
     moreGains: z.int(),
+    /** Databases with db users or db names that are new there, as the roles name them; at most 20 */
+    databases: z
+      .array(z.object({ database: Name, dbUsers: z.array(Account), dbNames: z.array(z.string()) }))
+      .default([]),
+    moreDatabases: z.int().default(0),
     /** Of that many nodes; false: there are more than were looked at */
     complete: z.boolean(),
   }),

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { AccessRequests } from '../../src/access/access-requests.ts'
 import { NO_SANDBOX } from '../../src/access/automate/ask-policies.ts'
+import { storedForm } from '../../src/access/ask/plan-ask.ts'
 import type { PolicyAsker } from '../../src/access/automate/judge.ts'
 import type { Caller } from '../../src/access/caller.ts'
 import { Sweeper } from '../../src/access/sweeper.ts'
@@ -14,8 +15,10 @@ import { RoleDocument } from '../../src/contract/role.ts'
 import { canonicalJson } from '../../src/formats/canonical-json.ts'
 import { openTemporaryDatabase, type Database } from '../../src/foundation/database/open-database.ts'
 import { silentLog } from '../../src/foundation/log.ts'
+import type { DatabasesTable } from '../../src/foundation/database/tables.ts'
 import { Snapshot, type TakenAway } from '../../src/grants/snapshot.ts'
 import { rolesAtWork } from '../../src/grants/working-roles.ts'
+import { allOf, databaseAccess } from '../../src/identity/database-access.ts'
 import { nodeAccess } from '../../src/identity/node-access.ts'
 import { Refused } from '../../src/foundation/errors.ts'
 import { storedGrant } from '../../src/grants/stored-grant.ts'
@@ -135,6 +138,34 @@ export class AccessWorld<C extends Clock = ManualClock> {
           .execute()
       return [{ table: 'nodes', id }]
     })
+  }
+
+  /** Writes a PostgreSQL server, or labels it anew. `server` says which one it is. */
+  async postgres(name: string, labels: Readonly<Record<string, string>> = {}, server = 'db.internal'): Promise<void> {
+    await this.#deed('resource.update', async (tx, now) => {
+      const id = `dtb_${name}`
+      const row: Omit<DatabasesTable, 'id' | 'event_id' | 'created_at'> = {
+        ...{ name, protocol: 'postgres', address: `${server}:5432`, labels_json: canonicalJson(labels) },
+        ...{ tls_mode: 'verify-full', tls_authorities: null, tls_server_name: null, auth_kind: 'certificate' },
+        ...{ password_users_json: '[]', passwords_sealed: null, deleted_at: null },
+      }
+      const updated = await tx.updateTable('databases').set(row).where('id', '=', id).executeTakeFirst()
+      if (updated.numUpdatedRows === 0n)
+        await tx
+          .insertInto('databases')
+          .values({ id, event_id: '', created_at: now, ...row })
+          .execute()
+      return [{ table: 'databases', id }]
+    })
+  }
+
+  /** Db users that work for the user on this database, as connections are decided. */
+  async dbUsers(user: string, name: string): Promise<string[]> {
+    const view = await Snapshot.load(this.database.reads)
+    const person = view.user(`usr_${user}`)
+    const database = view.databaseNamed(name)
+    if (!person || !database) return []
+    return allOf(databaseAccess(rolesAtWork(view, person, null, this.clock.now()).roles, database), 'users')
   }
 
   async removeNode(id: string): Promise<void> {
@@ -325,13 +356,14 @@ interface More {
   /** `node/box` */
   readonly resources?: readonly string[]
   readonly login?: string
+  readonly dbUser?: string
 }
 
 export function asked(roles: readonly string[], more: More = {}) {
   return {
     roles,
     resources: (more.resources ?? []).map((text) => ResourceName.parse(text)),
-    narrowing: more.login === undefined ? null : { login: more.login },
+    narrowing: storedForm({ login: more.login, dbUser: more.dbUser }),
     reason: more.reason ?? 'because',
     durationMs: more.duration ?? null,
     pendingForMs: more.pendingFor ?? null,

@@ -15,12 +15,23 @@ export function describeReview(preview: RequestPreview): string {
   return renderFields(fields.filter(([, lines]) => lines.length > 0))
 }
 
-function changeLines({ nodes, logins, gains, moreGains, complete }: RequestPreview['change']): string[] {
+function changeLines(change: RequestPreview['change']): string[] {
+  const { nodes, logins, gains, moreGains, complete } = change
   const added = logins.added.length === 0 ? '' : `, logins + ${logins.added.join(', ')}`
   const first = `nodes: ${nodes.before} -> ${nodes.after}${added}${complete ? '' : ' (of the first 10000 nodes)'}`
   const left = gains.length - SHOWN + moreGains
   const shown = gains.slice(0, SHOWN).map(({ node, logins: on }) => `${node}: + ${on.join(', ')}`)
-  return [first, ...shown, ...(left > 0 ? [`and ${left} more`] : [])]
+  return [first, ...shown, ...(left > 0 ? [`and ${left} more`] : []), ...databaseLines(change)]
+}
+
+function databaseLines({ databases, moreDatabases }: RequestPreview['change']): string[] {
+  const left = databases.length - SHOWN + moreDatabases
+  const shown = databases.slice(0, SHOWN).map(({ database, dbUsers, dbNames }) => {
+    const users = dbUsers.length === 0 ? [] : [`db users + ${dbUsers.join(', ')}`]
+    const names = dbNames.length === 0 ? [] : [`db names + ${dbNames.join(', ')}`]
+    return harmless(`database ${database}: ${[...users, ...names].join('; ')}`)
+  })
+  return [...shown, ...(left > 0 ? [`and ${left} more databases`] : [])]
 }
 
 const SHOWN = 5

@@ -3,12 +3,13 @@ import { hasStarted } from '../../../grants/grant-clock.ts'
 import { confinementOf, storedGrant, type PinnedRole } from '../../../grants/stored-grant.ts'
 import type { WorkingRole } from '../../../identity/node-access.ts'
 import { mayDo } from '../../../identity/role-rules.ts'
+import { databaseFacts } from '../../../resources/database-facts.ts'
 import { nodeFacts } from '../../../resources/node-facts.ts'
 import { maySee, mayOperate, mayReviewNow, memberOf, type Caller } from '../../caller.ts'
 import type { Reader } from '../../directory.ts'
 import { loadCases, type RequestCase } from '../../request-case.ts'
 import { stateAt } from '../present-request.ts'
-import { reachChange } from './reach-change.ts'
+import { databaseGains, reachChange } from './reach-change.ts'
 import { stillNeeded } from './still-needed.ts'
 
 const MOST_NODES = 10_000
@@ -43,7 +44,18 @@ async function changeOf(reader: Reader, loaded: RequestCase, now: number): Promi
     .execute()
   const nodes = rows.slice(0, MOST_NODES).map(nodeFacts)
   const held = await rolesHeld(reader, loaded, now)
-  return reachChange(held, rolesAdded(loaded), nodes, rows.length <= MOST_NODES)
+  const added = rolesAdded(loaded)
+  const databases = await reader
+    .selectFrom('databases')
+    .selectAll()
+    .where('deleted_at', 'is', null)
+    .orderBy('name')
+    .limit(MOST_NODES)
+    .execute()
+  return {
+    ...reachChange(held, added, nodes, rows.length <= MOST_NODES),
+    ...databaseGains(held, added, databases.map(databaseFacts)),
+  }
 }
 
 /** The requester's own roles and what other grants give already. */

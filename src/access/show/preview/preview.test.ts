@@ -59,6 +59,8 @@ describe('what changes', () => {
   test('nodes and logins before and after, over what is held already', async () => {
     const { id } = await world.ask('ada', ['dba'])
     expect((await preview('bob', id)).change).toEqual({
+      databases: [],
+      moreDatabases: 0,
       nodes: { before: 1, after: 3 },
       logins: { before: ['deploy'], added: ['postgres'] },
       gains: [

@@ -1,8 +1,12 @@
 import type { RequestPreview } from '../../../contract/request-preview.ts'
+import { allOf, databaseAccess } from '../../../identity/database-access.ts'
 import { nodeAccess, type WorkingRole } from '../../../identity/node-access.ts'
 import type { ResourceFacts } from '../../../resources/resource.ts'
 
 const GAINS_SHOWN = 20
+
+type Change = RequestPreview['change']
+type NodeChange = Omit<Change, 'databases' | 'moreDatabases'>
 
 /**
  * What `added` roles give on these nodes beyond `held` ones. Nodes with the same labels are judged once, so ten thousand of
@@ -13,7 +17,7 @@ export function reachChange(
   added: readonly WorkingRole[],
   nodes: readonly ResourceFacts[],
   complete: boolean,
-): RequestPreview['change'] {
+): NodeChange {
   const pinned = new Set(
     [...held, ...added].flatMap(({ confinedTo }) => (confinedTo?.resources ?? []).map(({ id }) => id)),
   )
@@ -48,4 +52,24 @@ export function reachChange(
     moreGains: Math.max(0, gains.length - GAINS_SHOWN),
     complete,
   }
+}
+
+/** The same of databases: db users and db names that the added roles give there beyond the held ones. Pure. */
+export function databaseGains(
+  held: readonly WorkingRole[],
+  added: readonly WorkingRole[],
+  databases: readonly ResourceFacts[],
+): Pick<Change, 'databases' | 'moreDatabases'> {
+  const gains = databases.flatMap((database) => {
+    const before = databaseAccess(held, database)
+    const after = databaseAccess([...held, ...added], database)
+    const gained = (key: 'users' | 'names'): string[] => {
+      const known = new Set(allOf(before, key))
+      return allOf(after, key).filter((name) => !known.has(name))
+    }
+    const gain = { database: database.name, dbUsers: gained('users'), dbNames: gained('names') }
+    return gain.dbUsers.length + gain.dbNames.length === 0 ? [] : [gain]
+  })
+  gains.sort((a, b) => (a.database < b.database ? -1 : 1))
+  return { databases: gains.slice(0, GAINS_SHOWN), moreDatabases: Math.max(0, gains.length - GAINS_SHOWN) }
 }
