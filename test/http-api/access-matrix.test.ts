@@ -181,6 +181,7 @@ test('routes that need a fresh factor are refused without a step-up, and with a 
         'breakGlass',
         'addUser',
         'createDocument',
+        'removeDatabase',
         'removeFactor',
         'removeLock',
         'removeNode',

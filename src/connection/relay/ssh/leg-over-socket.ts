@@ -260,9 +260,12 @@ class LegOverSocket implements SshLeg {
   #onData(chunk: Buffer): void {
     this.#prepareSoon()
     workOn(() => {
+      const { heard } = this.#transport
       const writes = this.#writes
       this.#transport.receive(chunk)
-      if (this.#writes === writes && this.#acknowledged < ACKNOWLEDGED) this.#acknowledge()
+      if (this.#acknowledged === ACKNOWLEDGED || this.#writes !== writes) return
+      // Two that acknowledge each other's acknowledgements would go on until both had sent all of theirs.
+      if (this.#transport.heard !== heard) this.#acknowledge()
     })
     if (this.#duplex.writableLength > FLOOD) this.#updateReading()
   }

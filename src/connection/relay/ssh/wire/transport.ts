@@ -81,6 +81,7 @@ export class SshTransport {
   /** The exchange waits for a signature or a verdict. */
   #isWorking = false
   #isReading = false
+  #heard = 0
   #isPaused = false
   /** Bodies for onPacket that came while paused */
   #held: Buffer[] = []
@@ -127,6 +128,11 @@ export class SshTransport {
 
   get negotiated(): Negotiated | null {
     return this.#negotiated
+  }
+
+  /** Messages that came so far, without those that say nothing. */
+  get heard(): number {
+    return this.#heard
   }
 
   get isAuthenticated(): boolean {
@@ -214,6 +220,7 @@ export class SshTransport {
     this.#sequence = (this.#sequence + 1) >>> 0
     if (++this.#received.packets >= this.#rekeyAt.packets || this.#received.bytes >= this.#rekeyAt.bytes) this.rekey()
     const type = payload[0] ?? 0
+    if (type !== MESSAGE.IGNORE) this.#heard++
     const exchange = this.#exchange
     if (exchange && (!this.#isReady || !exchange.isBeforePeerInit)) this.#onExchangeMessage(exchange, type, payload)
     else if (type >= MESSAGE.USERAUTH_REQUEST && type !== MESSAGE.PING) this.#deliver(payload, body)
