@@ -76,6 +76,15 @@ describe('asking for more time', () => {
     await world.requests.cancel(callerNamed('alice'), first.id)
     expect((await extend(id, HOUR)).id).not.toBe(first.id)
   })
+  test('one that nobody decided in time makes room for another, also before it is swept', async () => {
+    const { id } = await granted(2 * HOUR)
+    const late = await extend(id, 30 * MINUTE, { pendingForMs: 10 * MINUTE })
+    world.clock.advance(10 * MINUTE)
+    const next = await extend(id, HOUR)
+    expect(next).toMatchObject({ state: 'pending', duration: HOUR })
+    expect((await world.show(late.id)).state).toBe('expired')
+    expect((await world.eventTypes()).filter((type) => type === 'access_request.expire')).toHaveLength(1)
+  })
   test('each within the cap, all together within 14 days', async () => {
     const { id } = await granted(4 * DAY)
     await expect(extend(id, 4 * DAY + 1)).rejects.toMatchObject({ code: 'duration_over_cap' })
