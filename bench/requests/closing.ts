@@ -34,7 +34,8 @@ async function closeAll(count: number): Promise<number> {
     clock: store.clock,
     log: silentLog,
   })
-  store.afterCommit(() => control.live.recheckAll())
+  const recheck = (): void => control.live.recheckTouched(store.snapshot.takeTouched())
+  store.afterCommit(recheck)
   await store.role('dba', { allow: { logins: ['postgres'], node_labels: { '*': '*' } } })
   await store.role('asker', { allow: { request: { roles: ['dba'] } } })
   await store.user('ada', ['asker'])
@@ -57,7 +58,7 @@ async function closeAll(count: number): Promise<number> {
   }
   const started = performance.now()
   store.snapshot.takeAway({ kind: 'grant', id: 'grt_1', reason: 'revoked', by: 'bob', comment: '' }, store.clock.now())
-  control.live.recheckAll()
+  recheck()
   await Promise.all(ended)
   const ms = performance.now() - started
   await store.deeds.close()
