@@ -1,5 +1,5 @@
 // Answers to a scramble, by method. Passwords are bytes in UTF-8; an empty one has the empty answer.
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { signWithPassword } from './ed25519-password.ts'
 import { ProtocolError } from './protocol-error.ts'
 
@@ -30,12 +30,6 @@ export function nativeAnswer(password: Buffer, scramble: Buffer): Buffer {
 export function cachingSha2Answer(password: Buffer, scramble: Buffer): Buffer {
   const once = hash('sha256', password)
   return xor(once, hash('sha256', hash('sha256', once), scramble))
-}
-
-/** Whether an answer of caching_sha2 is that of this password. For servers of tests. */
-export const isCachingSha2Answer = (answer: Buffer, password: Buffer, scramble: Buffer): boolean => {
-  const right = cachingSha2Answer(password, scramble)
-  return answer.length === right.length && timingSafeEqual(answer, right)
 }
 
 /** `data`: what the server sent for the method, with or without a NUL behind. Throws for methods that are not spoken. */
