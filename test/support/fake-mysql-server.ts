@@ -75,7 +75,7 @@ export class FakeMysqlServer implements AsyncDisposable {
 
   async #serve(socket: Socket): Promise<void> {
     const { tls = true, greeting, signIn } = this.#options
-    const scramble = randomBytes(20).map((byte) => byte & 0x7f || 1)
+    const scramble = Buffer.from(randomBytes(20).map((byte) => byte & 0x7f || 1))
     const capabilities = tls ? OFFERED : OFFERED & ~CAPABILITY.SSL
     const plain = new PacketChannel(socket)
     const method = 'caching_sha2_password'
