@@ -45,3 +45,53 @@ export class LongBytes {
     return this.#pieces.length === 1 && first !== undefined ? first : Buffer.concat(this.#pieces)
   }
 }
+
+/** So many of the format codes that stand before the values are kept: one for each of 65,535 values would leave no room for any. */
+const MOST_FORMATS = 1024
+
+/** Parameters (formats/statement-parameters.ts) of any length. */
+export class LongParameters extends LongBytes {
+  readonly #hash = createHash('sha256')
+  readonly #values = new LongBytes()
+  readonly #front: number[] = []
+  #length = 0
+  /** Bytes of the front that are still to come: the count of format codes, then the codes */
+  #expected = 2
+  #isCounted = false
+
+  override take(bytes: Uint8Array): void {
+    this.#hash.update(bytes)
+    this.#length += bytes.length
+    let at = 0
+    while (this.#expected > 0 && at < bytes.length) {
+      const byte = bytes[at++] ?? 0
+      if (this.#front.length < 2 + 2 * MOST_FORMATS) this.#front.push(byte)
+      this.#expected -= 1
+      if (this.#expected === 0 && !this.#isCounted) this.#expected = this.#count()
+    }
+    this.#values.take(bytes.subarray(at))
+  }
+
+  override finish(): KeptBytes {
+    const front = Buffer.from(this.#front)
+    const kept = (front.length - 2) / 2
+    if (front.length >= 2 && front.readUInt16BE(0) > MOST_FORMATS) front.writeUInt16BE(Math.floor(kept), 0)
+    const bytes = Buffer.concat([front, this.#values.finish().bytes]).subarray(0, LONGEST_KEPT)
+    const isWhole = bytes.length === this.#length
+    return { bytes, length: this.#length, sha256: isWhole ? null : this.#hash.digest('hex') }
+  }
+
+  #count(): number {
+    this.#isCounted = true
+    const [high = 0, low = 0] = this.#front
+    return 2 * ((high << 8) | low)
+  }
+}
+
+/** The same for parameters that are there as a whole. */
+export function keptParameters(bytes: Uint8Array): KeptBytes {
+  if (bytes.length <= LONGEST_KEPT) return { bytes, length: bytes.length, sha256: null }
+  const long = new LongParameters()
+  long.take(bytes)
+  return long.finish()
+}

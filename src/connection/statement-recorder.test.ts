@@ -4,11 +4,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ManualClock } from '../../test/support/manual-clock.ts'
 import { tempFolder, type TempFolder } from '../../test/support/temp-folder.ts'
 import type { RecordingRecord } from '../formats/recording-record.ts'
-import { encodeParameters } from '../formats/statement-parameters.ts'
+import { decodeParameters, encodeParameters } from '../formats/statement-parameters.ts'
 import { LONGEST_KEPT } from '../formats/statement-record.ts'
 import { readRecording } from '../recording/recording-reader.ts'
 import type { RecordingMode } from '../recording/recording-writer.ts'
-import { LongBytes, StatementRecorder } from './statement-recorder.ts'
+import { LongBytes, LongParameters, StatementRecorder } from './statement-recorder.ts'
 
 const KEY = Buffer.alloc(32, 3)
 const SESSION = 'ses_019aa3c4-0000-7000-8000-00000000000a'
@@ -160,6 +160,51 @@ describe('what is too long', () => {
     await recorder.close('closed')
     expect(statSync(path()).size).toBeLessThan(10_000)
     expect(failures).toEqual([])
+  })
+})
+
+describe('parameters that are too long', () => {
+  const uint16 = (value: number): Buffer => Buffer.of(value >> 8, value & 255)
+  /** Bind's layout with a format for each value */
+  const bound = (count: number, format: number): Buffer =>
+    Buffer.concat([
+      uint16(count),
+      ...Array.from({ length: count }, () => uint16(format)),
+      uint16(count),
+      ...Array.from({ length: count }, (_, n) =>
+        Buffer.concat([Buffer.of(0, 0, 0, 3), Buffer.from(String(n).padStart(3, '0').slice(-3))]),
+      ),
+      uint16(0),
+    ])
+
+  test.each([1, 2, 3, 1000, 131_073])('leave room for values behind 65,535 formats, in pieces of %i', (size) => {
+    const whole = bound(65_535, 1)
+    const long = new LongParameters()
+    for (let at = 0; at < whole.length; at += size) long.take(whole.subarray(at, at + size))
+    const kept = long.finish()
+    expect([kept.bytes.length, kept.length, kept.sha256]).toEqual([LONGEST_KEPT, whole.length, hash('sha256', whole)])
+    const { values, count } = decodeParameters(kept.bytes)
+    expect(count).toBe(65_535)
+    expect(values.length).toBeGreaterThan(8000)
+    expect(values.slice(0, 1024).every(({ format }) => format === 'binary')).toBe(true)
+    expect(Buffer.from(values[7]?.bytes ?? []).toString()).toBe('007')
+  })
+
+  test('are kept as they are when there is room, and however they end', () => {
+    const whole = bound(1024, 0)
+    for (const length of [0, 1, 2, 3, 2050, 2051, whole.length]) {
+      const long = new LongParameters()
+      long.take(whole.subarray(0, length))
+      expect(long.finish()).toEqual({ bytes: whole.subarray(0, length), length, sha256: null })
+    }
+  })
+
+  test('come as a whole with the same result', async () => {
+    const recorder = open('strict')
+    recorder.execute(null, 's', bound(65_535, 0))
+    await recorder.close('closed')
+    const statement = (await stored()).find((record) => record.kind === 'statement')
+    expect(decodeParameters(statement?.parameters?.bytes ?? Buffer.alloc(0)).values.length).toBeGreaterThan(8000)
   })
 })
 

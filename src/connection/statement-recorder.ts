@@ -2,9 +2,9 @@ import { type KeptBytes, type StatementCommand, type StatementOutcome } from '..
 import type { Clock } from '../foundation/clock.ts'
 import { type RecordingEnd, type RecordingHead, RecordingWriter } from '../recording/recording-writer.ts'
 import type { DatabaseFacts } from './authorization.ts'
-import { keptBytes } from './kept-bytes.ts'
+import { keptBytes, keptParameters } from './kept-bytes.ts'
 
-export { LongBytes } from './kept-bytes.ts'
+export { LongBytes, LongParameters } from './kept-bytes.ts'
 
 /** What the recorder needs of what authorize() decided. */
 export type RecordedSession = Pick<
@@ -155,7 +155,7 @@ export class StatementRecorder {
       prepared,
       name: short(name, LONGEST_NAME),
       text: text && kept(text),
-      parameters: parameters && kept(parameters),
+      parameters: parameters instanceof Uint8Array ? keptParameters(parameters) : parameters,
     })
     this.#last = number
     if (command !== 'prepare') this.#time(number)

@@ -1,6 +1,6 @@
-import { LongBytes, type StatementBytes, type StatementRecorder } from '../../../statement-recorder.ts'
+import { LongBytes, LongParameters, type StatementBytes, type StatementRecorder } from '../../../statement-recorder.ts'
 import type { ClientSink } from '../wire/client-frames.ts'
-import { SQLSTATE } from '../wire/codes.ts'
+import { FROM_CLIENT, SQLSTATE } from '../wire/codes.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import type { ServerSink } from '../wire/server-frames.ts'
 import { readErrorFields } from '../wire/server-messages.ts'
@@ -74,8 +74,8 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
     return this.#status
   }
 
-  long(): LongBytes {
-    return new LongBytes()
+  long(type: number): LongBytes {
+    return type === FROM_CLIENT.bind ? new LongParameters() : new LongBytes()
   }
 
   query(sql: Buffer | LongBytes): void {

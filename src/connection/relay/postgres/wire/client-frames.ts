@@ -16,7 +16,7 @@ const LONGEST_SMALL = 10_000
  * the call. `T` takes what is too long to be held.
  */
 export interface ClientSink<T extends Taker> {
-  long(): T
+  long(type: number): T
   query(sql: Buffer | T): void
   parse(name: string, sql: Buffer | T): void
   /** `parameters`: the body of Bind behind its names */
@@ -100,7 +100,7 @@ export class ClientFrames<T extends Taker> {
     this.#left = body
     if (type !== copyData) {
       if (body <= LONGEST_HELD) this.#held = { type, body: Buffer.allocUnsafe(body), have: 0 }
-      else this.#long = new LongMessage(type, this.#sink.long())
+      else this.#long = new LongMessage(type, this.#sink.long(type))
     }
     return this.#more(chunk, at)
   }
