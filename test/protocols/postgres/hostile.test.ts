@@ -1,6 +1,6 @@
 // Clients and servers that do what no stock one does.
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { connect as connectTls, TLSSocket, type ConnectionOptions } from 'node:tls'
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { once } from 'node:events'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { PostgresLab } from '../../support/postgres-lab.ts'
