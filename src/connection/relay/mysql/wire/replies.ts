@@ -52,6 +52,3 @@ export function readOkay(payload: Buffer): Okay {
 export function readEofStatus(payload: Buffer): number {
   return new MysqlReader(payload, 3).u16()
 }
-
-/** Nothing affected, no text. */
-export const PLAIN_OK = Buffer.from([0, 0, 0, 2, 0, 0, 0])
