@@ -90,7 +90,7 @@ test('plain HTTP gets a fixed answer that says what the port speaks', async () =
   socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
   const answer = await readAll(socket)
   expect(answer).toMatch(/^HTTP\/1\.1 400 /)
-  expect(answer).toContain('This port speaks HTTPS and SSH only.')
+  expect(answer).toContain('This port speaks HTTPS, SSH and PostgreSQL only.')
 })
 
 test('sallyctl status and doctor find the daemon well', async () => {

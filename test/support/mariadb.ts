@@ -127,6 +127,8 @@ export class MariadbServer implements AsyncDisposable {
       'innodb-flush-method=nosync',
       'max-allowed-packet=256M',
       'performance-schema=off',
+      // A cached thread hands its statement ids on to the next connection.
+      'thread-cache-size=0',
       ...config,
     ]
     const defaults = file('my.cnf', lines.map((line) => `${line}\n`).join(''))
