@@ -298,4 +298,22 @@ describe('the certificate for the server', () => {
     await expect(control.mint(order(late.facts.id))).rejects.toThrow()
     expect(minted).toEqual([])
   })
+
+  test('of MySQL is minted once more to kill the session, over or not, and for no other session', async () => {
+    await store.postgres('sales', PROD, { protocol: 'mysql' })
+    await store.grant('1', 'ada', 'dba', HOUR)
+    const { facts } = await letIn({ protocol: 'mysql', database: 'sales' })
+    const other = await letIn()
+    const toEnd = (authorizationId: string) => ({ ...order(authorizationId), toEnd: true }) as const
+    minted.length = 0
+    await expect(control.mint(toEnd(other.facts.id))).rejects.toMatchObject({ code: 'not_allowed' })
+    await expect(control.mint(toEnd('aut_unknown'))).rejects.toMatchObject({ code: 'not_allowed' })
+    await control.mint(order(facts.id))
+    const session = control.live.all().find((one) => one.facts.sessionId === facts.sessionId)
+    if (session) control.live.end(session, 'terminated', 'enough')
+    await control.mint(toEnd(facts.id))
+    await expect(control.mint(toEnd(facts.id))).rejects.toMatchObject({ code: 'not_allowed' })
+    const once = { publicKey: new Uint8Array([9]), dbUser: 'app', sessionId: facts.sessionId }
+    expect(minted).toEqual([once, once])
+  })
 })

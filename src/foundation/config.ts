@@ -137,7 +137,7 @@ const shape = z.strictObject({
   ),
   login_grace: Duration.default(30_000).describe('How long an SSH connection may take to sign in.'),
   ask_wait: Duration.default(900_000).describe(
-    'How long a refused ssh connection that asked for access may wait for the decision (role option request_on_denied).',
+    'How long a refused connection (ssh, PostgreSQL) that asked for access may wait for the decision (role option request_on_denied).',
   ),
   shutdown_grace: Duration.default(10_000).describe('How long live sessions get after SIGTERM once they were told.'),
   limits: z
