@@ -8,7 +8,7 @@ import { pageTimes } from './list-pages.ts'
 import { openStoryHouse } from './story-house.ts'
 import { wholeStories } from './whole-stories.ts'
 
-const IN_FLIGHT = 16
+const IN_FLIGHT = 64
 
 /** The request engine: stories with durable commits, decisions, closing, pages of a long list, and the wait of an ssh. */
 export async function benchRequests({ quick, progress }: BenchOptions): Promise<readonly Row[]> {
@@ -30,7 +30,7 @@ export async function benchRequests({ quick, progress }: BenchOptions): Promise<
   const pages = await pageTimes(size, quick ? 10 : 60)
   progress('approval to first byte ...')
   return [
-    limit('create + 2 reviews + grant', stories, 300, 'higher', 'stories/s'),
+    limit('create + 2 reviews + grant, 64 at once', stories, 300, 'higher', 'stories/s'),
     limit('authorize(), 1000 roles, 200 grants', decisions, 50_000, 'higher', '/s'),
     limit('500 sessions closed by a revoke', closing, 1000, 'lower', 'ms'),
     limit(`page of ${size} requests, p99`, [percentile(pages, 0.99)], 50, 'lower', 'ms'),

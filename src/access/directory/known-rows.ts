@@ -69,6 +69,7 @@ const headSince = fixedStatement<Head>(
      (select max(c.seq) from change_log c where c.seq > ? and c.table_name || '' in (${NAMED})) as changed
    from chain_head where id = 1`,
 )
+const headNow = fixedStatement<Pick<Head, 'seq' | 'hash'>>('select seq, hash from chain_head where id = 1')
 const changesSince = fixedStatement<{ table_name: string; row_id: string }>(
   `select distinct table_name, row_id from change_log where seq > ? and table_name || '' in (${NAMED})`,
 )
@@ -88,6 +89,8 @@ export async function readKnownRows(
   known: KnownRows | null,
   other: KnownRows | null = null,
 ): Promise<KnownRows> {
+  const [now] = await headNow(tx)
+  if (now && known && now.seq === known.seq && now.hash === known.hash) return known
   const [head] = await headSince(tx, known?.seq ?? 0, known?.seq ?? Number.MAX_SAFE_INTEGER)
   if (!head || !known || head.anchor !== known.hash) return readAll(tx, head, other)
   const { seq, hash } = head

@@ -15,6 +15,10 @@ import type { Tables } from './tables.ts'
 
 /** Below it, a WAL reset race could lose commits (SQLite 3.51.3 release notes). */
 const OLDEST_SQLITE = [3, 51, 3] as const
+/** Of the writer, in KiB. SQLite's own 2 MB spill pages of a long transaction and read the same ones again. */
+const CACHE_KIB = 65_536
+/** The write-ahead log goes into the file once it has so many pages (16 MB): a page that many deeds change goes there once. */
+const CHECKPOINT_PAGES = 4000
 
 export interface Database {
   readonly kind: 'sqlite' | 'postgres'
@@ -142,6 +146,8 @@ function openWriter(path: string, options: DatabaseOptions): DatabaseSync {
       pragma foreign_keys = on;
       pragma trusted_schema = off;
       pragma temp_store = memory;
+      pragma cache_size = ${-CACHE_KIB};
+      pragma wal_autocheckpoint = ${CHECKPOINT_PAGES};
       pragma mmap_size = 0;
       pragma cell_size_check = on`)
     refuseForeignSchema(path, database)
