@@ -80,7 +80,7 @@ function isRunning(grant: StoredGrant, user: UserFacts, using: ReadonlySet<strin
   return hasStarted(grant, now) || (using.has(grant.id) && mayStartAt(grant, now))
 }
 
-/** Grants that would start now if they were used; the one that lapses first comes first. */
+/** Grants that would start now if they were used: those that lapse first come first, of these the one that was approved first. */
 export function waitingGrants(view: Snapshot, user: UserFacts, now: number): StoredGrant[] {
   return [...view.grantsOf(user.id)]
     .filter((grant) => mayStartAt(grant, now))

@@ -87,6 +87,14 @@ const FOUND: readonly (readonly [string, Action[]])[] = [
       ...[{ do: 'clock', by: HOUR } as Action, { ...more, duration: HOUR } as Action],
     ],
   ],
+  [
+    'the same thresholds by another role than the one that the approval was cast under: 500076',
+    [
+      ...[{ ...setting, rules: 5 } as Action, { ...setting, name: 'ask2', reach: 2 } as Action],
+      ...[{ ...question, who: 1 } as Action, approval(3, 0)],
+      ...[{ ...setting, name: 'ask2', rules: 5 } as Action, { ...setting, reach: 2 } as Action],
+    ],
+  ],
 ]
 test.each(FOUND)('a history of a long run: %s', async (_what, history) => {
   await playHistory(history)

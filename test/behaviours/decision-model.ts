@@ -167,10 +167,12 @@ export class Model {
     return user && !user.deleted ? user : null
   }
 
-  #settingsNaming(user: string, role: AskedRole): AskSetting[] | null {
+  #settingsNaming(user: string, role: AskedRole): (AskSetting & { readonly source: string })[] | null {
     const held = (['ask1', 'ask2'] as const).filter((name) => this.#person(user)?.roles.includes(name))
     if (held.some((name) => this.settings[name].denies === role)) return null
-    const naming = held.map((name) => this.settings[name]).filter((s) => REACH[s.reach]?.[0].includes(role))
+    const naming = held
+      .map((source) => ({ source, ...this.settings[source] }))
+      .filter((s) => REACH[s.reach]?.[0].includes(role))
     return naming.length > 0 && this.contents[role] !== null ? naming : null
   }
 
@@ -196,7 +198,7 @@ export class Model {
     return request.roles.filter((role) => this.mayReview(name, role, request))
   }
 
-  /** Everything that a vote binds to, apart from the request itself. */
+  /** Everything that a vote binds to, apart from the request itself; of thresholds, whose role brought them along, too. */
   print(request: ModelRequest): string {
     return JSON.stringify(
       request.roles.map((role) => {
@@ -205,7 +207,7 @@ export class Model {
           role,
           this.contents[role],
           naming ? this.#cap(request.user, role) : 0,
-          naming?.map((s) => s.rules) ?? null,
+          naming?.map((s) => [s.source, s.rules]) ?? null,
         ]
       }),
     )

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { DAY, MINUTE } from './time-model.ts'
+import { DAY, HOUR, MINUTE } from './time-model.ts'
 import { aTimeHistory, playTime, type TimeAction } from './time-run.ts'
 
 // `HISTORIES=10000 SEED=7 npx vitest run test/behaviours/time-model.test.ts` plays longer, or again.
@@ -28,3 +28,22 @@ test.each([10 * MINUTE, 30 * MINUTE])(
     ])
   },
 )
+
+// From seeds 500063, 500067 and 500139.
+test('of two grants that would lapse at the same instant, the first use starts the one that was approved first', async () => {
+  const question: TimeAction = { do: 'ask', start: 'first-use', ahead: 0, length: 10 * MINUTE }
+  const approval = (which: number): TimeAction => ({ do: 'approve', which, shorter: null, later: null })
+  await playTime([question, { ...question, length: HOUR }, approval(1), approval(0), { do: 'connect' }])
+})
+
+// From seed 4711.
+test('an extension that is over, undecided, when its user is disabled expired with the grant', async () => {
+  await playTime([
+    { do: 'ask', start: 'first-use', ahead: 0, length: 10 * MINUTE },
+    { do: 'approve', which: 0, shorter: null, later: 10 * MINUTE },
+    { do: 'extend', which: 0, length: 10 * MINUTE },
+    { do: 'pass', ms: DAY },
+    { do: 'disable' },
+    { do: 'approve', which: 1, shorter: null, later: null },
+  ])
+})

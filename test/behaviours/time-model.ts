@@ -16,7 +16,8 @@ export interface ModelGrant {
   readonly useBy: number | null
   length: number
   over: 'expired' | 'lapsed' | 'returned' | 'revoked' | 'user_removed' | null
-  readonly approvedAt: number
+  /** How many were given before it */
+  readonly place: number
 }
 
 export interface ModelRequest {
@@ -120,7 +121,7 @@ export class TimeModel {
       useBy: waits ? startsAt + DAY : null,
       length,
       over: null,
-      approvedAt: this.now,
+      place: this.grants.length,
     }
     return 'ok'
   }
@@ -128,7 +129,8 @@ export class TimeModel {
   /** True when it is over: its time, or the grant that it would extend. */
   #expire(request: ModelRequest): boolean {
     const extended = request.extends?.grant ?? null
-    request.lostGrant = extended !== null && this.#isOver(extended)
+    // Disabling ends grants for good, before each of them is stored as ended.
+    request.lostGrant = extended !== null && (this.disabled || this.#isOver(extended))
     if (!request.lostGrant && this.now < request.pendingUntil) return false
     request.state = 'expired'
     return true
@@ -204,12 +206,13 @@ export class TimeModel {
     return this.grants.some((grant) => this.shown(grant)[0] === 'active')
   }
 
+  /** The one that lapses first; of those that lapse at the same instant, the one that was given first. */
   #useOne(): boolean {
     const waiting = this.grants
       .filter(
         (grant) => grant.useBy !== null && grant.endsAt === null && !this.#isOver(grant) && grant.startsAt <= this.now,
       )
-      .sort((a, b) => (a.useBy ?? 0) - (b.useBy ?? 0))[0]
+      .sort((a, b) => (a.useBy ?? 0) - (b.useBy ?? 0) || a.place - b.place)[0]
     if (!waiting) return false
     waiting.startsAt = this.now
     waiting.endsAt = this.now + waiting.length
