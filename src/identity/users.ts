@@ -96,7 +96,7 @@ export function replayDisableUser(
   const doer: Doer = { actor, loginId: by }
   return async (tx, now) => {
     const user = await tx.selectFrom('users').selectAll().where('id', '=', userId).executeTakeFirstOrThrow()
-    await tx.updateTable('users').set({ disabled: 1 }).where('id', '=', userId).execute()
+    await tx.updateTable('users').set({ disabled: 1, disabled_at: now }).where('id', '=', userId).execute()
     const event = userEvent('user.update', doer, user, { disabled: true }, [userId])
     return { result: null, events: [event, ...(await endAll(tx, doer, userId, 'account disabled', now))] }
   }

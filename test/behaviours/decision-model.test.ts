@@ -95,6 +95,13 @@ const FOUND: readonly (readonly [string, Action[]])[] = [
       ...[{ ...setting, name: 'ask2', rules: 5 } as Action, { ...setting, reach: 2 } as Action],
     ],
   ],
+  [
+    'asked for in the very millisecond in which the account was disabled and enabled again: 500092',
+    [
+      ...[{ ...edit, who: 0, rights: 8, disabled: 0 } as Action, { ...edit, who: 0, rights: 8 } as Action],
+      ...[question as Action, { do: 'lock', kind: 'user', who: 0, role: 'p', which: 0 } as Action],
+    ],
+  ],
 ]
 test.each(FOUND)('a history of a long run: %s', async (_what, history) => {
   await playHistory(history)

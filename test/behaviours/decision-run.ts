@@ -187,6 +187,8 @@ class Run {
   readonly #prints: { requestDigest: string; factsDigest: string }[] = []
   readonly #lockIds = new Map<number, string>()
   #locks = 0
+  /** When people were disabled last */
+  readonly #disabledAt = new Map<string, number>()
   /** What was compared last: the same needs no second look */
   #compared = ''
 
@@ -259,6 +261,7 @@ class Run {
   async step(step: number, action: Action): Promise<void> {
     const expected: string[] = []
     const found: string[] = []
+    if (action.do === 'ask' || action.do === 'extend' || action.do === 'vote') this.#passDisabling()
     await this.#play(action, expected, found)
     const where = `step ${step} ${JSON.stringify(action)}`
     same(`${where}: answer`, found, expected)
@@ -269,6 +272,19 @@ class Run {
     for (const [index, id] of this.#ids.entries())
       same(`${where}: request ${index}`, await this.#shown(id), modelled[index])
     this.#compared = state
+  }
+
+  /**
+   * What is asked for or given at an instant no later than that of a disabling counts as from before it, so that an account
+   * enabled again on a clock set back gets too little rather than too much. The model goes by the order of the steps.
+   */
+  #passDisabling(): void {
+    const { clock } = this.#world
+    const enabled = PEOPLE.filter((name) => this.#model.users.get(name)?.disabled === false)
+    const last = Math.max(...enabled.map((name) => this.#disabledAt.get(name) ?? 0))
+    if (clock.now() > last || clock.now() < last - MINUTE) return
+    clock.jumpTo(last + 1)
+    this.#model.now = clock.now()
   }
 
   /** `happens`: false for what does not reach the model. */
@@ -447,6 +463,7 @@ class Run {
     const votesFrom = action.reset === 0 ? this.#model.now + HOUR : before.votesFrom
     const shown = action.rename === 0 ? `${name}-renamed` : name
     const row = { roles, traits: { team: action.x ? ['y', 'x'] : ['y'] }, disabled, votesCountFrom: votesFrom }
+    if (disabled) this.#disabledAt.set(name, this.#model.now)
     await both(
       () =>
         this.#model.edit(

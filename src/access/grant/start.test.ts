@@ -3,6 +3,7 @@ import { AccessWorld, callerNamed, HOUR, MINUTE } from '../../../test/support/ac
 import { silentLog } from '../../foundation/log.ts'
 import { Sweeper } from '../sweeper.ts'
 import type { AccessRequest, Start } from '../../contract/request.ts'
+import { replayDisableUser } from '../../identity/users.ts'
 
 const DAY = 24 * HOUR
 
@@ -243,5 +244,17 @@ describe('a user who was disabled', () => {
     expect(await world.show(id)).toMatchObject({ grant: { state: 'ended', endReason: 'user_removed' } })
     expect(await world.show(pending)).toMatchObject({ state: 'cancelled', resolution: 'the user was disabled' })
     expect((await granted({ at: 'approval' }, { reason: 'anew' })).grant?.state).toBe('active')
+  })
+  test('loses them, too, when the disabling had to wait for room on the disk', async () => {
+    const { id } = await granted({ at: 'approval' })
+    const { id: pending } = await ask({ at: 'approval' })
+    await world.sweeper.stop()
+    const actor = { kind: 'system', id: null, name: 'test' }
+    await world.deeds.commitDeed(replayDisableUser({ userId: 'usr_alice', actor, by: null }))
+    world.clock.advance(1)
+    await world.user('alice', { roles: ['dev'] })
+    await sweepLate()
+    expect(await world.show(id)).toMatchObject({ grant: { state: 'ended', endReason: 'user_removed' } })
+    expect((await world.show(pending)).state).toBe('cancelled')
   })
 })
