@@ -146,7 +146,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     "lockOn('role', role.id) !== '' ? role",
   ),
   bug('a lock on the request forgets its grant', STANDING, "if (grant.requestLocked) return 'locked'", ''),
-  bug('a disabled user keeps grants', STANDING, '!grant.owner || grant.owner.disabled', '!grant.owner'),
+  bug(
+    'a disabled user keeps grants',
+    STANDING,
+    '!grant.owner || grant.owner.disabled || wasDisabledSince(grant.owner.disabledAt, grant.grant)',
+    '!grant.owner',
+  ),
   bug(
     'lost permission to ask suspends nothing',
     STANDING,
