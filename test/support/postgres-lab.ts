@@ -197,6 +197,8 @@ export class PostgresLab implements AsyncDisposable {
     return {
       ...{ PGHOST: 'localhost', PGHOSTADDR: '127.0.0.1', PGPORT: String(port), PGUSER: 'app', PGDATABASE: 'shop' },
       ...{ PGPASSWORD: PASSWORD, PGSSLMODE: 'verify-full', PGSSLROOTCERT: join(this.folder, 'server-ca.pem') },
+      // The server trusts nobody who could have signed ours; a file that is not there is none.
+      PGSSLCERT: join(this.folder, 'none.pem'),
     }
   }
 
