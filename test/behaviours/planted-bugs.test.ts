@@ -2,6 +2,8 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
+import { KEPT_HISTORIES } from './decision-histories.ts'
+import type { Action } from './decision-run.ts'
 import { PLANTED_BUGS, type PlantedBug } from './planted-bugs.ts'
 import { POWER_BUGS } from './power-bugs.ts'
 import { SEAT_BUGS } from './seat-bugs.ts'
@@ -44,7 +46,7 @@ async function decisions(folder: string): Promise<Found> {
   const run = (await import(join(folder, 'decision-run.ts'))) as typeof import('./decision-run.ts')
   return fc.check(
     fc.asyncProperty(run.aHistory, async (history) => void (await run.playHistory(history))),
-    LOOK,
+    { ...LOOK, examples: KEPT_HISTORIES.map(([, history]): [Action[]] => [history]) },
   )
 }
 

@@ -36,6 +36,13 @@ test('of two grants that would lapse at the same instant, the first use starts t
   await playTime([question, { ...question, length: HOUR }, approval(1), approval(0), { do: 'connect' }])
 })
 
+test('of two grants that wait for their first use, it starts the one that lapses first', async () => {
+  const question: TimeAction = { do: 'ask', start: 'first-use', ahead: 0, length: 10 * MINUTE }
+  const approval = (which: number, later: number | null): TimeAction => ({ do: 'approve', which, shorter: null, later })
+  const steps = [approval(0, 10 * MINUTE), approval(1, null), { do: 'pass', ms: 10 * MINUTE } as const]
+  await playTime([question, { ...question, length: HOUR }, ...steps, { do: 'connect' }])
+})
+
 // From seed 4711.
 test('an extension that is over, undecided, when its user is disabled expired with the grant', async () => {
   await playTime([
