@@ -199,4 +199,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     'if (!other) return null',
     'if (!other || other.id) return null',
   ),
+  bug(
+    'a vote does not bind to whose thresholds they are',
+    'access/route/route-request.ts',
+    'requestable, capMs, sets, }))',
+    'requestable, capMs, sets: sets.map(({ thresholds }) => thresholds), }))',
+  ),
 ]
