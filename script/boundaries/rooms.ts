@@ -113,6 +113,7 @@ export const ROOMS: readonly Room[] = [
       'src/connection/authorization.ts',
       'src/connection/control-plane.ts',
       'src/connection/client-tls.ts',
+      'src/connection/database-session-states.ts',
       'src/connection/kept-bytes.ts',
       'src/connection/live-end.ts',
       'src/connection/statement-recorder.ts',

@@ -18,7 +18,9 @@ export function clientTlsContext(settings: () => TlsSettings): () => SecureConte
         cert: tls.certificatePem,
         ca: [...userX509Authorities],
         minVersion: 'TLSv1.2',
-        secureOptions: constants.SSL_OP_NO_TICKET,
+        // Without it a client that tries to resume (mysql2 does) fails instead of starting anew.
+        sessionIdContext: 'sallyport',
+        secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
       })
       last = { from: { tls, userX509Authorities }, context }
     }

@@ -153,7 +153,7 @@ test('texts that are no text: bytes outside UTF-8, escape sequences and five meg
   expect(last).toMatchObject({ length: long.length + 1, sha256: hash('sha256', `${long};`) })
   expect(last?.text.length).toBe(64 * 1024)
   const { stdout } = await alice.sally('play', id)
-  // eslint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex -- what must not be there
   expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/)
   expect((await alice.sally('recordings', 'search', 'Secrets_of_State')).stdout).toContain('Found in 1 session')
   expect((await alice.sally('recordings', 'search', 'customers_at_the_end')).stdout).toContain('Nothing found')

@@ -108,7 +108,7 @@ test('no text of a statement moves the terminal, forges a line or looks like ano
       recordsParameters: false,
     },
   ])
-  // eslint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex -- what must not be there
   expect(shown.replaceAll('\n', '')).not.toMatch(/[\x00-\x1f\x7f-\x9f\u202e]/)
   expect(shown).toContain('(cut: 100000000 bytes in all, SHA-256 ab)')
   const stamped = shown.split('\n').filter((line) => line.startsWith('0:'))

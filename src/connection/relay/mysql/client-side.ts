@@ -1,6 +1,5 @@
-import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { createSecureContext, TLSSocket, type SecureContext } from 'node:tls'
+import { TLSSocket, type SecureContext } from 'node:tls'
 import {
   checkUserCertificate,
   type CertifiedUser,
@@ -48,25 +47,6 @@ export interface Offer {
   readonly serverVersion: string
   readonly tls: SecureContext
   readonly trust: () => UserCertificateTrust
-}
-
-export interface FrontTls {
-  readonly keyPem: string
-  readonly certificatePem: string
-  /** PEM of the authorities that sign people's certificates */
-  readonly userAuthorities: string
-}
-
-/** No tickets: a resumed connection would show no certificate, and so skip every check of it. */
-export function frontContext({ keyPem, certificatePem, userAuthorities }: FrontTls): SecureContext {
-  return createSecureContext({
-    key: keyPem,
-    cert: certificatePem,
-    ca: userAuthorities,
-    minVersion: 'TLSv1.2',
-    sessionIdContext: 'sallyport-mysql',
-    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
-  })
 }
 
 /** The method that clients of such a server have; what they answer is not looked at. */

@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net'
-import type { SecureContext } from 'node:tls'
 import type { Clock, Timer } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
 import type { Authorization, DatabaseFacts } from '../../authorization.ts'
+import { clientTlsContext } from '../../client-tls.ts'
 import type { ControlPlane, RecordingHead, WorkerSettings } from '../../control-plane.ts'
 import { StatementRecorder } from '../../statement-recorder.ts'
-import { frontContext } from './client-side.ts'
 import { MysqlSession, type SessionWorld } from './session.ts'
 import { newScramble, ThreadNames } from './thread-names.ts'
 
@@ -38,7 +37,7 @@ export class MysqlRelay {
   constructor(deps: MysqlRelayDeps) {
     this.#deps = deps
     const { control, clock, log, authorizationOf } = deps
-    const tls = contextFrom(deps.settings)
+    const tls = clientTlsContext(deps.settings)
     this.#world = {
       ...{ control, clock, log, authorizationOf },
       threads: new ThreadNames(),
@@ -100,17 +99,5 @@ export class MysqlRelay {
       if (heads.size > 0) this.#deps.control.reportHeads(heads)
       if (this.#sessions.size > 0) this.#reportLater()
     })
-  }
-}
-
-/** Made once for each certificate and set of authorities, not for each connection. */
-function contextFrom(settings: () => WorkerSettings): () => SecureContext {
-  let last: { readonly key: string; readonly context: SecureContext } | null = null
-  return () => {
-    const { tls, userX509Authorities } = settings()
-    const userAuthorities = userX509Authorities.join('\n')
-    const key = `${tls.certificatePem}${userAuthorities}`
-    if (last?.key !== key) last = { key, context: frontContext({ ...tls, userAuthorities }) }
-    return last.context
   }
 }

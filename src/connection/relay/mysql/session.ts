@@ -3,12 +3,12 @@ import type { Clock } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
 import type { Authorization, DatabaseFacts } from '../../authorization.ts'
 import type { AuthorizeAnswer, ControlPlane, EndNotice, RecordingHead } from '../../control-plane.ts'
+import { moveDatabaseSession, type DatabaseSessionState } from '../../database-session-states.ts'
 import { LiveEnd, type EndReason } from '../../live-end.ts'
 import type { StatementRecorder } from '../../statement-recorder.ts'
 import { identifyClient, NotIdentified, type Offer, type ProvenClient } from './client-side.ts'
 import { ConnectionRelay, type Side } from './connection-relay.ts'
 import { killThread, openUpstream, type OpenedUpstream } from './open-upstream.ts'
-import { moveSession, type SessionState } from './session-states.ts'
 import { whatCannotBeKept } from './session-options.ts'
 import type { ThreadNames } from './thread-names.ts'
 import { UpstreamFailed } from './upstream-side.ts'
@@ -63,7 +63,7 @@ export class MysqlSession {
   readonly #arrival: SessionArrival
   readonly #threadId: number
   readonly #abort = new AbortController()
-  #state: SessionState = 'identifying'
+  #state: DatabaseSessionState = 'opening'
   #admitted: Admitted | null = null
   /** The proxy stops; a session that is only being admitted ends with this as soon as it is. */
   #stopped: Ending | null = null
@@ -76,7 +76,7 @@ export class MysqlSession {
     this.#threadId = world.threads.give()
   }
 
-  get state(): SessionState {
+  get state(): DatabaseSessionState {
     return this.#state
   }
 
@@ -104,7 +104,7 @@ export class MysqlSession {
   /** Ends the session with a text for the client. */
   tellAndClose(text: string): Promise<void> {
     this.#stopped = { reason: 'shutdown', text }
-    if (this.#state === 'identifying') this.#arrival.socket.destroy()
+    if (this.#state === 'opening') this.#arrival.socket.destroy()
     this.#end(this.#stopped)
     return this.#over.promise
   }
@@ -363,8 +363,8 @@ export class MysqlSession {
     this.#over.resolve()
   }
 
-  #move(to: SessionState): void {
-    this.#state = moveSession(this.#state, to)
+  #move(to: DatabaseSessionState): void {
+    this.#state = moveDatabaseSession(this.#state, to)
   }
 }
 

@@ -5,6 +5,7 @@ import type { Clock } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
 import { databaseFacts, type Authorization, type DatabaseFacts } from '../../authorization.ts'
 import type { AuthorizeAnswer, ControlPlane, EndNotice, RecordingHead, WorkerSettings } from '../../control-plane.ts'
+import { moveDatabaseSession, type DatabaseSessionState } from '../../database-session-states.ts'
 import { LiveEnd, type EndReason } from '../../live-end.ts'
 import { StatementRecorder } from '../../statement-recorder.ts'
 import { AskInside, WaitingClient } from './ask-inside.ts'
@@ -12,7 +13,6 @@ import type { CancelKeys } from './cancel-keys.ts'
 import { openClient, tellAndClose, type ClientOpening } from './client-side.ts'
 import { QueryRelay } from './query-relay.ts'
 import { sessionSettings } from './session-settings.ts'
-import { moveSession, type SessionState } from './session-states.ts'
 import { judgeStartup, type Wanted } from './startup-rules.ts'
 import { hasRules, statementRefusal } from './statement-rules.ts'
 import { connectUpstream, UpstreamFailed, type Upstream } from './upstream-side.ts'
@@ -75,7 +75,7 @@ export class PostgresSession {
   readonly #world: SessionWorld
   readonly #abort = new AbortController()
   #log: Log
-  #state: SessionState = 'opening'
+  #state: DatabaseSessionState = 'opening'
   #admitted: Admitted | null = null
   #asking: AskInside | null = null
   #isGreeted = false
@@ -435,8 +435,8 @@ export class PostgresSession {
     this.#over.resolve()
   }
 
-  #move(to: SessionState): void {
-    this.#state = moveSession(this.#state, to)
+  #move(to: DatabaseSessionState): void {
+    this.#state = moveDatabaseSession(this.#state, to)
   }
 }
 
