@@ -1,15 +1,13 @@
 import type { Socket } from 'node:net'
-import type { Clock, Timer } from '../../../foundation/clock.ts'
+import type { Clock } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
 import type { Authorization, DatabaseFacts } from '../../authorization.ts'
 import { clientTlsContext } from '../../client-tls.ts'
 import type { ControlPlane, RecordingHead, WorkerSettings } from '../../control-plane.ts'
+import { prepareSocket, RelaySessions } from '../../relay-sessions.ts'
 import { StatementRecorder } from '../../statement-recorder.ts'
 import { MysqlSession, type SessionWorld } from './session.ts'
 import { newScramble, ThreadNames } from './thread-names.ts'
-
-const REPORT_HEADS_MS = 5000
-const KEEPALIVE_MS = 30_000
 
 export interface MysqlRelayDeps {
   readonly control: ControlPlane
@@ -30,12 +28,11 @@ export interface MysqlArrival {
 export class MysqlRelay {
   readonly #deps: MysqlRelayDeps
   readonly #world: SessionWorld
-  readonly #sessions = new Set<MysqlSession>()
-  #reporting: Timer | null = null
-  #isStopping = false
+  readonly #sessions: RelaySessions
 
   constructor(deps: MysqlRelayDeps) {
     this.#deps = deps
+    this.#sessions = new RelaySessions(deps)
     const { control, clock, log, authorizationOf } = deps
     const tls = clientTlsContext(deps.settings)
     this.#world = {
@@ -61,43 +58,23 @@ export class MysqlRelay {
 
   /** Serves one connection of which nothing was read, until its end is stored. Never rejects. */
   async handle({ socket, address, signedIn }: MysqlArrival): Promise<void> {
-    if (this.#isStopping) {
+    if (this.#sessions.isStopping) {
       socket.destroy()
       return
     }
     const { clock, settings } = this.#deps
-    socket.setNoDelay(true)
-    socket.setKeepAlive(true, KEEPALIVE_MS)
+    prepareSocket(socket)
     const signInBy = clock.monotonic() + settings().limits.loginGraceMs
-    const session = new MysqlSession({ socket, address, signInBy, signedIn }, this.#world)
-    this.#sessions.add(session)
-    this.#reportLater()
-    try {
-      await session.run()
-    } finally {
-      this.#sessions.delete(session)
-    }
+    await this.#sessions.run(new MysqlSession({ socket, address, signInBy, signedIn }, this.#world))
   }
 
   /** Takes no more connections and ends the live ones, telling the clients. */
   async tellAndClose(text: string): Promise<void> {
-    this.#isStopping = true
-    await Promise.all([...this.#sessions].map((session) => session.tellAndClose(text)))
-    this.#reporting?.cancel()
+    await this.#sessions.tellAndClose(text)
   }
 
   /** Where each open recording stands. */
   heads(): ReadonlyMap<string, RecordingHead> {
-    return new Map([...this.#sessions].flatMap((session) => (session.recordingHead ? [session.recordingHead] : [])))
-  }
-
-  /** For the checkpoints, as long as there is something to report. */
-  #reportLater(): void {
-    this.#reporting ??= this.#deps.clock.after(REPORT_HEADS_MS, () => {
-      this.#reporting = null
-      const heads = this.heads()
-      if (heads.size > 0) this.#deps.control.reportHeads(heads)
-      if (this.#sessions.size > 0) this.#reportLater()
-    })
+    return this.#sessions.heads()
   }
 }

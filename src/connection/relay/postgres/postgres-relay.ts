@@ -1,14 +1,11 @@
-import type { Clock, Timer } from '../../../foundation/clock.ts'
+import type { Clock } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
 import type { Authorization, DatabaseFacts } from '../../authorization.ts'
 import { clientTlsContext } from '../../client-tls.ts'
 import type { ControlPlane, RecordingHead, WorkerSettings } from '../../control-plane.ts'
+import { prepareSocket, RelaySessions } from '../../relay-sessions.ts'
 import { CancelKeys } from './cancel-keys.ts'
 import { PostgresSession, type PostgresArrival, type SessionWorld } from './session.ts'
-
-const REPORT_HEADS_MS = 5_000
-/** After so long without a packet the kernel asks whether the peer is still there. */
-const KEEPALIVE_MS = 30_000
 
 export interface PostgresRelayDeps {
   readonly control: ControlPlane
@@ -24,14 +21,12 @@ export interface PostgresRelayDeps {
 
 /** All PostgreSQL connections of one worker. */
 export class PostgresRelay {
-  readonly #deps: PostgresRelayDeps
   readonly #world: SessionWorld
-  readonly #sessions = new Set<PostgresSession>()
+  readonly #sessions: RelaySessions
   readonly #cancelKeys = new CancelKeys()
-  #reporting: Timer | null = null
 
   constructor(deps: PostgresRelayDeps) {
-    this.#deps = deps
+    this.#sessions = new RelaySessions(deps)
     this.#world = {
       ...deps,
       clientContext: clientTlsContext(deps.settings),
@@ -46,16 +41,12 @@ export class PostgresRelay {
 
   /** Serves one connection until it has ended and its end is stored. Never rejects. */
   async handle(arrival: PostgresArrival): Promise<void> {
-    arrival.socket.setNoDelay(true)
-    arrival.socket.setKeepAlive(true, KEEPALIVE_MS)
-    const session = new PostgresSession(arrival, this.#world)
-    this.#sessions.add(session)
-    this.#reportLater()
-    try {
-      await session.run()
-    } finally {
-      this.#sessions.delete(session)
+    if (this.#sessions.isStopping) {
+      arrival.socket.destroy()
+      return
     }
+    prepareSocket(arrival.socket)
+    await this.#sessions.run(new PostgresSession(arrival, this.#world))
   }
 
   /** Null: no session of this worker has the key. */
@@ -63,24 +54,13 @@ export class PostgresRelay {
     return this.#cancelKeys.cancel(key)
   }
 
-  /** Ends the live sessions; their clients are told `text`. */
+  /** Takes no more connections and ends the live ones; their clients are told `text`. */
   async tellAndClose(text: string): Promise<void> {
-    await Promise.all([...this.#sessions].map((session) => session.tellAndClose(text)))
-    this.#reporting?.cancel()
+    await this.#sessions.tellAndClose(text)
   }
 
   /** Where each open recording stands. */
   heads(): ReadonlyMap<string, RecordingHead> {
-    return new Map([...this.#sessions].flatMap((session) => (session.recordingHead ? [session.recordingHead] : [])))
-  }
-
-  /** For the checkpoints, as long as there is something to report. */
-  #reportLater(): void {
-    this.#reporting ??= this.#deps.clock.after(REPORT_HEADS_MS, () => {
-      this.#reporting = null
-      const heads = this.heads()
-      if (heads.size > 0) this.#deps.control.reportHeads(heads)
-      if (this.#sessions.size > 0) this.#reportLater()
-    })
+    return this.#sessions.heads()
   }
 }

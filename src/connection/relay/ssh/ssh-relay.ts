@@ -1,10 +1,11 @@
 import { createPrivateKey } from 'node:crypto'
 import { connect, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Clock, Timer } from '../../../foundation/clock.ts'
+import type { Clock } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
 import type { Authorization, SshFacts } from '../../authorization.ts'
 import type { ControlPlane, RecordingHead, WorkerSettings } from '../../control-plane.ts'
+import { prepareSocket, RelaySessions } from '../../relay-sessions.ts'
 import { hostIdentityOf } from './host-identity.ts'
 import { hostKeyAlgorithms, judgeHostKey, type Node } from './host-key.ts'
 import { acceptLeg, openLeg } from './leg-over-socket.ts'
@@ -13,10 +14,6 @@ import { SshSession, type SessionWorld } from './session.ts'
 import type { SshLeg } from './ssh-leg.ts'
 import { UpstreamFailed, type Dialled } from './upstream-side.ts'
 import type { HostIdentity } from './wire/key-exchange.ts'
-
-const REPORT_HEADS_MS = 5_000
-/** After so long without a packet the kernel asks whether the peer is still there. */
-const KEEPALIVE_MS = 30_000
 
 export interface SshRelayDeps {
   readonly control: ControlPlane
@@ -43,13 +40,13 @@ export interface SshArrival {
 export class SshRelay {
   readonly #deps: SshRelayDeps
   readonly #world: SessionWorld
-  readonly #sessions = new Set<SshSession>()
+  readonly #sessions: RelaySessions
   readonly #stop = new AbortController()
   readonly #hostIdentity: () => HostIdentity
-  #reporting: Timer | null = null
 
   constructor(deps: SshRelayDeps) {
     this.#deps = deps
+    this.#sessions = new RelaySessions(deps)
     this.#hostIdentity = hostIdentityFrom(deps.settings)
     this.#world = {
       ...deps,
@@ -71,33 +68,28 @@ export class SshRelay {
     const leg = await this.#accept(arrival)
     if (!leg) return
     const session = new SshSession({ leg, node: arrival.node, signedIn: arrival.signedIn, signInBy }, this.#world)
-    this.#sessions.add(session)
-    this.#reportLater()
     try {
-      await session.run()
+      await this.#sessions.run(session)
     } catch (error) {
       log.error({ err: error }, 'an SSH session failed')
       leg.destroy()
-    } finally {
-      this.#sessions.delete(session)
     }
   }
 
   /** Takes no more connections and ends the live ones, with `text` on their terminals. */
   async tellAndClose(text: string): Promise<void> {
     this.#stop.abort(new Error(text))
-    await Promise.all([...this.#sessions].map((session) => session.tellAndClose(text)))
-    this.#reporting?.cancel()
+    await this.#sessions.tellAndClose(text)
   }
 
   /** Where each open recording stands. */
   heads(): ReadonlyMap<string, RecordingHead> {
-    return new Map([...this.#sessions].flatMap((session) => (session.recordingHead ? [session.recordingHead] : [])))
+    return this.#sessions.heads()
   }
 
   async #accept(arrival: SshArrival): Promise<SshLeg | null> {
     const { clock, settings, log } = this.#deps
-    if (arrival.socket instanceof Socket) prepare(arrival.socket)
+    if (arrival.socket instanceof Socket) prepareSocket(arrival.socket)
     try {
       return await acceptLeg(arrival.socket, {
         task: { signal: this.#stop.signal, clock },
@@ -110,16 +102,6 @@ export class SshRelay {
       arrival.socket.destroy()
       return null
     }
-  }
-
-  /** For the checkpoints, as long as there is something to report. */
-  #reportLater(): void {
-    this.#reporting ??= this.#deps.clock.after(REPORT_HEADS_MS, () => {
-      this.#reporting = null
-      const heads = this.heads()
-      if (heads.size > 0) this.#deps.control.reportHeads(heads)
-      if (this.#sessions.size > 0) this.#reportLater()
-    })
   }
 }
 
@@ -135,12 +117,6 @@ function hostIdentityFrom(settings: () => WorkerSettings): () => HostIdentity {
   }
 }
 
-function prepare(socket: Socket): void {
-  // Keystrokes must not wait for the acknowledgement of the one before.
-  socket.setNoDelay(true)
-  socket.setKeepAlive(true, KEEPALIVE_MS)
-}
-
 function dial(host: string, port: number, signal: AbortSignal): Promise<Dialled> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port })
@@ -152,7 +128,7 @@ function dial(host: string, port: number, signal: AbortSignal): Promise<Dialled>
     socket.once('connect', () => {
       signal.removeEventListener('abort', abort)
       socket.off('error', reject)
-      prepare(socket)
+      prepareSocket(socket)
       resolve({ socket, localAddress: socket.localAddress ?? null, peerAddress: socket.remoteAddress ?? host })
     })
     if (signal.aborted) abort()
