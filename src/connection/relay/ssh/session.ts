@@ -248,11 +248,12 @@ export class SshSession {
   async #connect(admitted: Admitted, client: ProvenClient): Promise<void> {
     this.#move('connecting')
     const { facts } = admitted
-    const recorder = this.#openRecorder(facts)
-    if (!recorder) return
-    admitted.recorder = recorder
-    const upstream = await this.#openUpstream(facts)
-    if (!upstream) return
+    // The target's sshd starts a process for us: meanwhile the recording is opened. Without one the dialling is aborted in this very tick.
+    const dialling = this.#openUpstream(facts)
+    admitted.recorder = this.#openRecorder(facts)
+    const upstream = await dialling
+    const { recorder } = admitted
+    if (!upstream || !recorder) return
     admitted.upstream = upstream.leg
     upstream.leg.onClose = ({ error, peerText }) => {
       admitted.upstreamClosed.resolve()
