@@ -25,8 +25,11 @@ export const RequestPreview = z.object({
     z.object({
       session: z.string(),
       request: z.string(),
-      node: Name,
+      resource: z.object({ kind: z.enum(['node', 'database']), name: Name }),
+      /** Login of a node, db user of a database */
       login: z.string(),
+      /** Database inside the server; null: none was named, or no database */
+      dbName: z.string().nullable(),
       startedAt: Instant,
       endedAt: Instant.nullable(),
     }),

@@ -36,9 +36,13 @@ function databaseLines({ databases, moreDatabases }: RequestPreview['change']): 
 
 const SHOWN = 5
 
-function useLine({ session, node, login, startedAt, endedAt }: RequestPreview['lastUses'][number]): string {
+function useLine({ session, resource, login, dbName, startedAt, endedAt }: RequestPreview['lastUses'][number]): string {
   const minutes = endedAt === null ? 'open now' : `${Math.max(1, Math.round((endedAt - startedAt) / 60_000))} min`
-  return `${localTime(startedAt)} ${login}@${node}, ${minutes} (sally play ${session})`
+  const target = resource.kind === 'node' ? `${login}@${resource.name}` : inDatabase(resource.name, login, dbName)
+  return harmless(`${localTime(startedAt)} ${target}, ${minutes} (sally play ${session})`)
 }
+
+const inDatabase = (name: string, dbUser: string, dbName: string | null): string =>
+  `${dbUser} on database ${name}${dbName === null ? '' : `, in ${dbName}`}`
 
 const words = (reason: string): string => (reason === '' ? '' : `: "${harmless(reason.slice(0, 60))}"`)

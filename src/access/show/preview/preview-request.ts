@@ -102,7 +102,7 @@ async function lastUses(
 ): Promise<RequestPreview['lastUses']> {
   const rows = await reader
     .selectFrom('sessions')
-    .select(['id', 'request_ids_json', 'node_name', 'login', 'started_at', 'ended_at'])
+    .select(['id', 'request_ids_json', 'protocol', 'node_name', 'login', 'db_name', 'started_at', 'ended_at'])
     .where('user_id', '=', request.user_id)
     .orderBy('started_at', 'desc')
     .limit(USES_LOOKED_AT)
@@ -131,8 +131,9 @@ async function lastUses(
     .flatMap((use) => {
       const by = use.requests.find((id) => same.has(id))
       if (by === undefined || !(mayKnowAll || use.requests.some((id) => known.has(id)))) return []
-      const { id: session, node_name: node, login, started_at: startedAt, ended_at: endedAt } = use
-      return [{ session, request: by, node, login, startedAt, endedAt }]
+      const { id: session, login, db_name: dbName, started_at: startedAt, ended_at: endedAt } = use
+      const resource = { kind: use.protocol === 'ssh' ? ('node' as const) : ('database' as const), name: use.node_name }
+      return [{ session, request: by, resource, login, dbName, startedAt, endedAt }]
     })
     .slice(0, USES_SHOWN)
 }

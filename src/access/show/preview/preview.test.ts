@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AccessWorld, callerNamed, HOUR, LOCAL_ADMIN } from '../../../../test/support/access-world.ts'
 import { RoleDocument } from '../../../contract/role.ts'
+import type { SessionsTable } from '../../../foundation/database/tables.ts'
 import type { WorkingRole } from '../../../identity/node-access.ts'
 import { reachChange } from './reach-change.ts'
 
@@ -34,16 +35,25 @@ afterEach(() => world.close())
 const preview = (who: string, id: string) =>
   world.requests.preview(who === 'admin' ? LOCAL_ADMIN : callerNamed(who), id)
 
-async function session(id: string, requestId: string, user = 'usr_ada'): Promise<void> {
+async function session(id: string, requestId: string, columns: Partial<SessionsTable> = {}): Promise<void> {
   await world.deeds.commitDeed(async (tx, now) => {
     await tx
       .insertInto('sessions')
       .values({
-        ...{ id, event_id: '', user_id: user, login_id: 'lgn_ada', protocol: 'ssh', node_id: 'nod_b', node_name: 'b' },
+        ...{
+          id,
+          event_id: '',
+          user_id: 'usr_ada',
+          login_id: 'lgn_ada',
+          protocol: 'ssh',
+          node_id: 'nod_b',
+          node_name: 'b',
+        },
         ...{ login: 'postgres', address: '192.0.2.1', request_ids_json: JSON.stringify([requestId]) },
         ...{ grant_ids_json: '[]', started_at: now, ended_at: now + 60_000, end_reason: null, recording_file: '' },
         ...{ recording_key_sealed: '', recording_key_id: '', recording_mode: 'strict', recording_state: 'complete' },
         ...{ recording_bytes: 0, recording_head: null, recording_chunks: 0, contents_json: '[]', instance_id: null },
+        ...columns,
       })
       .execute()
     return {
@@ -130,6 +140,18 @@ describe('earlier uses and other requests', () => {
     expect(await others('ada')).toEqual([other.id])
     // His right speaks of dba alone.
     expect(await others('bob')).toEqual([])
+  })
+  test('name the resource, and of a database the db user and the db name', async () => {
+    const used = await world.ask('ada', ['dba'], { reason: 'first' })
+    await world.approve('carl', used.id)
+    await session('ses_1', used.id)
+    world.clock.advance(1000)
+    await session('ses_2', used.id, { protocol: 'mysql', node_name: 'orders', login: 'app', db_name: 'shop' })
+    const { id } = await world.ask('ada', ['dba'], { reason: 'again' })
+    expect((await preview('ada', id)).lastUses).toMatchObject([
+      { session: 'ses_2', resource: { kind: 'database', name: 'orders' }, login: 'app', dbName: 'shop' },
+      { session: 'ses_1', resource: { kind: 'node', name: 'b' }, login: 'postgres', dbName: null },
+    ])
   })
   test('whoever may not see the request is told what everybody is told of an absent one', async () => {
     const { id } = await world.ask('ada', ['dba'])

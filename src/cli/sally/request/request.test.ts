@@ -204,7 +204,14 @@ test('show tells a reviewer all that matters, and a hostile reason stays inside 
         complete: true,
       },
       lastUses: [
-        { session: 'ses_1', request: 'req_0', node: 'db-1', login: 'postgres', startedAt: NOW, endedAt: NOW + 120_000 },
+        {
+          ...{ session: 'ses_1', request: 'req_0', resource: { kind: 'node', name: 'db-1' }, login: 'postgres' },
+          ...{ dbName: null, startedAt: NOW, endedAt: NOW + 120_000 },
+        },
+        {
+          ...{ session: 'ses_2', request: 'req_0', resource: { kind: 'database', name: 'orders' }, login: 'app' },
+          ...{ dbName: 'shop\x1b[2J', startedAt: NOW, endedAt: null },
+        },
       ],
       otherPending: [{ id: 'req_2', roles: ['web'], reason: 'x\x1b[2J', createdAt: NOW }],
       hints: ['asked from the same address as yours'],
@@ -245,6 +252,7 @@ test('show tells a reviewer all that matters, and a hostile reason stays inside 
                   and 6 more
     Still needed: dba: 1 more approval counted by "dba team"
     Last uses:    2026-01-01 12:00:00 postgres@db-1, 2 min (sally play ses_1)
+                  2026-01-01 12:00:00 app on database orders, in shop\\x1b[2J, open now (sally play ses_2)
     Also open:    req_2: web: "x\\x1b[2J"
     Look closely: asked from the same address as yours
 
