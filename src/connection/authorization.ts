@@ -58,6 +58,8 @@ export interface DatabaseFacts extends SessionFacts {
   readonly dbName: string | null
   /** What `mint` gives for this session */
   readonly credential: 'certificate' | 'password'
+  /** PostgreSQL: the password may be proven by MD5, which its server must be trusted with */
+  readonly allowsMd5: boolean
   readonly options: DatabaseSessionOptions
 }
 

@@ -151,6 +151,7 @@ describe('who may use a database', () => {
     const { facts } = await letIn()
     expect(facts).toMatchObject({
       ...{ protocol: 'postgres', dbUser: 'app', dbName: 'shop', credential: 'certificate', grants: ['grt_1'] },
+      allowsMd5: false,
       database: { id: 'dtb_orders', name: 'orders', host: 'db.internal', port: 5432 },
       tls: { mode: 'verify-full', authorities: null, serverName: 'db.internal' },
       options: { readOnly: false, statementTimeoutMs: null, deniedStatements: [], recordParameters: true },
@@ -182,7 +183,7 @@ describe('who may use a database', () => {
     await store.grant('1', 'ada', 'dba', HOUR)
     expect(await refused({ dbUser: 'report' })).toContain('no password of report is stored for orders')
     const { facts } = await letIn()
-    expect(facts.credential).toBe('password')
+    expect(facts).toMatchObject({ credential: 'password', allowsMd5: false })
     const publicKey = new Uint8Array()
     await expect(
       control.mint({ kind: 'x509-certificate', authorizationId: facts.id, publicKey }),
@@ -191,6 +192,12 @@ describe('who may use a database', () => {
     const order = { kind: 'password', authorizationId: again.id } as const
     expect(await control.mint(order)).toEqual({ kind: 'password', password: 'secret of app at dtb_orders' })
     await expect(control.mint(order)).rejects.toThrow('used before')
+  })
+
+  test('the worker is told that a password may be proven by MD5', async () => {
+    await store.postgres('orders', PROD, { auth_kind: 'password_md5', password_users_json: '["app"]' })
+    await store.grant('1', 'ada', 'dba', HOUR)
+    expect((await letIn()).facts).toMatchObject({ credential: 'password', allowsMd5: true })
   })
 })
 

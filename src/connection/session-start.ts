@@ -82,9 +82,10 @@ function openedDatabase(
   options: DatabaseSessionOptions,
 ): Omit<DatabaseFacts, keyof SessionFacts> {
   const [host, port] = splitAddress(database.address)
-  const { id, name, tls_mode: mode, tls_authorities: authorities, auth_kind: credential } = database
+  const { id, name, tls_mode: mode, tls_authorities: authorities, auth_kind: auth } = database
   return {
-    ...{ protocol, dbUser, dbName, credential, options },
+    ...{ protocol, dbUser, dbName, options },
+    ...{ credential: auth === 'certificate' ? auth : 'password', allowsMd5: auth === 'password_md5' },
     database: { id, name, host, port },
     tls: { mode, authorities, serverName: serverName(database) },
   }

@@ -18,6 +18,8 @@ export const DbAuth = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('certificate') }),
   z.strictObject({
     kind: z.literal('password'),
+    /** PostgreSQL: a server that asks for an MD5 answer, which can be tried out offline and gives away what it stores, gets one. */
+    allow_md5: z.boolean().optional(),
     users: z
       .array(
         z.strictObject({

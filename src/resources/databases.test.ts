@@ -83,6 +83,20 @@ describe('passwords', () => {
     expect(await passwordOf(id, 'app')).toBe('new')
   })
 
+  test('may be proven by MD5 where that is said, of a server that asks for it', async () => {
+    const users = [{ name: 'app', password: 'a' }]
+    const allowed = (allow_md5: boolean, protocol = 'postgres') =>
+      document({ protocol, auth: { kind: 'password', allow_md5, users } })
+    await put(allowed(true))
+    const auth = async () => (await listDatabaseDocuments(store.database))[0]?.spec.auth
+    expect(await auth()).toEqual({ kind: 'password', allow_md5: true, users: [{ name: 'app' }] })
+    await put(allowed(false), true)
+    expect(await auth()).toEqual({ kind: 'password', users: [{ name: 'app' }] })
+    await expect(
+      putDatabase(store, doer, { ...allowed(true, 'mysql'), metadata: { name: 'shop', labels: {} } }, false),
+    ).rejects.toMatchObject({ code: 'malformed', message: expect.stringContaining('allow_md5') })
+  })
+
   test('are needed for every db user, once', async () => {
     await expect(put(withPasswords([{ name: 'app' }]))).rejects.toThrow('a password of app is needed')
     const twice = [

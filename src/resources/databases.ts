@@ -108,7 +108,8 @@ function documentOf(row: DatabasesTable): DatabaseDocument {
 
 function authOf({ auth_kind: kind, password_users_json: users }: DatabasesTable): DbAuth {
   if (kind === 'certificate') return { kind }
-  return { kind, users: (JSON.parse(users) as string[]).map((name) => ({ name })) }
+  const md5 = kind === 'password_md5' ? { allow_md5: true } : {}
+  return { kind: 'password', ...md5, users: (JSON.parse(users) as string[]).map((name) => ({ name })) }
 }
 
 const findNamed = (tx: Tx, name: string): Promise<DatabasesTable | undefined> =>
@@ -128,8 +129,14 @@ function columnsOf({ metadata, spec }: DatabaseDocument) {
     tls_mode: mode,
     tls_authorities: ca === undefined ? null : checkAuthorities(ca),
     tls_server_name: serverName ?? null,
-    auth_kind: spec.auth.kind,
+    auth_kind: authKind(spec),
   }
+}
+
+function authKind({ auth, protocol }: DatabaseDocument['spec']): DatabasesTable['auth_kind'] {
+  if (auth.kind === 'certificate' || auth.allow_md5 !== true) return auth.kind
+  if (protocol === 'postgres') return 'password_md5'
+  throw new Refused('malformed', `spec.auth.allow_md5: no server that speaks ${protocol} asks for MD5`, 'leave it out')
 }
 
 const PEM = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g

@@ -137,7 +137,7 @@ export class FakeDatabaseControl implements ControlPlane {
       loginSessionId: input.loginSessionId,
       dbUser: input.dbUser ?? 'app',
       dbName: input.dbName,
-      credential: 'password',
+      ...{ credential: 'password', allowsMd5: false },
       grants: [],
       requests: [],
       options: {

@@ -131,7 +131,8 @@ export interface DatabasesTable extends PowerRow {
   tls_authorities: string | null
   /** Name in the server's certificate; null = the host part of the address */
   tls_server_name: string | null
-  auth_kind: 'certificate' | 'password'
+  /** password_md5: a password that may also be proven by MD5 */
+  auth_kind: 'certificate' | 'password' | 'password_md5'
   /** JSON list of the db users whose passwords are stored, sorted */
   password_users_json: string
   /** JSON object of db user -> password, sealed; null = none */

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { once } from 'node:events'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { PostgresLab } from '../../support/postgres-lab.ts'
+import { PASSWORD, PostgresLab } from '../../support/postgres-lab.ts'
 import {
   fieldsOf,
   GSS_REQUEST,
@@ -345,9 +345,19 @@ test('a server whose certificate names another host, or is of another authority,
   expect((await lab.psql('select 1')).stdout).toBe('1\n')
 })
 
-test('a server that wants a password in clear gets it over verified TLS alone, and MD5 is told how to do better', async () => {
+test('a server that wants a password in clear gets it over verified TLS alone, and MD5 where that is allowed', async () => {
   expect((await lab.psql('select current_user', { env: { PGUSER: 'plain' } })).stdout).toBe('plain\n')
-  expect((await lab.psql('select 1', { env: { PGUSER: 'old' } })).stderr).toContain('let it use scram-sha-256')
+  const old = { env: { PGUSER: 'old' } }
+  expect((await lab.psql('select 1', old)).stderr).toContain(
+    'asks for an MD5 password: let it use scram-sha-256, or have the operators say allow_md5 of this database',
+  )
+  lab.control.change = { allowsMd5: true }
+  expect((await lab.psql('select current_user', old)).stdout).toBe('old\n')
+  lab.control.passwords.set('old', 'wrong')
+  expect((await lab.psql('select 1', old)).stderr).toContain(
+    'orders says: password authentication failed for user "old"',
+  )
+  lab.control.passwords.set('old', PASSWORD)
 })
 
 test('a wrong password is what the server says it is', async () => {

@@ -9,6 +9,7 @@ import { certificateHash } from './certificate-hash.ts'
 import { secureUpstream, type ClientIdentity } from './upstream-tls.ts'
 import { passwordMessage, saslInitial, saslResponse } from './wire/client-messages.ts'
 import { FROM_SERVER } from './wire/codes.ts'
+import { md5Answer } from './wire/md5-password.ts'
 import { cancelRequest, startupMessage } from './wire/opening.ts'
 import { ProtocolError } from './wire/protocol-error.ts'
 import {
@@ -235,7 +236,9 @@ class SignIn {
         this.#scram.isProven = true
         return
       case 'md5':
-        throw new ProtocolError('the server asks for an MD5 password: let it use scram-sha-256')
+        if (!this.#facts.allowsMd5) throw new ProtocolError(MD5_IS_OFF)
+        this.#socket.write(passwordMessage(md5Answer(this.#facts.dbUser, await this.#password(), ask.salt)))
+        return
       case 'other':
         throw new ProtocolError(`the server asks to sign in by a method that is not spoken here (${ask.code})`)
     }
@@ -274,6 +277,9 @@ class SignIn {
     return mintedPassword(await this.#world.control.mint({ kind: 'password', authorizationId: this.#facts.id }))
   }
 }
+
+const MD5_IS_OFF =
+  'the server asks for an MD5 password: let it use scram-sha-256, or have the operators say allow_md5 of this database'
 
 /** The socket is paused whenever the caller is not waiting, and left paused. */
 async function* chunksOf(socket: Socket, signal: AbortSignal): AsyncGenerator<Buffer> {
