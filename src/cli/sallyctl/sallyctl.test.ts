@@ -289,21 +289,23 @@ test('anchors without a database are wrong usage', async () => {
   expect((await run(['audit', 'verify', '--trust=key'], {})).exit).toBe(2)
 })
 
+const AN_EVENT = {
+  seq: 1,
+  id: 'evt_1',
+  time: NOW,
+  type: 'access_request.create' as const,
+  actor: { kind: 'user' as const, id: 'usr_1', name: 'alice' },
+  login: null,
+  request: 'req_1',
+  grants: [],
+  session: null,
+  resource: null,
+  outcome: 'success' as const,
+}
+
 test('search keeps to the limit across pages and prints hostile details on one line', async () => {
-  const event = (seq: number) => ({
-    seq,
-    id: `evt_${seq}`,
-    time: NOW,
-    type: 'access_request.create' as const,
-    actor: { kind: 'user' as const, id: 'usr_1', name: 'alice' },
-    login: null,
-    request: 'req_1',
-    grants: [],
-    session: null,
-    resource: null,
-    outcome: 'success' as const,
-    details: { reason: 'a\n\x1b]0;evil\x07' },
-  })
+  const details = { reason: 'a\n\x1b]0;evil\x07' }
+  const event = (seq: number) => ({ ...AN_EVENT, seq, id: `evt_${seq}`, details })
   const { stdout, calls } = await run(['audit', 'search', '--since=2h', '--limit=3', '--type=access_request.*'], {
     searchAudit: ({ query }) =>
       query.cursor === undefined
@@ -322,6 +324,26 @@ test('search keeps to the limit across pages and prints hostile details on one l
     1    2026-01-01 12:00:00  access_request.create  alice  success  reason=a\\n\\x1b]0;evil\\x07 req_1
     "
   `)
+})
+
+test('audit search shows instants and durations as people read them, and leaves digests and structures to the scripts', async () => {
+  const details = {
+    ...{
+      endsAt: NOW,
+      startedAt: 9e15,
+      durationMs: 5_400_000,
+      tookMs: 20,
+      roles: ['dba', 'dev'],
+      chunks: 7,
+      ended: false,
+    },
+    ...{ factsDigest: 'ab'.repeat(32), automation: { votes: [] }, none: null, reason: 'x'.repeat(61) },
+  }
+  const event = { ...AN_EVENT, details }
+  const { stdout } = await run(['audit', 'search'], { searchAudit: () => ({ items: [event], next: null }) })
+  expect(stdout.trim().split('\n').at(-1)?.split('success  ')[1]).toBe(
+    'endsAt=2026-01-01T12:00:00Z startedAt=9000000000000000 duration=1h30m tookMs=20 roles=dba,dev chunks=7 ended=false reason=... req_1',
+  )
 })
 
 test('accept-rollback wants a yes', async () => {

@@ -1,4 +1,5 @@
 import type { AuditEvent } from '../../../contract/audit.ts'
+import { formatDuration } from '../../../contract/duration.ts'
 import type { CommandContext } from '../../shared/command-context.ts'
 import { CommandFailed } from '../../shared/command-failed.ts'
 import { utcTime } from '../../shared/format-time.ts'
@@ -11,6 +12,9 @@ export type SearchOptions = Readonly<Record<Texts | 'since' | 'until' | 'limit',
 const PAGE = 100
 const MOST = 10_000
 const LONGEST_DETAIL = 60
+/** Of a Date, in milliseconds */
+const LAST_INSTANT = 8.64e15
+const DIGEST = /^[0-9a-f]{64}$/
 
 const COLUMNS: readonly Column<AuditEvent>[] = [
   { head: 'Seq', cell: (each) => String(each.seq) },
@@ -59,13 +63,29 @@ function aboutOf(event: AuditEvent): string {
   return parts.filter((part) => part !== '').join(' ')
 }
 
-/** What fits into a line; `--format=json` has everything. */
+/** What says something to a person in a line: no digests, no structures. `--format=json` has everything. */
 function detailsOf(details: Readonly<Record<string, unknown>>): string {
   return Object.entries(details)
-    .flatMap(([key, value]) => {
-      if (value === null || value === '') return []
-      const text = typeof value === 'string' ? value : JSON.stringify(value)
-      return [text.length > LONGEST_DETAIL ? `${key}=...` : `${key}=${text}`]
-    })
+    .map(([key, value]) => detailOf(key, value))
+    .filter((text) => text !== '')
     .join(' ')
+}
+
+function detailOf(key: string, value: unknown): string {
+  if (typeof value === 'number' && key.endsWith('At') && Math.abs(value) <= LAST_INSTANT)
+    return `${key}=${isoSecond(value)}`
+  if (typeof value === 'number' && key.endsWith('Ms') && value >= 1000)
+    return `${key.slice(0, -2)}=${formatDuration(value)}`
+  const text = Array.isArray(value) && value.every(isWord) ? value.join(',') : isWord(value) ? String(value) : ''
+  if (text === '' || DIGEST.test(text)) return ''
+  return text.length > LONGEST_DETAIL ? `${key}=...` : `${key}=${text}`
+}
+
+function isWord(value: unknown): value is string | number | boolean {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+}
+
+/** Without a space in it, so that the end of a detail is seen. */
+function isoSecond(instant: number): string {
+  return `${utcTime(instant).replace(' ', 'T')}Z`
 }
