@@ -12,7 +12,7 @@ export interface Caller {
   readonly loginId: string | null
   readonly local: boolean
   /** Where the deed was done, for its event; absent: the API */
-  readonly via?: 'ssh'
+  readonly via?: 'ssh' | 'postgres' | 'mysql'
 }
 
 /** The system itself: sweeps and consequences. */

@@ -6,6 +6,7 @@ export interface DoorPerson {
   readonly userId: string
   readonly userName: string
   readonly loginSessionId: string
+  readonly protocol: 'ssh' | 'postgres' | 'mysql'
 }
 
 export interface WantedAtDoor {

@@ -48,8 +48,8 @@ export type ToControl =
   | { readonly kind: 'ready' }
   | { readonly kind: 'listening'; readonly ports: Ports }
   /** A client cancels by a key that this worker did not give out: `cancelled` tells that another worker has */
-  | { readonly kind: 'cancel'; readonly id: number; readonly key: Uint8Array }
-  /** It was of this worker, and the server has been told. `from`: who asked */
+  | { readonly kind: 'cancel'; readonly id: number; readonly digest: string }
+  /** It was of this worker, and the server has been told. `from`: the worker that asked, 0: another daemon */
   | { readonly kind: 'cancelled'; readonly id: number; readonly from: number }
   | {
       [K in CallName]: { readonly kind: 'call'; readonly id: number; readonly method: K; readonly input: CallInputs[K] }
@@ -66,7 +66,7 @@ export type ToWorker =
   | { readonly kind: 'notice'; readonly notice: EndNotice }
   | { readonly kind: 'news'; readonly door: string; readonly news: RequestNews }
   | { readonly kind: 'beat' }
-  | { readonly kind: 'cancel'; readonly id: number; readonly from: number; readonly key: Uint8Array }
+  | { readonly kind: 'cancel'; readonly id: number; readonly from: number; readonly digest: string }
   | { readonly kind: 'cancelled'; readonly id: number }
   /** Take no more sessions, tell the live ones, end them within the grace. */
   | { readonly kind: 'stop'; readonly text: string; readonly graceMs: number }

@@ -129,7 +129,7 @@ describe('asking', () => {
       prompt: 'Ticket: ',
     })
     expect(await door.ask('ticket 7')).toMatchObject({ kind: 'waiting' })
-    const person = { userId: 'usr_ada', userName: 'ada', loginSessionId: 'lgn_ada' }
+    const person = { userId: 'usr_ada', userName: 'ada', loginSessionId: 'lgn_ada', protocol: 'ssh' }
     expect(requests.asked).toEqual([{ person, reason: 'ticket 7', durationMs: 60 * MINUTE }])
   })
 

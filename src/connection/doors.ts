@@ -74,7 +74,8 @@ export class Doors {
     if (decision.ok || !decision.asksInside || this.#doors.size - this.waiting >= MOST_OFFERED) return undefined
     const { clock } = this.#options
     const id = newId('door', clock.now())
-    const person = { userId: input.userId, userName, loginSessionId: input.loginSessionId }
+    const { userId, loginSessionId, protocol } = input
+    const person = { userId, userName, loginSessionId, protocol }
     const timer = clock.after(OFFER_MS, () => this.#remove(id))
     const door: Door = {
       ...{ id, input, person, timer, state: 'offered', reasons: 0, requestId: null },

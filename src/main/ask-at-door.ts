@@ -38,12 +38,12 @@ export function askAtDoor(parts: AskAtDoorParts): AskAtDoor {
   }
 }
 
-const callerOf = ({ userId, userName, loginSessionId }: DoorPerson): Caller => ({
+const callerOf = ({ userId, userName, loginSessionId, protocol }: DoorPerson): Caller => ({
   actor: { kind: 'user', id: userId, name: userName },
   userId,
   loginId: loginSessionId,
   local: false,
-  via: 'ssh',
+  via: protocol,
 })
 
 async function follow(

@@ -6,7 +6,7 @@ const PATIENCE_MS = 3_000
 /** Connections that wait at once: guesses cost us a message to each worker. */
 const MOST_WAITING = 64
 
-/** A worker's way to cancel a statement of a session that another worker has. */
+/** A worker's way to cancel a statement of a session that another worker has, of this daemon or of another. */
 export class CancelElsewhere {
   readonly #port: Port<ToControl, ToWorker>
   readonly #clock: Clock
@@ -22,7 +22,7 @@ export class CancelElsewhere {
   }
 
   /** Resolves when another worker has told the server, or none did in time. */
-  cancel(key: Uint8Array): Promise<void> {
+  cancel(digest: string): Promise<void> {
     if (this.#waiting.size >= MOST_WAITING) return Promise.resolve()
     const id = this.#nextId++
     return new Promise((resolve) => {
@@ -32,7 +32,7 @@ export class CancelElsewhere {
         this.#waiting.delete(id)
         resolve()
       })
-      this.#port.send({ kind: 'cancel', id, key })
+      this.#port.send({ kind: 'cancel', id, digest })
     })
   }
 }

@@ -6,6 +6,7 @@ import type { Log } from '../foundation/log.ts'
 import { createMetrics } from '../foundation/metrics.ts'
 import { inviteFirstAdmin } from '../identity/first-admin.ts'
 import { openApi } from './api.ts'
+import { CancelAcrossDaemons } from './cancel-across-daemons.ts'
 import { openControlSide, type ControlSide } from './control-side.ts'
 import { openStore, type Store } from './open-store.ts'
 import { openOutside, openProof } from './proof.ts'
@@ -48,7 +49,7 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
   }
 
   const apiSocket = join(config.dataDir, 'api.sock')
-  const { settings, workers } = await openFront(config, side, apiSocket, surroundings)
+  const { settings, workers } = await openFront(config, store, side, apiSocket, surroundings)
   let { port } = config.listen
   let mysqlPort = config.mysql.listen?.port ?? null
   const publicAddress = (): string => config.publicAddress ?? hostAndPort(config.listen.host, port)
@@ -97,6 +98,7 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
 /** The relay workers and what they are told; a rotated authority signs anew what they show and trust. */
 async function openFront(
   config: Config,
+  { database, instanceId }: Store,
   { authorities, installation, control, closeOrphan }: ControlSide,
   apiSocket: string,
   { clock, log, entry }: DaemonSurroundings,
@@ -109,13 +111,17 @@ async function openFront(
     clock,
     log,
   })
-  const workers = new RelayWorkers({
+  const across =
+    instanceId &&
+    new CancelAcrossDaemons({ database, id: instanceId, cancelHere: (digest) => workers.cancel(digest), clock, log })
+  const workers: RelayWorkers = new RelayWorkers({
     entry,
     count: config.workers,
     logLevel: config.logLevel,
     listen: { shared: config.listen, mysql: config.mysql.listen },
     settings: () => settings.current(),
     control,
+    cancelElsewhere: async (digest) => (across ? across.ask(digest) : false),
     closeOrphan,
     clock,
     log,

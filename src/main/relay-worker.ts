@@ -45,7 +45,7 @@ export function runRelayWorker(level: string | undefined): void {
     }
     const ssh = new SshRelay(shared)
     const mysql = new MysqlRelay(shared)
-    const postgres = new PostgresRelay({ ...shared, cancelElsewhere: (key) => cancelElsewhere.cancel(key) })
+    const postgres = new PostgresRelay({ ...shared, cancelElsewhere: (digest) => cancelElsewhere.cancel(digest) })
     const open = (protocols: ListenerOptions['protocols']): SharedPortListener =>
       new SharedPortListener({ limits: first.limits, clock: systemClock, log, protocols })
     const onePort = open({
@@ -82,8 +82,8 @@ export function runRelayWorker(level: string | undefined): void {
       if (!front) start(message.settings, message.listen)
     }
     if (message.kind === 'cancel') {
-      const { id, from, key } = message
-      void front?.postgres.cancelHere(key)?.then(() => port.send({ kind: 'cancelled', id, from }))
+      const { id, from, digest } = message
+      void front?.postgres.cancelHere(digest)?.then(() => port.send({ kind: 'cancelled', id, from }))
     }
     if (message.kind === 'stop') void stop(message.text, message.graceMs).then(() => process.exit(0))
   })

@@ -15,6 +15,11 @@ import type { Log } from '../foundation/log.ts'
 
 const RESTART_FIRST_MS = 200
 const RESTART_LONGEST_MS = 10_000
+/** In place of a worker's id, which begin with 1 */
+const ANOTHER_DAEMON = 0
+/** Longer than a server needs to be told */
+const CANCEL_PATIENCE_MS = 3_000
+const MOST_CANCELLING = 256
 
 export interface RelayWorkersOptions {
   /** File that runs a worker when its first argument is `relay-worker` */
@@ -24,6 +29,8 @@ export interface RelayWorkersOptions {
   readonly listen: Listen
   readonly settings: () => WorkerSettings
   readonly control: ControlPlane
+  /** Asks the other daemons. True: one of them has told the server. */
+  readonly cancelElsewhere: (digest: string) => Promise<boolean>
   /** Closes what a worker that died left open. */
   readonly closeOrphan: (sessionId: string) => Promise<void>
   readonly clock: Clock
@@ -43,6 +50,9 @@ interface RunningWorker {
 export class RelayWorkers {
   readonly #options: RelayWorkersOptions
   readonly #running = new Map<number, RunningWorker>()
+  /** Cancel requests of other daemons that our workers were asked about */
+  readonly #cancelling = new Map<number, () => void>()
+  #nextCancel = 1
   #beat: Timer | null = null
   /** Known once the first worker listens: where port 0 was asked for, it stays what it was */
   #ports: Ports
@@ -76,6 +86,23 @@ export class RelayWorkers {
       late.cancel()
     })
     await Promise.all(gone)
+  }
+
+  /** For another daemon, whose client has this key. True: it was of a worker of ours, and the server has been told. */
+  cancel(digest: string): Promise<boolean> {
+    if (this.#cancelling.size >= MOST_CANCELLING) return Promise.resolve(false)
+    const id = this.#nextCancel++
+    return new Promise((resolve) => {
+      const done = (isTold: boolean): void => {
+        late.cancel()
+        this.#cancelling.delete(id)
+        resolve(isTold)
+      }
+      const late = this.#options.clock.after(CANCEL_PATIENCE_MS, () => done(false))
+      this.#cancelling.set(id, () => done(true))
+      for (const { worker } of this.#running.values())
+        this.#send(worker, { kind: 'cancel', id, from: ANOTHER_DAEMON, digest })
+    })
   }
 
   refreshSettings(): void {
@@ -117,15 +144,19 @@ export class RelayWorkers {
   }
 
   /** Which worker gave a key out is not written on it: each has a share of the connections, and is asked. */
-  #askOthers(asking: RunningWorker, { id, key }: Extract<ToControl, { kind: 'cancel' }>): void {
+  #askOthers({ worker: asking }: RunningWorker, { id, digest }: Extract<ToControl, { kind: 'cancel' }>): void {
     for (const { worker } of this.#running.values()) {
-      if (worker !== asking.worker) this.#send(worker, { kind: 'cancel', id, from: asking.worker.id, key })
+      if (worker !== asking) this.#send(worker, { kind: 'cancel', id, from: asking.id, digest })
     }
+    void this.#options.cancelElsewhere(digest).then((isTold) => {
+      if (isTold) this.#send(asking, { kind: 'cancelled', id })
+    })
   }
 
   #answerCancel({ id, from }: Extract<ToControl, { kind: 'cancelled' }>): void {
     const asking = this.#running.get(from)
     if (asking) this.#send(asking.worker, { kind: 'cancelled', id })
+    else if (from === ANOTHER_DAEMON) this.#cancelling.get(id)?.()
   }
 
   #onExit(running: RunningWorker, code: number | null, signal: string | null): void {

@@ -73,7 +73,8 @@ async function asked(client: RunningProgram): Promise<string> {
   return REQUEST.exec(client.stderr())?.[0] ?? ''
 }
 
-const linesOf = (stderr: string): string[] => stderr.trimEnd().replaceAll(new RegExp(REQUEST, 'g'), 'REQUEST').split('\n')
+const linesOf = (stderr: string): string[] =>
+  stderr.trimEnd().replaceAll(new RegExp(REQUEST, 'g'), 'REQUEST').split('\n')
 
 const refusal = (name: string): string[] => [
   `sallyport: ${name} may not use app on orders/shop`,

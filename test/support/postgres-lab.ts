@@ -15,6 +15,7 @@ import { readRecording } from '../../src/recording/recording-reader.ts'
 import { FakeDatabaseControl } from './fake-database-control.ts'
 import { needProgram } from './need-program.ts'
 import { PostgresServer } from './postgres.ts'
+import type { PostgresRelease } from './postgres-release.ts'
 import { RawPostgresClient, startup } from './raw-postgres-client.ts'
 import { run, type Finished, type RunOptions } from './run.ts'
 import { TestAuthority, type KeyAndCertificate } from './test-authority.ts'
@@ -25,6 +26,7 @@ export const PASSWORD = 'correct horse'
 export interface PostgresLabOptions {
   /** Lines of postgresql.conf */
   readonly config?: readonly string[]
+  readonly release?: PostgresRelease
   readonly log?: Log
   readonly limits?: Partial<WorkerSettings['limits']>
 }
@@ -106,7 +108,7 @@ export class PostgresLab implements AsyncDisposable {
       TestAuthority.make('proxy'),
       TestAuthority.make('databases'),
     ])
-    const server = await PostgresServer.start({ config: options.config ?? [] })
+    const server = await PostgresServer.start({ config: options.config ?? [], release: options.release ?? 'debian' })
     const serverAuthority = await secureServer(server, databaseAuthority.certificatePem)
     const control = new FakeDatabaseControl({
       protocol: 'postgres',

@@ -2,11 +2,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Client } from 'pg'
 import type { PostgresSettings } from '../../src/foundation/database/postgres/postgres-settings.ts'
 import { freePort } from './free-port.ts'
 import { needProgram } from './need-program.ts'
+import { installPostgres18, type PostgresRelease } from './postgres-release.ts'
 import { run } from './run.ts'
 import { until } from './until.ts'
 
@@ -17,24 +18,28 @@ const STAND_INS = ['postgres', 'nobody']
 export interface PostgresServerOptions {
   /** Lines of postgresql.conf */
   readonly config?: readonly string[]
+  readonly release?: PostgresRelease
 }
 
 export class PostgresServer implements AsyncDisposable {
   readonly folder: string
   readonly port: number
   readonly #config: readonly string[]
+  /** Where `initdb` and `postgres` are */
+  readonly #programs: string
   #process: ChildProcess | null = null
   #databases = 0
 
-  private constructor(folder: string, port: number, config: readonly string[]) {
+  private constructor(folder: string, port: number, { config = [], release = 'debian' }: PostgresServerOptions) {
     this.folder = folder
     this.port = port
     this.#config = config
+    this.#programs = release === 'debian' ? debianPrograms() : installPostgres18(folder)
   }
 
   static async start(options: PostgresServerOptions = {}): Promise<PostgresServer> {
     const folder = mkdtempSync(join(tmpdir(), 'sallyport-postgres-'))
-    const server = new PostgresServer(folder, await freePort(), options.config ?? [])
+    const server = new PostgresServer(folder, await freePort(), options)
     try {
       await server.#make()
       await server.restart()
@@ -83,7 +88,7 @@ export class PostgresServer implements AsyncDisposable {
   async restart(): Promise<void> {
     const { folder } = this
     const data = join(folder, 'data')
-    const [program = '', ...args] = asServerUser([serverProgram('postgres'), '-D', data])
+    const [program = '', ...args] = asServerUser([join(this.#programs, 'postgres'), '-D', data])
     const log = join(folder, 'log')
     this.#process = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     const child = this.#process
@@ -125,7 +130,18 @@ export class PostgresServer implements AsyncDisposable {
     const user = serverUser()
     if (user) chownSync(this.folder, user.uid, user.gid)
     const data = join(this.folder, 'data')
-    const initdb = [serverProgram('initdb'), '-D', data, '-U', 'sallyport', '-A', 'trust', '--no-sync', '-E', 'UTF8']
+    const initdb = [
+      join(this.#programs, 'initdb'),
+      '-D',
+      data,
+      '-U',
+      'sallyport',
+      '-A',
+      'trust',
+      '--no-sync',
+      '-E',
+      'UTF8',
+    ]
     const [program = '', ...args] = asServerUser([...initdb, '--locale=C.UTF-8'])
     const made = await run(program, args, { cwd: '/', timeout: 60_000 })
     if (made.code !== 0) throw new Error(`initdb failed: ${made.stderr}`)
@@ -142,10 +158,10 @@ export class PostgresServer implements AsyncDisposable {
   }
 }
 
-function serverProgram(name: string): string {
+function debianPrograms(): string {
   const versions = existsSync(HOME) ? readdirSync(HOME).toSorted((a, b) => Number(b) - Number(a)) : []
-  const found = versions.map((version) => join(HOME, version, 'bin', name)).find((path) => existsSync(path))
-  return found ?? needProgram(name)
+  const found = versions.map((version) => join(HOME, version, 'bin')).find((path) => existsSync(join(path, 'initdb')))
+  return found ?? dirname(needProgram('initdb'))
 }
 
 function serverUser(): { readonly name: string; readonly uid: number; readonly gid: number } | null {

@@ -40,6 +40,13 @@ export interface Database {
    * has one writer, who knows: nothing is told.
    */
   watchHead(onHead: (seq: number) => void): HeadWatch
+  /**
+   * Says a word to the other daemons on this store, and to this one: nothing is stored, and any word may be lost. At most 1000
+   * characters. SQLite has one daemon, and nobody hears.
+   */
+  tellDaemons(word: string): Promise<void>
+  /** Whoever may write to the store's server may say words, too. */
+  onWord(listener: (word: string) => void): void
   /** Tells the time by which the store decides, between its transactions. */
   storeClock(clock: Clock): Clock
   /** All of them are named now. */
@@ -228,6 +235,10 @@ class SqliteStore implements Database {
   watchHead(): HeadWatch {
     return { look: () => {}, silentFor: () => 0, stop: async () => {} }
   }
+
+  async tellDaemons(): Promise<void> {}
+
+  onWord(): void {}
 
   storeClock(clock: Clock): Clock {
     return clock

@@ -4,7 +4,7 @@ import type { Authorization, DatabaseFacts } from '../../authorization.ts'
 import { clientTlsContext } from '../../client-tls.ts'
 import type { ControlPlane, RecordingHead, WorkerSettings } from '../../control-plane.ts'
 import { prepareSocket, RelaySessions } from '../../relay-sessions.ts'
-import { CancelKeys } from './cancel-keys.ts'
+import { CancelKeys, digestOfKey } from './cancel-keys.ts'
 import { PostgresSession, type PostgresArrival, type SessionWorld } from './session.ts'
 
 export interface PostgresRelayDeps {
@@ -13,8 +13,8 @@ export interface PostgresRelayDeps {
   readonly settings: () => WorkerSettings
   /** ControlPlaneStub.authorizationOf, or what the in-process form has in its place */
   readonly authorizationOf: (facts: DatabaseFacts) => Authorization<DatabaseFacts>
-  /** Asks the other workers to cancel. Resolves when one of them has, or none knows the key. */
-  readonly cancelElsewhere: (key: Uint8Array) => Promise<void>
+  /** Asks the other workers and daemons to cancel. Resolves when one of them has, or none knows the key. */
+  readonly cancelElsewhere: (digest: string) => Promise<void>
   readonly clock: Clock
   readonly log: Log
 }
@@ -31,7 +31,10 @@ export class PostgresRelay {
       ...deps,
       clientContext: clientTlsContext(deps.settings),
       cancelKeys: this.#cancelKeys,
-      cancel: (key) => this.cancelHere(key) ?? deps.cancelElsewhere(key),
+      cancel: (key) => {
+        const digest = digestOfKey(key)
+        return this.cancelHere(digest) ?? deps.cancelElsewhere(digest)
+      },
     }
   }
 
@@ -50,8 +53,8 @@ export class PostgresRelay {
   }
 
   /** Null: no session of this worker has the key. */
-  cancelHere(key: Uint8Array): Promise<void> | null {
-    return this.#cancelKeys.cancel(key)
+  cancelHere(digest: string): Promise<void> | null {
+    return this.#cancelKeys.cancel(digest)
   }
 
   /** Takes no more connections and ends the live ones; their clients are told `text`. */

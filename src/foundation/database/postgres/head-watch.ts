@@ -6,6 +6,8 @@ import type { PostgresSettings } from './postgres-settings.ts'
 import type { StoreClock } from './store-clock.ts'
 
 export const CHANNEL = 'sallyport_deeds'
+/** What daemons tell each other in passing */
+export const WORD_CHANNEL = 'sallyport_words'
 /** A notification is a hint that may be lost; this is how late its loss makes us. */
 const LOOK_EVERY_MS = 500
 const ANSWER_WITHIN_MS = 2000
@@ -17,6 +19,7 @@ export interface HeadWatchParts {
   readonly clock: Clock
   readonly storeClock: StoreClock
   readonly onHead: (seq: number) => void
+  readonly onWord: (word: string) => void
 }
 
 /** Looks for the chain's head on a connection of its own: at each notification, and twice a second. Reconnects for ever. */
@@ -90,10 +93,13 @@ export class PostgresHeadWatch implements HeadWatch {
     client.on('error', () => {
       if (this.#client === client) this.#client = null
     })
-    client.on('notification', () => this.look())
+    client.on('notification', ({ channel, payload }) => {
+      if (channel === WORD_CHANNEL) this.#parts.onWord(payload ?? '')
+      else this.look()
+    })
     try {
       await client.connect()
-      await client.query(`${sessionStart(settings, true)}; listen ${CHANNEL}`)
+      await client.query(`${sessionStart(settings, true)}; listen ${CHANNEL}; listen ${WORD_CHANNEL}`)
     } catch (error) {
       void client.end().catch(() => {})
       throw error

@@ -17,7 +17,7 @@ import { openPool, WRITE_LOCK } from './postgres-connections.ts'
 import { postgresDialect } from './postgres-dialect.ts'
 import { describePostgres, type PostgresSettings } from './postgres-settings.ts'
 import { checkServer } from './server-check.ts'
-import { PostgresHeadWatch } from './head-watch.ts'
+import { PostgresHeadWatch, WORD_CHANNEL } from './head-watch.ts'
 import { StoreClock } from './store-clock.ts'
 import { StoreUnreachable } from './store-unreachable.ts'
 import { WrittenRows } from './written-rows.ts'
@@ -69,6 +69,7 @@ class PostgresStore implements Database {
   readonly #clock: Clock
   readonly #storeClock: StoreClock
   readonly #onClosed: () => void
+  readonly #wordListeners: ((word: string) => void)[] = []
   #watch: PostgresHeadWatch | null = null
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -129,8 +130,17 @@ class PostgresStore implements Database {
       clock: this.#clock,
       storeClock: this.#storeClock,
       onHead,
+      onWord: (word) => this.#wordListeners.forEach((listener) => listener(word)),
     })
     return this.#watch
+  }
+
+  async tellDaemons(word: string): Promise<void> {
+    await sql`select pg_notify(${WORD_CHANNEL}, ${word})`.execute(this.reads)
+  }
+
+  onWord(listener: (word: string) => void): void {
+    this.#wordListeners.push(listener)
   }
 
   storeClock(): Clock {
