@@ -1,5 +1,6 @@
 import { type KeyObject, verify } from 'node:crypto'
 import type { Actor } from '../contract/audit.ts'
+import { sql } from 'kysely'
 import { checkpointDigest, parseNote } from '../formats/checkpoint-note.ts'
 import type { Database } from '../foundation/database/open-database.ts'
 import { Refused } from '../foundation/errors.ts'
@@ -78,6 +79,8 @@ function lostCheckpoint(entry: OutsideEntry): Record<string, unknown> {
 const named = (table: RowRef['table'], rows: readonly { id: string }[]): RowRef[] =>
   rows.map(({ id }) => ({ table, id }))
 
+// States are written out: the indexes that hold only what lives are used only for what the text itself says.
+
 function endLogins(tx: Tx, now: number) {
   return tx
     .updateTable('login_sessions')
@@ -91,7 +94,7 @@ function endGrants(tx: Tx, now: number, by: string) {
   return tx
     .updateTable('grants')
     .set({ state: 'ended', ended_at: now, end_reason: 'revoked', ended_by: by, end_comment: 'a rollback was accepted' })
-    .where('state', '<>', 'ended')
+    .where('state', '<>', sql.lit('ended'))
     .returning('id')
     .execute()
 }
@@ -105,7 +108,7 @@ function cancelRequests(tx: Tx, now: number) {
       resolution: 'a rollback of the store was accepted',
       version: e('version', '+', 1),
     }))
-    .where('state', '=', 'pending')
+    .where('state', '=', sql.lit('pending'))
     .returning('id')
     .execute()
 }

@@ -299,19 +299,21 @@ async function overdueExtension(tx: Tx, grant: StoredGrant, now: number): Promis
 const asksSince = fixedStatement<{ asks: number }>(
   'select count(*) as asks from access_requests where user_id = ? and created_at > ?',
 )
+// By whom and when, and by the state only then (joined to nothing, it is in no index): an ask looks at few of all requests.
 // A rule or policy alone is not pestered: what it missed may be mended at once. Beside it, a person's denial holds.
 const deniedSince = fixedStatement<
   Pick<AccessRequestsTable, 'roles_json' | 'resources_json' | 'narrowing_json' | 'decided_at'>
 >(
   `select roles_json, resources_json, narrowing_json, decided_at from access_requests a
-   where user_id = ? and state = 'denied' and decided_at > ? and coalesce((
+   where user_id = ? and created_at > ? and state || '' = 'denied' and decided_at > ? and coalesce((
      select max(case r.reviewer_kind when 'user' then 1 else 0 end) from reviews r
      where r.request_id = a.id and r.decision = 'deny' and r.superseded_at is null), 1) = 1`,
 )
 
 async function historyOf(reader: Reader, userId: string, now: number): Promise<AskHistory> {
   const [{ asks } = { asks: 0 }] = await asksSince(reader, userId, now - LIMITS.askWindowMs)
-  const denied = await deniedSince(reader, userId, now - LIMITS.denialRememberedMs)
+  const remembered = now - LIMITS.denialRememberedMs
+  const denied = await deniedSince(reader, userId, remembered - LIMITS.pendingMs, remembered)
   const denials = denied.map((row) => ({
     roleIds: (JSON.parse(row.roles_json) as PinnedRole[]).map((role) => role.id),
     resourceIds: pinnedResources(row.resources_json).map((resource) => resource.id),

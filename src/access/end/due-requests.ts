@@ -117,8 +117,9 @@ async function pinnedRevisions(reader: Reader, grants: readonly StoredGrant[]): 
   return new Map(rows.map((row) => [row.id, JSON.parse(row.spec_json) as RoleSpec]))
 }
 
+// Not by the state: SQLite would look at all that waits instead of taking the index of when it ends.
 const overdue = fixedStatement<{ id: string }>(
-  `select id from access_requests where state = 'pending' and pending_until <= ?`,
+  `select id from access_requests where decided_at is null and pending_until <= ?`,
 )
 const grantsOver = fixedStatement<{ id: string }>(
   `select request_id as id from grants where state <> 'ended' and ends_at <= ?`,

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { AskWay } from '../../contract/access-check.ts'
 import type { NamedResource } from '../../contract/request.ts'
 import type { Reader } from '../directory.ts'
@@ -22,7 +23,8 @@ export async function findPending(
     .selectFrom('access_requests')
     .selectAll()
     .where('user_id', '=', userId)
-    .where('state', '=', 'pending')
+    // Written out: the index holds pending ones alone.
+    .where('state', '=', sql.lit('pending'))
     .where('pending_until', '>', now)
     .orderBy('created_at', 'desc')
     .limit(MOST_LOOKED_AT)

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { RequestPreview } from '../../../contract/request-preview.ts'
 import { hasStarted } from '../../../grants/grant-clock.ts'
 import { confinementOf, storedGrant, type PinnedRole } from '../../../grants/stored-grant.ts'
@@ -160,7 +161,7 @@ async function otherPending(
     .selectFrom('access_requests')
     .select('id')
     .where('user_id', '=', request.user_id)
-    .where('state', '=', 'pending')
+    .where('state', '=', sql.lit('pending'))
     .where('id', '!=', request.id)
     .orderBy('created_at', 'desc')
     .limit(OTHERS_SHOWN * 2)
