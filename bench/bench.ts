@@ -11,6 +11,7 @@ export interface BenchOptions {
 const BENCHES: Readonly<Record<string, () => Promise<(options: BenchOptions) => Promise<readonly Row[]>>>> = {
   ssh: async () => (await import('./ssh/bench-ssh.ts')).benchSsh,
   postgres: async () => (await import('./postgres/bench-postgres.ts')).benchPostgres,
+  mysql: async () => (await import('./mysql/bench-mysql.ts')).benchMysql,
   requests: async () => (await import('./requests/bench-requests.ts')).benchRequests,
   audit: async () => (await import('./audit/bench-audit.ts')).benchAudit,
 }

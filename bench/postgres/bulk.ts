@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { treeCpuMs } from '../support/process-cost.ts'
+import { inTurn } from '../support/in-turn.ts'
 import { compare, type Row } from '../support/ratio-table.ts'
-import { inTurn, type PostgresTarget } from './postgres-target.ts'
+import type { PostgresTarget } from './postgres-target.ts'
 import type { PostgresTargets } from './targets.ts'
 
 interface Transfer {

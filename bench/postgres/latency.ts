@@ -1,6 +1,7 @@
+import { inTurn } from '../support/in-turn.ts'
 import { compare, type Row } from '../support/ratio-table.ts'
 import { pgbench, type PgbenchResult } from './pgbench.ts'
-import { inTurn, type PostgresTarget } from './postgres-target.ts'
+import type { PostgresTarget } from './postgres-target.ts'
 import type { PostgresTargets } from './targets.ts'
 
 const RATE = 1500

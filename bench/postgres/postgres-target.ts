@@ -28,7 +28,3 @@ export function tlsEnv(
     PGCONNECT_TIMEOUT: '30',
   }
 }
-
-/** Ours last in one round, first in the next: what drifts with time hits everybody alike. */
-export const inTurn = (targets: readonly PostgresTarget[], round: number): readonly PostgresTarget[] =>
-  round % 2 === 0 ? targets : targets.toReversed()

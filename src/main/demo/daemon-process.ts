@@ -13,16 +13,20 @@ export interface DaemonProcess extends Server {
   readonly api: Client
 }
 
-/** Starts the daemon over the layout's folders and waits until its admin socket answers. `wanted` is the port to take if it is free. */
+/**
+ * Starts the daemon over the layout's folders and waits until its admin socket answers. `wanted`: the port to take if it is
+ * free. `settings`: more lines of its configuration.
+ */
 export async function startDaemonProcess(
   clock: Clock,
   layout: Layout,
   programs: Programs,
   wanted = 0,
+  settings: readonly string[] = [],
 ): Promise<DaemonProcess> {
   mkdirSync(layout.folder, { recursive: true, mode: 0o700 })
   const port = await freePort(wanted)
-  writeFileSync(layout.configFile, config(layout, port))
+  writeFileSync(layout.configFile, [...config(layout, port), ...settings, ''].join('\n'))
   const command = [...programs.sallyport, 'start', `--config=${layout.configFile}`] as const
   const server = startServer(clock, command, { log: layout.daemonLog, env: { PATH: process.env['PATH'] ?? '' } })
   const admin = socketTransport(layout.adminSocket)
@@ -47,13 +51,11 @@ export async function startDaemonProcess(
   return { ...server, stop, port, api }
 }
 
-const config = (layout: Layout, port: number): string =>
-  [
-    '# Every key is explained in docs/configuration.md.',
-    `data_dir: ${JSON.stringify(layout.dataFolder)}`,
-    `listen: 127.0.0.1:${port}`,
-    '',
-  ].join('\n')
+const config = (layout: Layout, port: number): readonly string[] => [
+  '# Every key is explained in docs/configuration.md.',
+  `data_dir: ${JSON.stringify(layout.dataFolder)}`,
+  `listen: 127.0.0.1:${port}`,
+]
 
 async function answers(clock: Clock, api: Client, port: number, signal: AbortSignal): Promise<void> {
   const deadline = clock.monotonic() + 20_000

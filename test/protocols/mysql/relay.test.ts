@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { MysqlLab, PASSWORD } from '../../support/mysql-lab.ts'
 import { needProgram } from '../../support/need-program.ts'
 import { run, start, type Finished } from '../../support/run.ts'
+import { SilentServer } from '../../support/silent-server.ts'
 import { TestAuthority } from '../../support/test-authority.ts'
 import { until } from '../../support/until.ts'
 
@@ -292,6 +293,19 @@ describe('the end', () => {
       expect(await ended()).toBe('ended')
     },
   )
+
+  test('a client that leaves while the server says nothing is gone at once, and so is the connection to the server', async () => {
+    await using silent = await SilentServer.start()
+    lab.control.change = { database: { ...lab.facts.database, port: silent.port } }
+    const options = await lab.clientOptions()
+    const client = start(needProgram('mariadb'), ['--no-defaults', ...options, '-uapp', '-e', 'select 1'])
+    await until('the server is connected to', () => silent.connections.size === 1)
+    lab.control.change = {}
+    client.child.kill('SIGKILL')
+    expect(await ended()).toBe('client_left')
+    await until('the server is left', () => silent.connections.size === 0)
+    await until("nobody is connected any more", () => lab.relay.connections === 0)
+  })
 
   test('in the middle of a long result, and when the client has just gone: no thread remains', async () => {
     const options = await lab.clientOptions()

@@ -4,6 +4,7 @@ import { needProgram } from '../../support/need-program.ts'
 import { PostgresLab } from '../../support/postgres-lab.ts'
 import { fieldsOf, message } from '../../support/raw-postgres-client.ts'
 import { start, type RunningProgram } from '../../support/run.ts'
+import { SilentServer } from '../../support/silent-server.ts'
 import { until } from '../../support/until.ts'
 
 let lab: PostgresLab
@@ -114,6 +115,19 @@ test('a client that is killed leaves no statement running', async () => {
   client.child.kill('SIGKILL')
   await client.finished
   await until('the backend to go', async () => (await lab.backends()).length === 0)
+})
+
+test('a client that leaves while the server says nothing is gone at once, and so is the connection to the server', async () => {
+  await using silent = await SilentServer.start()
+  const before = lab.control.facts.size
+  lab.control.change = { database: { ...lab.facts.database, port: silent.port } }
+  const client = await psql('-c', 'select 1')
+  await until('the server is connected to', () => silent.connections.size === 1)
+  expect(lab.control.facts.size).toBe(before + 1)
+  client.child.kill('SIGKILL')
+  await until('the end is stored', () => lab.control.ends.has(lab.facts.sessionId))
+  expect(lab.control.ends.get(lab.facts.sessionId)?.reason).toBe('client_left')
+  await until('the server is left', () => silent.connections.size === 0)
 })
 
 test('a notice about the end that comes near is shown', async () => {

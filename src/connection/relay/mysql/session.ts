@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
-import type { Authorization, DatabaseFacts } from '../../authorization.ts'
+import { databaseFacts, type Authorization, type DatabaseFacts } from '../../authorization.ts'
 import type { AuthorizeAnswer, ControlPlane, EndNotice, RecordingHead } from '../../control-plane.ts'
 import { moveDatabaseSession, type DatabaseSessionState } from '../../database-session-states.ts'
 import { LiveEnd, type EndReason } from '../../live-end.ts'
 import type { StatementRecorder } from '../../statement-recorder.ts'
+import { WaitingClient } from '../../waiting-client.ts'
 import { identifyClient, NotIdentified, type Offer, type ProvenClient } from './client-side.ts'
 import { ConnectionRelay, type Side } from './connection-relay.ts'
 import { killThread, openUpstream, type OpenedUpstream } from './open-upstream.ts'
@@ -49,6 +50,8 @@ interface Ending extends EndReason {
 /** What there is once authorize() said yes: from here on the end must be stored. */
 interface Admitted {
   readonly client: ProvenClient
+  /** Until it is let in */
+  readonly waiting: WaitingClient
   readonly facts: DatabaseFacts
   readonly liveEnd: LiveEnd
   recorder: StatementRecorder | null
@@ -130,18 +133,22 @@ export class MysqlSession {
   async #admit(client: ProvenClient): Promise<void> {
     this.#move('authorizing')
     this.#arrival.signedIn()
+    const waiting = new WaitingClient(client.socket, client.channel.release())
+    waiting.left.addEventListener('abort', () => this.#clientLeft(), { once: true })
     client.socket.once('close', () => this.#clientLeft())
     const answer = await this.#authorize(client)
     if (!answer.ok) {
+      waiting.stop()
       client.channel.end(writeError(ERROR.accessDenied, answer.lines.join('\n')))
       this.#world.clock.after(FAREWELL_MS, () => client.socket.destroy())
       this.#closed()
       return
     }
-    const admitted = this.#enter(client, answer.facts as DatabaseFacts)
+    const admitted = this.#enter(client, waiting, databaseFacts(answer.facts))
     if (this.#isEnding) return
     if (this.#stopped) this.#end(this.#stopped)
-    else if (this.#abort.signal.aborted) this.#end(CLIENT_LEFT)
+    else if (waiting.left.aborted || client.socket.destroyed) this.#end(CLIENT_LEFT)
+    else if (!this.#isStillValid(client)) this.#end(NO_LONGER_VALID)
     else {
       const missing = whatCannotBeKept(admitted.facts.options)
       if (missing === null) await this.#connect(admitted)
@@ -163,15 +170,19 @@ export class MysqlSession {
     }
   }
 
-  #enter(client: ProvenClient, facts: DatabaseFacts): Admitted {
+  #enter(client: ProvenClient, waiting: WaitingClient, facts: DatabaseFacts): Admitted {
     const { clock, control } = this.#world
     const { endsAt, endText, budgetMs, idleMs, offlineGraceMs } = facts
     const liveEnd = new LiveEnd({
       ...{ clock, endsAt, endText, budgetMs, idleMs, offlineGraceMs },
       silentFor: () => control.silentFor(),
+      isBusy: () => admitted.relay?.isBusy ?? false,
       onEnd: (reason) => this.#end(reason),
     })
-    const admitted: Admitted = { client, facts, liveEnd, recorder: null, opened: null, relay: null, watch: null }
+    const admitted: Admitted = {
+      ...{ client, waiting, facts, liveEnd },
+      ...{ recorder: null, opened: null, relay: null, watch: null },
+    }
     this.#admitted = admitted
     admitted.watch = control.watchEnd(facts.sessionId, (notice) => this.#notice(notice))
     return admitted
@@ -189,8 +200,9 @@ export class MysqlSession {
     opened.upstream.socket.once('close', () => this.#targetLeft(admitted))
     const use = await this.#startUse(facts.sessionId)
     if (this.#isEnding) return
-    if (use.ok) this.#relay(admitted, recorder, opened)
-    else this.#end({ reason: 'refused_before_use', text: use.text })
+    if (!use.ok) this.#end({ reason: 'refused_before_use', text: use.text })
+    else if (!this.#isStillValid(client)) this.#end(NO_LONGER_VALID)
+    else this.#relay(admitted, recorder, opened)
   }
 
   #openRecorder(facts: DatabaseFacts): StatementRecorder | null {
@@ -252,8 +264,7 @@ export class MysqlSession {
     admitted.relay = relay
     threads.bind(this.#threadId, { ...owner, threadId: upstream.threadId })
     client.channel.send(upstream.okay)
-    const early = client.channel.release()
-    relay.start(upstream.rest, early)
+    relay.start(upstream.rest, admitted.waiting.stop())
     liveEnd.start()
   }
 
@@ -276,8 +287,11 @@ export class MysqlSession {
     else this.#end({ reason: 'target_protocol_error', text: `session ended: ${error.message}`, shown })
   }
 
+  #isStillValid({ certified }: ProvenClient): boolean {
+    return this.#world.clock.now() < certified.until
+  }
+
   #clientLeft(): void {
-    this.#abort.abort(new Error('the client left'))
     this.#end(CLIENT_LEFT)
   }
 
@@ -303,15 +317,18 @@ export class MysqlSession {
     admitted.liveEnd.stop()
     admitted.watch?.stop()
     const { client, facts, relay, opened } = admitted
+    this.#abort.abort(new Error(ending.text))
     const shown = ending.shown ?? ERROR.connectionKilled
     const text = ending.text.startsWith('sallyport: ') ? ending.text : `sallyport: ${ending.text}`
     // At the same time: the server must stop within the second, whatever the client does.
     const stopped = this.#stopServer(admitted)
     if (relay) await relay.windUp(shown, text)
-    else client.channel.end(writeError(shown, text))
+    else {
+      admitted.waiting.stop()
+      client.channel.end(writeError(shown, text))
+    }
     client.socket.end()
     await Promise.all([stopped, this.#farewell(client.socket)])
-    this.#abort.abort(new Error(text))
     opened?.upstream.socket.destroy()
     const end = await admitted.recorder?.close(ending.reason)
     await this.#world.control.endSession(facts.sessionId, {
@@ -370,4 +387,8 @@ export class MysqlSession {
 
 const UNDECIDED = 'sallyport: whether you have access cannot be decided at the moment. Try again in a minute.'
 const TOO_LONG = { reason: 'statement_timeout', text: 'session ended: a statement took longer than your role permits' }
+const NO_LONGER_VALID = {
+  reason: 'certificate_expired',
+  text: 'your certificate is not valid any more. Run: sally login',
+}
 const CLIENT_LEFT = { reason: 'client_left', text: 'the client left' }

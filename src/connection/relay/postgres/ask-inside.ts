@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import type { AskAnswer, ControlPlane, RequestNews } from '../../control-plane.ts'
 
 /** What Doors takes for an answer where no reason has to be given */
@@ -86,46 +85,6 @@ export class AskInside {
     this.#isOver = true
     this.#outcome.resolve(outcome)
   }
-}
-
-/** A client sends nothing before it is let in, but it may. */
-const MOST_AHEAD = 64 * 1024
-
-/** Listens to a client that waits: what it sends ahead is kept, and that it leaves is known at once. */
-export class WaitingClient {
-  readonly #socket: Socket
-  readonly #left = new AbortController()
-  readonly #sent: Buffer[] = []
-  #size = 0
-
-  constructor(socket: Socket) {
-    this.#socket = socket
-    socket.on('data', this.#take)
-    socket.on('end', this.#leave)
-    socket.on('close', this.#leave)
-    if (socket.destroyed) this.#leave()
-  }
-
-  get left(): AbortSignal {
-    return this.#left.signal
-  }
-
-  /** What it sent. The socket is paused. */
-  stop(): Buffer {
-    this.#socket.off('data', this.#take)
-    this.#socket.off('end', this.#leave)
-    this.#socket.off('close', this.#leave)
-    this.#socket.pause()
-    return Buffer.concat(this.#sent)
-  }
-
-  readonly #take = (chunk: Buffer): void => {
-    this.#sent.push(chunk)
-    this.#size += chunk.length
-    if (this.#size > MOST_AHEAD) this.#socket.destroy()
-  }
-
-  readonly #leave = (): void => this.#left.abort(new Error('the client left'))
 }
 
 const UNAVAILABLE: AskOutcome = {

@@ -8,7 +8,8 @@ import type { AuthorizeAnswer, ControlPlane, EndNotice, RecordingHead, WorkerSet
 import { moveDatabaseSession, type DatabaseSessionState } from '../../database-session-states.ts'
 import { LiveEnd, type EndReason } from '../../live-end.ts'
 import { StatementRecorder } from '../../statement-recorder.ts'
-import { AskInside, WaitingClient } from './ask-inside.ts'
+import { WaitingClient } from '../../waiting-client.ts'
+import { AskInside } from './ask-inside.ts'
 import type { CancelKeys } from './cancel-keys.ts'
 import { openClient, tellAndClose, type ClientOpening } from './client-side.ts'
 import { QueryRelay } from './query-relay.ts'
@@ -48,8 +49,8 @@ export interface PostgresArrival {
 }
 
 interface Identified extends Omit<ClientOpening, 'rest'> {
-  /** Sent ahead of our answer */
-  rest: Buffer
+  /** Until it is let in */
+  readonly waiting: WaitingClient
   readonly user: CertifiedUser
   /** DER */
   readonly shown: Uint8Array
@@ -60,7 +61,7 @@ type Denied = Extract<AuthorizeAnswer, { ok: false }>
 /** What there is once authorize() said yes: from here on the end must be stored. */
 interface Admitted {
   readonly facts: DatabaseFacts
-  readonly client: TLSSocket
+  readonly client: Identified
   readonly liveEnd: LiveEnd
   recorder: StatementRecorder | null
   upstream: Upstream | null
@@ -138,7 +139,8 @@ export class PostgresSession {
       const trust = { authorities: userX509Authorities, installation, now: clock.now() }
       const verdict = checkUserCertificate(shown, trust)
       if (verdict.kind === 'refused') return this.#turnAway(opened, verdict.code)
-      return { ...opened, user: verdict.user, shown }
+      const waiting = new WaitingClient(opened.socket, opened.rest)
+      return { ...opened, waiting, user: verdict.user, shown }
     } catch (error) {
       this.#log.debug({ err: error, address }, 'no PostgreSQL connection came about')
       if (!this.#abort.signal.aborted) control.reportAuthFailure({ address, code: 'handshake_failed' })
@@ -169,6 +171,7 @@ export class PostgresSession {
   async #admit(client: Identified): Promise<void> {
     this.#move('authorizing')
     this.#arrival.signedIn()
+    client.waiting.left.addEventListener('abort', () => this.#end(CLIENT_LEFT, null), { once: true })
     const startup = judgeStartup(client.startup, client.user.database)
     if (!startup.ok) {
       this.#refuse(client, [startup.message], SQLSTATE.invalidAuthorization, startup.hint)
@@ -182,10 +185,10 @@ export class PostgresSession {
       this.#refuse(client, answer.lines, SQLSTATE.invalidAuthorization)
       return
     }
-    const admitted = this.#enter(databaseFacts(answer.facts), client.socket)
+    const admitted = this.#enter(databaseFacts(answer.facts), client)
     if (this.#isEnding) return
     if (this.#stopped) this.#end(this.#stopped)
-    else if (client.socket.destroyed) this.#end(CLIENT_LEFT)
+    else if (client.waiting.left.aborted) this.#end(CLIENT_LEFT, null)
     else if (!this.#isStillValid(client)) this.#end(NO_LONGER_VALID)
     else await this.#connect(admitted, client, wanted)
   }
@@ -193,20 +196,18 @@ export class PostgresSession {
   /** The client is told that it waits, and for what; the server is not connected to before. */
   async #askInside(client: Identified, wanted: Wanted, refused: Denied, door: string): Promise<AuthorizeAnswer> {
     client.socket.write(this.#greeting(client))
-    const waiting = new WaitingClient(client.socket)
     const asking = new AskInside({
       ...{ control: this.#world.control, door, refusal: refused.lines, reason: wanted.reason },
       show: (lines) => showNotice(client.socket, lines),
     })
     this.#asking = asking
     try {
-      const outcome = await asking.run(AbortSignal.any([this.#abort.signal, waiting.left]))
+      const outcome = await asking.run(AbortSignal.any([this.#abort.signal, client.waiting.left]))
       if (outcome.kind === 'refused') return { ok: false, ...outcome }
       return await this.#authorize(client, { ...wanted, door })
     } finally {
       this.#asking = null
       asking.leave()
-      client.rest = Buffer.concat([client.rest, waiting.stop()])
     }
   }
 
@@ -238,7 +239,7 @@ export class PostgresSession {
     }
   }
 
-  #enter(facts: DatabaseFacts, client: TLSSocket): Admitted {
+  #enter(facts: DatabaseFacts, client: Identified): Admitted {
     const { control, clock } = this.#world
     this.#log = this.#log.child({ session: facts.sessionId })
     const liveEnd = new LiveEnd({
@@ -324,7 +325,7 @@ export class PostgresSession {
 
   #relay(admitted: Admitted, recorder: StatementRecorder, upstream: Upstream, client: Identified): void {
     this.#move('relaying')
-    const { socket, startup, rest } = client
+    const { socket, startup } = client
     const { liveEnd, facts } = admitted
     const { options } = facts
     const rules = { denied: options.deniedStatements, readOnly: options.readOnly }
@@ -345,7 +346,7 @@ export class PostgresSession {
     const key = this.#world.cancelKeys.issue(minor, () => relay.cancel())
     admitted.cancelKey = key
     socket.write(Buffer.concat([this.#greeting(client), upstream.greeting, keyData(key)]))
-    relay.start(rest)
+    relay.start(client.waiting.stop())
     liveEnd.start()
   }
 
@@ -376,7 +377,8 @@ export class PostgresSession {
   }
 
   /** Somebody proven has no access; nothing was stored as begun. */
-  #refuse({ socket }: Identified, lines: readonly string[], code: string, hint?: string): void {
+  #refuse({ socket, waiting }: Identified, lines: readonly string[], code: string, hint?: string): void {
+    waiting.stop()
     tellAndClose(socket, code, lines.join('\n'), hint)
     this.#destroyLater(socket)
     this.#closed()
@@ -403,9 +405,10 @@ export class PostgresSession {
     if (relay) await relay.windUp(code === null ? null : { code, text })
     else {
       upstream?.tcp.destroy()
-      if (code !== null) tellAndClose(client, code, text)
+      client.waiting.stop()
+      if (code !== null) tellAndClose(client.socket, code, text)
     }
-    await this.#farewell(client)
+    await this.#farewell(client.socket)
     const end = await recorder?.close(reason)
     await this.#world.control.endSession(facts.sessionId, {
       reason,
