@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { DatabaseFacts } from '../../src/connection/authorization.ts'
 import type { WorkerSettings } from '../../src/connection/control-plane.ts'
 import type { RecordingRecord } from '../../src/formats/recording-record.ts'
-import { systemClock } from '../../src/foundation/clock.ts'
+import { systemClock, type Clock } from '../../src/foundation/clock.ts'
 import { newId } from '../../src/foundation/ids.ts'
 import { silentLog, type Log } from '../../src/foundation/log.ts'
 import { readRecording } from '../../src/recording/recording-reader.ts'
@@ -20,6 +20,8 @@ export const PASSWORD = 'correct horse'
 export interface DatabaseLabOptions {
   readonly log?: Log
   readonly limits?: Partial<WorkerSettings['limits']>
+  /** Of the relay */
+  readonly clock?: Clock
 }
 
 const LIMITS: WorkerSettings['limits'] = {
@@ -83,7 +85,7 @@ export async function relayDeps(
     mysqlServerVersion: '5.5.5-10.11.0-MariaDB-sallyport',
   }
   return {
-    ...{ control, clock: systemClock, log: options.log ?? silentLog },
+    ...{ control, clock: options.clock ?? systemClock, log: options.log ?? silentLog },
     settings: () => settings,
     authorizationOf: (facts: DatabaseFacts) => control.authorizationOf(facts),
   }
@@ -139,6 +141,13 @@ export class DatabaseLab<
     await this.relay.tellAndClose('the test is over')
     await this.server.stop()
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** Connections of clients that the relay has not closed. */
+  openSockets(): Promise<number> {
+    const { promise, resolve } = Promise.withResolvers<number>()
+    this.#listener.getConnections((_error, count) => resolve(count))
+    return promise
   }
 
   get proxyCa(): string {

@@ -263,7 +263,7 @@ export class ConnectionRelay {
 
   #toBoundary(chunk: Buffer): void {
     const taken = this.#answers.readToBoundary(chunk)
-    if (taken > 0) this.#client.write(chunk.subarray(0, taken))
+    if (taken > 0 && !this.#client.write(chunk.subarray(0, taken))) this.#target.pause()
     if (this.#answers.isAtBoundary) this.#onBoundary?.()
   }
 }

@@ -45,33 +45,53 @@ export type Stop = 'CONNECTION' | 'QUERY'
 
 /**
  * KILL from a second connection: a server goes on with a statement when its client is gone. Resolves with whether it has
- * said that it will. Errors: UpstreamFailed.
+ * said that it will; takes a second at most. Errors: UpstreamFailed.
  */
 export async function killThread(
   { facts, threadId, credential }: { facts: DatabaseFacts; threadId: number; credential: Credential },
   what: Stop,
   control: Pick<ControlPlane, 'mint'>,
-  task: Task,
+  { clock, signal }: Task,
 ): Promise<boolean> {
-  // A certificate was good for a minute.
-  const shown = credential.kind === 'password' ? credential : await credentialFor(facts, control, true)
-  const agreed = { accepted: OFFERED, collation: UTF8MB4 }
-  const { socket } = await connectAndSignIn({ ...facts, dbName: null }, shown, agreed, { ...task, ms: KILL_MS })
+  const late = new AbortController()
+  const timer = clock.after(KILL_MS, () => late.abort())
+  const task = { clock, signal: AbortSignal.any([signal, late.signal]), ms: KILL_MS }
   try {
-    return await askToKill(socket, `KILL ${what} ${String(threadId)}`)
+    // A certificate was good for a minute.
+    const shown = credential.kind === 'password' ? credential : await inTime(credentialFor(facts, control, true), task)
+    const agreed = { accepted: OFFERED, collation: UTF8MB4 }
+    const { socket } = await connectAndSignIn({ ...facts, dbName: null }, shown, agreed, task)
+    return await askToKill(socket, `KILL ${what} ${String(threadId)}`, task.signal)
   } finally {
-    socket.destroy()
+    timer.cancel()
   }
 }
 
-function askToKill(socket: Socket, statement: string): Promise<boolean> {
+/** Nobody waits for `work` any more once the signal is aborted. */
+function inTime<T>(work: Promise<T>, { signal }: Task): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  signal.addEventListener('abort', () => reject(new UpstreamFailed('no_credential', 'it took too long')), {
+    once: true,
+  })
+  work.then(resolve, reject)
+  return promise
+}
+
+async function askToKill(socket: Socket, statement: string, signal: AbortSignal): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
+  const abort = (): void => resolve(false)
+  signal.addEventListener('abort', abort, { once: true })
   socket.once('data', (answer: Buffer) => resolve(answer[4] === 0))
-  socket.once('close', () => resolve(false))
-  socket.once('error', () => resolve(false))
+  socket.once('close', abort)
+  socket.once('error', abort)
   socket.write(framed(0, Buffer.from([COMMAND.QUERY]), Buffer.from(statement)))
   socket.resume()
-  return promise
+  try {
+    return await promise
+  } finally {
+    signal.removeEventListener('abort', abort)
+    socket.destroy()
+  }
 }
 
 async function credentialFor(

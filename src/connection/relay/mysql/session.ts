@@ -136,6 +136,8 @@ export class MysqlSession {
     const waiting = new WaitingClient(client.socket, client.channel.release())
     waiting.left.addEventListener('abort', () => this.#clientLeft(), { once: true })
     client.socket.once('close', () => this.#clientLeft())
+    // With a result on its way that it does not read, nothing would be closed.
+    client.socket.once('end', () => this.#clientLeft())
     const answer = await this.#authorize(client)
     if (!answer.ok) {
       waiting.stop()

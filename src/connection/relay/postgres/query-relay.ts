@@ -227,7 +227,7 @@ export class QueryRelay {
     if (this.#onBoundary === null || this.#client.destroyed) return
     try {
       const bytes = this.#fromServer.feedToBoundary(chunk)
-      if (bytes > 0) this.#client.write(chunk.subarray(0, bytes))
+      if (bytes > 0 && !this.#client.write(chunk.subarray(0, bytes))) this.#server.pause()
     } catch {
       return
     }
@@ -276,8 +276,19 @@ export class QueryRelay {
   /** A client that has said goodbye may have left work behind: the session goes on until the server is done with it. */
   #onClientGone(): void {
     if (!this.#isRelaying) return
-    if (this.#fromClient.isTerminated) this.#server.resume()
-    else this.#host.clientLeft()
+    if (this.#fromClient.isTerminated) {
+      this.#server.resume()
+      this.#leaveWhenDone()
+    } else this.#host.clientLeft()
+  }
+
+  /** A server that is not heard of any more closes nothing. */
+  #leaveWhenDone(): void {
+    this.#clock.after(LEAVE_MS, () => {
+      if (!this.#isRelaying) return
+      if (this.isBusy) this.#leaveWhenDone()
+      else this.#host.clientLeft()
+    })
   }
 
   #onServerGone(): void {

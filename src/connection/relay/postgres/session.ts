@@ -102,7 +102,11 @@ export class PostgresSession {
     try {
       const client = await this.#identify()
       if (client) await this.#admit(client)
-      else this.#closed()
+      else {
+        // It may have been told something, and need not go by itself.
+        this.#destroyLater(this.#arrival.socket)
+        this.#closed()
+      }
     } catch (error) {
       this.#log.error({ err: error }, 'a PostgreSQL session failed')
       if (this.#admitted) this.#end(INTERNAL)
@@ -428,7 +432,8 @@ export class PostgresSession {
     await closed
   }
 
-  #destroyLater(client: TLSSocket): void {
+  #destroyLater(client: Socket): void {
+    if (client.closed) return
     const late = this.#world.clock.after(FAREWELL_MS, () => client.destroy())
     client.once('close', () => late.cancel())
   }
