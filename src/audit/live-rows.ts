@@ -12,6 +12,7 @@ const STILL_MATTERS: Partial<Record<PowerTable, string>> = {
   reviews: `request_id in (select id from access_requests where state = 'pending')`,
   grants: `state <> 'ended'`,
   sessions: 'ended_at is null',
+  just_in_time_users: `state = 'open'`,
 }
 const PAUSE_EVERY = 200
 const LOOKS = 3

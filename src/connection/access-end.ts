@@ -19,15 +19,15 @@ export interface AccessBasis {
   readonly startedAt: number
   readonly sessionTtlMs: number | null
   readonly grants: readonly StoredGrant[]
-  /** The grant that carries it longest, with its name for people; null: own roles carry it */
-  readonly carrier: { readonly grant: StoredGrant; readonly name: string } | null
+  /** For each part of the access that grants alone give: the grant that carries it longest, with its name for people */
+  readonly carriers: readonly { readonly grant: StoredGrant; readonly name: string }[]
 }
 
-/** The earliest of: end of the login session, longest duration of a session, end of the last grant that gives it. */
-export function accessEnd({ login, startedAt, sessionTtlMs, grants, carrier }: AccessBasis): AccessEnd {
+/** The earliest of: end of the login session, longest duration of a session, end of the last grant that gives a part of it. */
+export function accessEnd({ login, startedAt, sessionTtlMs, grants, carriers }: AccessBasis): AccessEnd {
   const ends = [loginEnd(login)]
   if (sessionTtlMs !== null) ends.push(sessionEnd(startedAt + sessionTtlMs))
-  if (carrier) ends.push(grantEnd(carrier.grant, carrier.name))
+  for (const { grant, name } of carriers) ends.push(grantEnd(grant, name))
   const first = ends.reduce((a, b) => (b.endsAt < a.endsAt ? b : a))
   return { ...first, recheckAt: Math.min(first.endsAt, ...grants.map((grant) => grant.ends_at)) }
 }

@@ -61,6 +61,8 @@ export interface DatabaseFacts extends SessionFacts {
   /** PostgreSQL: the password may be proven by MD5, which its server must be trusted with */
   readonly allowsMd5: boolean
   readonly options: DatabaseSessionOptions
+  /** The db user is made for this session. Absent: it is there */
+  readonly justInTime?: { readonly id: string; readonly dbRoles: readonly string[] }
 }
 
 /** How the server proves itself to us. */

@@ -60,9 +60,9 @@ export class Authorizer {
 
   async #start(tx: Tx, input: AuthorizeInput, decision: Allowed, now: number): Promise<Deed<Outcome>> {
     const { snapshot } = this.#options
-    const facts = sessionFacts(input, decision, { ...this.#options, position: snapshot.position }, now)
-    const event = await startSession(tx, input, facts, decision.roles, this.#options, now)
-    return { result: { ok: true, facts, recheckAt: decision.recheckAt }, events: [event] }
+    const wanted = sessionFacts(input, decision, { ...this.#options, position: snapshot.position }, now)
+    const { facts, events } = await startSession(tx, input, wanted, decision, this.#options, now)
+    return { result: { ok: true, facts, recheckAt: decision.recheckAt }, events }
   }
 
   async #alteredRow(input: AuthorizeInput): Promise<string | null> {

@@ -99,7 +99,7 @@ function decideFor(
   const { resource } = target
   const atWork = rolesAtWork(view, user, login, now, starts ? new Set([starts.id]) : undefined)
   // An absent resource and one the user may not know of: same answer, same path.
-  const resolved = target.resolve(atWork.roles, user.name)
+  const resolved = target.resolve(atWork.roles, user)
   const ways = resolved.ok || question.live ? [] : waysToAsk(view, user, target, now)
   const isKnown = resource !== undefined && (resolved.ok || resolved.isKnown || ways.length > 0)
   if (!isKnown) return unknownResource(view, question, user, atWork, target, now)
@@ -122,7 +122,7 @@ function decideFor(
       startedAt: question.live?.startedAt ?? now,
       sessionTtlMs: options.sessionTtlMs,
       grants: clocked,
-      carrier: carrierOf(resolved.roles, clocked),
+      carriers: resolved.parts.flatMap((roles) => carrierOf(roles, clocked) ?? []),
     }),
   }
 }
@@ -316,7 +316,7 @@ function startsLater({ view, question, target, user, now }: Refusing): string[] 
   return coming.slice(0, MOST_COMING).flatMap((grant) => {
     const then = rolesAtWork(view, user, login, grant.starts_at, new Set([grant.id]))
     const its = then.roles.filter((role) => role.origin.kind === 'granted' && role.origin.grantId === grant.id)
-    if (!target.resolve(its, user.name).ok) return []
+    if (!target.resolve(its, user).ok) return []
     return [`  Your access (${whatOf(grant)}) starts ${utcMinute(grant.starts_at)}`]
   })
 }
@@ -350,10 +350,14 @@ function whatOf(grant: { roles: readonly { name: string }[]; resources: StoredGr
   return `${names} on ${some.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
-/** The grant that ends last where nothing else gives the access. */
-function carrierOf(roles: readonly WorkingRole[], grants: readonly StoredGrant[]): AccessBasis['carrier'] {
-  if (roles.some((role) => role.origin.kind !== 'granted')) return null
-  const grant = grants.reduce((a, b) => (b.ends_at > a.ends_at ? b : a))
+/** The grant that ends last where nothing else gives this part of the access. */
+function carrierOf(
+  roles: readonly WorkingRole[],
+  grants: readonly StoredGrant[],
+): AccessBasis['carriers'][number] | null {
+  const ids = roles.map(({ origin }) => (origin.kind === 'granted' ? origin.grantId : null))
+  if (ids.includes(null)) return null
+  const grant = grants.filter(({ id }) => ids.includes(id)).reduce((a, b) => (b.ends_at > a.ends_at ? b : a))
   return { grant, name: whatOf({ roles, resources: grant.resources }) }
 }
 

@@ -1,6 +1,6 @@
 import { Refused } from '../foundation/errors.ts'
 import type { Snapshot } from '../grants/snapshot.ts'
-import type { AuthorizationFacts } from './authorization.ts'
+import type { AuthorizationFacts, DatabaseFacts } from './authorization.ts'
 import type {
   AskAnswer,
   AskInput,
@@ -21,6 +21,7 @@ import { decideAccess, type AccessDecision } from './decide-access.ts'
 import { Doors, type WaitingLimits } from './doors.ts'
 import { endSessionDeed } from './end-session.ts'
 import { startFirstUse } from './first-use.ts'
+import type { JustInTimeUsers } from './just-in-time/just-in-time-users.ts'
 import { mintFor, type Credentials } from './credentials.ts'
 import { LiveSessions, newLiveSession, type LiveSession, type Recheck } from './live-sessions.ts'
 import { aboutLive, markUse, reauthorizedDeed, useDeed } from './session-deeds.ts'
@@ -32,6 +33,8 @@ export interface LocalControlPlaneOptions extends AuthorizerOptions {
   readonly reportAuthFailure: (failure: { address: string; code: string }) => void
   /** Why a client is not who a worker says (sign-in-proof.ts); null when it is proven. `again`: it was, and waited. */
   readonly checkSignIn: (input: AuthorizeInput, again: boolean) => string | null
+  /** Users of databases that are made on connect. Absent: none are */
+  readonly justInTime?: Pick<JustInTimeUsers, 'open' | 'released'>
   /** Absent: nothing can be asked for within a connection */
   readonly asking?: { readonly requests: AskAtDoor; readonly limits: WaitingLimits }
 }
@@ -127,7 +130,17 @@ export class LocalControlPlane implements ControlPlane {
     const facts = this.#unspent.take(input.authorizationId)
     const session = this.live.get(facts.sessionId)
     if (!session || !this.live.recheck(session)) throw new Refused('access_denied', 'this session is over')
-    return mintFor(facts, input, this.#options.credentials)
+    if (facts.protocol === 'ssh' || !facts.justInTime) return mintFor(facts, input, this.#options.credentials)
+    const password = await this.#openUser(facts, session)
+    // What was taken away while it was being made.
+    if (!this.live.recheck(session)) throw new Refused('access_denied', 'this session is over')
+    return password === null ? mintFor(facts, input, this.#options.credentials) : { kind: 'password', password }
+  }
+
+  #openUser(facts: DatabaseFacts, session: LiveSession): Promise<string | null> {
+    const { justInTime } = this.#options
+    if (!justInTime) throw new Refused('upstream_refused', 'no users are made on databases here')
+    return justInTime.open(facts, () => session.endText === null && this.live.get(facts.sessionId) === session)
   }
 
   /** For a session that is over or about to be, so nothing is checked but that there is one: it takes power away. */
@@ -189,9 +202,14 @@ export class LocalControlPlane implements ControlPlane {
       head: end.head,
       about: aboutLive(session),
     }
-    await this.#options.deeds.commitTakingAway({ name: 'end_session', input }, (tx, now) =>
-      endSessionDeed(tx, now, input),
-    )
+    try {
+      await this.#options.deeds.commitTakingAway({ name: 'end_session', input }, (tx, now) =>
+        endSessionDeed(tx, now, input),
+      )
+    } finally {
+      const { facts } = session
+      if (facts.protocol !== 'ssh' && facts.justInTime) this.#options.justInTime?.released(facts.justInTime.id)
+    }
   }
 
   reportAuthFailure(failure: { address: string; code: string }): void {
@@ -234,6 +252,7 @@ const refuse = (code: string, lines: readonly string[]): AuthorizeAnswer => ({ o
 function usedNow(snapshot: Snapshot, facts: AuthorizationFacts): Wanted {
   if (facts.protocol === 'ssh')
     return { protocol: 'ssh', node: snapshot.node(facts.node.id)?.name ?? '', login: facts.login }
-  const { protocol, database, dbUser, dbName } = facts
-  return { protocol, database: snapshot.database(database.id)?.name ?? '', dbUser, dbName }
+  const { protocol, database, dbUser, dbName, justInTime } = facts
+  const held = justInTime === undefined ? {} : { dbRoles: justInTime.dbRoles }
+  return { protocol, database: snapshot.database(database.id)?.name ?? '', dbUser, dbName, ...held }
 }

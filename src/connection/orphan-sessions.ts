@@ -51,7 +51,11 @@ async function closeOrphan(parts: OrphanParts, session: SessionsTable, reason: s
       request: requests[0] ?? null,
       grants,
       session: session.id,
-      resource: { kind: 'node', id: session.node_id, name: session.node_name },
+      resource: {
+        kind: session.protocol === 'ssh' ? 'node' : 'database',
+        id: session.node_id,
+        name: session.node_name,
+      },
     },
   }
   try {

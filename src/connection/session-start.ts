@@ -16,6 +16,7 @@ import {
 import type { AuthorizeInput } from './control-plane.ts'
 import type { AccessDecision } from './decide-access.ts'
 import { aboutSession, resourceOf } from './session-deeds.ts'
+import { wantUser, type UserWanted } from './just-in-time/want-user.ts'
 import type { Opened } from './target.ts'
 
 // What a yes and a no of authorize() are stored as.
@@ -78,7 +79,7 @@ function openedFacts({ opened, options }: Allowed): OpenedFacts {
 }
 
 function openedDatabase(
-  { protocol, database, dbUser, dbName }: Exclude<Opened, { protocol: 'ssh' }>,
+  { protocol, database, dbUser, dbName, dbRoles }: Exclude<Opened, { protocol: 'ssh' }>,
   options: DatabaseSessionOptions,
 ): Omit<DatabaseFacts, keyof SessionFacts> {
   const [host, port] = splitAddress(database.address)
@@ -88,18 +89,27 @@ function openedDatabase(
     ...{ credential: auth === 'certificate' ? auth : 'password', allowsMd5: auth === 'password_md5' },
     database: { id, name, host, port },
     tls: { mode, authorities, serverName: serverName(database) },
+    ...(dbRoles === null ? {} : { justInTime: { id: '', dbRoles } }),
   }
 }
 
-/** Stores the row of the session; the answer is `session.start`, which names its recording. */
+export interface StartedSession {
+  readonly facts: AuthorizationFacts
+  /** `session.start`, which names its recording, and what became of a user that is made for it */
+  readonly events: readonly [NewEvent, ...NewEvent[]]
+}
+
+/** Stores the row of the session, and that of a user of the database that must be made for it. */
 export async function startSession(
   tx: Tx,
   input: AuthorizeInput,
-  facts: AuthorizationFacts,
-  roles: Allowed['roles'],
+  wanted: AuthorizationFacts,
+  { opened, roles }: Pick<Allowed, 'opened' | 'roles'>,
   keeper: { readonly sealer: Sealer; readonly instanceId: string | null },
   now: number,
-): Promise<NewEvent> {
+): Promise<StartedSession> {
+  const made = await userFor(tx, wanted, opened, keeper.sealer, now)
+  const facts = made ? withUser(wanted, made.id) : wanted
   const { sessionId, recording } = facts
   const resource = resourceOf(facts)
   const file = recordingFile(sessionId)
@@ -132,9 +142,11 @@ export async function startSession(
       recording_chunks: 0,
       contents_json: '[]',
       instance_id: keeper.instanceId,
+      just_in_time_id: made?.id ?? null,
     })
     .execute()
-  return {
+  const row = made?.isWritten ? [{ table: 'just_in_time_users', id: made.id } as const] : []
+  const start: NewEvent = {
     type: facts.protocol === 'ssh' ? 'session.start' : 'db.session.start',
     ...aboutSession(facts),
     outcome: 'success',
@@ -147,17 +159,37 @@ export async function startSession(
       position: facts.position,
       endsAt: facts.endsAt,
     },
-    rows: [{ table: 'sessions', id: sessionId }],
+    rows: [{ table: 'sessions', id: sessionId }, ...(made?.event ? [] : row)],
   }
+  if (!made?.event) return { facts, events: [start] }
+  return { facts, events: [start, { ...made.event, ...aboutSession(facts), outcome: 'success', rows: row }] }
+}
+
+async function userFor(
+  tx: Tx,
+  facts: AuthorizationFacts,
+  opened: Opened,
+  sealer: Sealer,
+  now: number,
+): Promise<UserWanted | null> {
+  if (opened.protocol === 'ssh' || opened.dbRoles === null) return null
+  const { database, dbUser, dbRoles } = opened
+  return await wantUser(tx, { database, dbUser, dbRoles, user: facts.user, endsAt: facts.endsAt }, sealer, now)
+}
+
+function withUser(facts: AuthorizationFacts, id: string): AuthorizationFacts {
+  if (facts.protocol === 'ssh' || !facts.justInTime) return facts
+  return { ...facts, justInTime: { ...facts.justInTime, id } }
 }
 
 /** As whom, and by which certificate. */
 function usedBy(input: AuthorizeInput, facts: AuthorizationFacts): Record<string, unknown> {
   if (input.protocol === 'ssh')
     return { login: facts.protocol === 'ssh' ? facts.login : null, certificate: input.certificateSerial }
-  const { dbUser, dbName, options } = databaseFacts(facts)
+  const { dbUser, dbName, options, justInTime } = databaseFacts(facts)
   const certificate = createHash('sha256').update(input.certificate).digest('hex')
-  return { dbUser, dbName, certificate, options: { ...options } }
+  const made = justInTime ? { dbRoles: justInTime.dbRoles } : {}
+  return { dbUser, dbName, ...made, certificate, options: { ...options } }
 }
 
 /** `altered`: the row that is not what its event says */

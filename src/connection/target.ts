@@ -1,12 +1,14 @@
 import type { RefusalCode } from '../contract/errors.ts'
 import type { Narrowing } from '../contract/request.ts'
-import type { DatabaseRow, NodeFacts, Snapshot } from '../grants/snapshot.ts'
+import type { DatabaseRow, NodeFacts, Snapshot, UserFacts } from '../grants/snapshot.ts'
 import {
   databaseAccess,
   resolveDatabase,
+  type DatabaseGift,
   type DatabaseResolution,
   type WantedInDatabase,
 } from '../identity/database-access.ts'
+import { resolveJustInTime, type JustInTimeResolution } from '../identity/just-in-time-access.ts'
 import { matchesAny } from '../identity/patterns.ts'
 import { nodeAccess, resolveLogin, type LoginResolution, type WorkingRole } from '../identity/node-access.ts'
 import { rememberAccess } from '../identity/remembered-access.ts'
@@ -31,10 +33,18 @@ export type Opened =
       readonly database: DatabaseRow
       readonly dbUser: string
       readonly dbName: string | null
+      /** Database roles of a user that is made for it; null: the db user is there */
+      readonly dbRoles: readonly string[] | null
     }
 
 export type Resolved =
-  | { readonly ok: true; readonly roles: readonly WorkingRole[]; readonly opened: Opened }
+  | {
+      readonly ok: true
+      readonly roles: readonly WorkingRole[]
+      /** What the access is made of, each part with the roles that give it: it is over when one part is */
+      readonly parts: readonly (readonly WorkingRole[])[]
+      readonly opened: Opened
+    }
   | {
       readonly ok: false
       readonly code: RefusalCode
@@ -43,6 +53,8 @@ export type Resolved =
       /** Why, and what to do about it at once; null: nothing of it is given */
       readonly why: readonly [string, ...string[]] | null
     }
+
+type TargetUser = Pick<UserFacts, 'id' | 'name'>
 
 /** What a connection wants to get at, for the rule of authorize(), which is the same for all protocols. */
 export interface Target {
@@ -64,7 +76,7 @@ export interface Target {
   readonly narrowingOption: string
   /** The command that lists what there is */
   readonly list: string
-  resolve(roles: readonly WorkingRole[], userName: string): Resolved
+  resolve(roles: readonly WorkingRole[], user: TargetUser): Resolved
   /** Whether this role gives what is wanted, beside others that may deny it */
   isGivenBy(role: WorkingRole, others: readonly WorkingRole[]): boolean
 }
@@ -90,10 +102,11 @@ function nodeTarget(view: Snapshot, { node: name, login }: WantedNode): Target {
     narrowing: login === null ? null : { login },
     narrowingOption: login === null ? '' : `--login=${login}`,
     list: 'sally ls',
-    resolve(roles, userName) {
-      const resolved = resolveLogin(nodeAccessNow(roles, place), login, userName)
-      if (!resolved.ok || !node) return { ok: false, ...noLogin(resolved, name, login, userName) }
-      return { ok: true, roles: resolved.roles, opened: { protocol: 'ssh', node, login: resolved.login } }
+    resolve(given, user) {
+      const resolved = resolveLogin(nodeAccessNow(given, place), login, user.name)
+      if (!resolved.ok || !node) return { ok: false, ...noLogin(resolved, name, login, user.name) }
+      const { roles } = resolved
+      return { ok: true, roles, parts: [roles], opened: { protocol: 'ssh', node, login: resolved.login } }
     },
     isGivenBy(role, others) {
       const { logins } = nodeAccess([...others, role], place)
@@ -122,29 +135,67 @@ function databaseTarget(view: Snapshot, wanted: WantedDatabase): Target {
   const database = found?.protocol === protocol ? found : undefined
   const place = database ?? absentResource('database', name)
   const named = dbName === null ? name : `${name}/${dbName}`
+  // Who is made on connect is nobody that could be asked for.
+  const account = database?.isJustInTime ? null : dbUser
   return {
     kind: 'database',
     name,
     resource: database,
     place,
-    account: dbUser,
+    account,
     accountWord: 'db users',
-    text: dbUser === null ? named : `${dbUser} on ${named}`,
-    narrowing: dbUser === null ? null : { dbUser },
-    narrowingOption: dbUser === null ? '' : `--db-user=${dbUser}`,
+    text: account === null ? named : `${account} on ${named}`,
+    narrowing: account === null ? null : { dbUser: account },
+    narrowingOption: account === null ? '' : `--db-user=${account}`,
     list: 'sally db ls',
-    resolve(roles, userName) {
-      const resolved = resolveDatabase(databaseAccessNow(roles, place), wanted, userName)
-      if (!resolved.ok || !database) return { ok: false, ...noDbUser(resolved, wanted, userName) }
+    resolve(given, user) {
+      const gifts = databaseAccessNow(given, place)
+      if (database?.isJustInTime) return madeOnConnect(database, gifts, wanted, user)
+      // A session whose user was made keeps to what it was given: as somebody else it is over.
+      if (wanted.dbRoles !== undefined) return { ok: false, ...NOTHING }
+      const resolved = resolveDatabase(gifts, wanted, user.name)
+      if (!resolved.ok || !database) return { ok: false, ...noDbUser(resolved, wanted, user.name) }
       const lacking = passwordLacking(database, resolved.dbUser)
       if (lacking) return { ok: false, code: 'upstream_refused', isKnown: true, why: lacking }
-      const opened = { protocol, database, dbUser: resolved.dbUser, dbName: resolved.dbName }
-      return { ok: true, roles: resolved.roles, opened }
+      const { roles } = resolved
+      const opened = { protocol, database, dbUser: resolved.dbUser, dbName: resolved.dbName, dbRoles: null }
+      return { ok: true, roles, parts: [roles], opened }
     },
     isGivenBy(role, others) {
       const gift = databaseAccess([...others, role], place).find((each) => each.role === role)
-      return gift !== undefined && (dbUser === null ? namesGiven(gift.names, dbName) : gift.permits(dbUser, dbName))
+      return gift !== undefined && (account === null ? namesGiven(gift.names, dbName) : gift.permits(account, dbName))
     },
+  }
+}
+
+function madeOnConnect(
+  database: DatabaseRow,
+  gifts: readonly DatabaseGift[],
+  wanted: WantedDatabase,
+  user: TargetUser,
+): Resolved {
+  const resolved = resolveJustInTime(gifts, wanted, { databaseId: database.id, user })
+  if (!resolved.ok) return { ok: false, ...notMade(resolved, wanted, user.name) }
+  const { roles, parts, dbUser, dbName, dbRoles } = resolved
+  return { ok: true, roles, parts, opened: { protocol: wanted.protocol, database, dbUser, dbName, dbRoles } }
+}
+
+function notMade(
+  resolved: Extract<JustInTimeResolution, { ok: false }>,
+  wanted: WantedDatabase,
+  user: string,
+): Unresolved {
+  if (resolved.code === 'db_role_lost')
+    return { code: 'access_denied', isKnown: true, why: [`the database role ${resolved.lost} is not given any more`] }
+  if (resolved.code !== 'db_user_not_allowed') return noDbUser(resolved, wanted, user)
+  const { database, dbUser } = wanted
+  return {
+    code: resolved.code,
+    isKnown: true,
+    why: [
+      `${user} may not use ${dbUser ?? ''} on ${database}: users are made there on connect`,
+      `  Connect as ${user}: sally db login ${database} sets it`,
+    ],
   }
 }
 

@@ -27,6 +27,11 @@ export const DbName = z
   .string()
   .regex(/^[A-Za-z0-9_][A-Za-z0-9_.$-]{0,62}$/, 'a db name is 1 to 63 of A-Z a-z 0-9 _ . $ -')
 
+/** A role of a database server that just-in-time users are given. Exact: a pattern could take in more than was meant. */
+export const DbRole = z
+  .string()
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.$-]{0,62}$/, 'a database role is 1 to 63 of A-Z a-z 0-9 _ . $ -, never a pattern')
+
 /** What one signs in as: a login, or a db user as the role names it, patterns included. */
 export const Account = z.string().min(1).max(256)
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Account, DbUser, Instant, Labels, Name } from './common.ts'
+import { Account, DbName, DbUser, Instant, Labels, Name } from './common.ts'
 
 export const DB_PROTOCOLS = ['postgres', 'mysql'] as const
 export const DbProtocol = z.enum(DB_PROTOCOLS)
@@ -34,6 +34,19 @@ export const DbAuth = z.discriminatedUnion('kind', [
 ])
 export type DbAuth = z.infer<typeof DbAuth>
 
+/**
+ * Users of the server are made when somebody connects, and locked or dropped when their last session ends. `admin_user` makes
+ * them; the proxy signs in as it by `auth`, as it does for everybody else.
+ */
+export const JustInTime = z.strictObject({
+  admin_user: DbUser,
+  /** Where the admin signs in to; PostgreSQL alone */
+  admin_database: DbName.default('postgres'),
+  /** One who owns something is locked even where `drop` is wanted. */
+  on_end: z.enum(['lock', 'drop']).default('lock'),
+})
+export type JustInTime = z.infer<typeof JustInTime>
+
 /** kind: database, as `sallyctl create -f` takes it. */
 export const DatabaseDocument = z.strictObject({
   kind: z.literal('database'),
@@ -53,6 +66,8 @@ export const DatabaseDocument = z.strictObject({
       })
       .prefault({}),
     auth: DbAuth.default({ kind: 'certificate' }),
+    /** Absent: people use the db users that their roles name. */
+    just_in_time: JustInTime.optional(),
   }),
 })
 export type DatabaseDocument = z.infer<typeof DatabaseDocument>
@@ -67,6 +82,8 @@ export const VisibleDatabase = z.object({
   dbUsers: z.array(Account),
   /** Databases inside the server that work right now, as the roles name them */
   dbNames: z.array(z.string()),
+  /** Database roles of the user that is made on connect. Absent: nobody is made there. */
+  dbRoles: z.array(z.string()).optional(),
   /** Roles that could be asked for and would help. */
   requestableRoles: z.array(Name),
   /** Roles that would help as part of a request for this very database (`--resource=database/NAME`). */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Labels, Login, Name } from './common.ts'
+import { DbRole, Labels, Login, Name } from './common.ts'
 import { parseDuration } from './duration.ts'
 import { TimeWindow } from './time-window.ts'
 
@@ -101,13 +101,15 @@ export const Rule = z.strictObject({
   verbs: z.array(z.enum(RULE_VERBS)).min(1),
 })
 
-/** Of `allow`: one role must give all three. Of `deny`: each denies by itself. */
+/** Of `allow`: one role must give labels, names and users or roles. Of `deny`: each denies by itself. */
 const databaseRights = {
   db_labels: LabelSelector.optional(),
   /** Users of the database server */
   db_users: z.array(RolePattern).max(200).optional(),
   /** Databases inside the server */
   db_names: z.array(RolePattern).max(200).optional(),
+  /** Roles of the database server that a user who is made on connect is given (`spec.just_in_time` of the database) */
+  db_roles: z.array(DbRole).max(50).optional(),
 }
 
 export const RoleAllow = z.strictObject({

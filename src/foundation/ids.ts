@@ -10,6 +10,7 @@ export const ID_PREFIX = {
   role: 'rol',
   node: 'nod',
   database: 'dtb',
+  just_in_time_user: 'jit',
   lock: 'lck',
   authority: 'aut',
   review_rule: 'rul',

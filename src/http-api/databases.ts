@@ -80,10 +80,12 @@ function visible(
   if (!standing) return null
   const gifts = databaseAccess(rolesUsable(snapshot, user, login, now), database)
   const { id, name, protocol, labels } = database
+  const made = database.isJustInTime === true
   return {
     ...{ id, name, protocol, labels: { ...labels } },
-    dbUsers: allOf(gifts, 'users'),
+    dbUsers: made ? gifts.slice(0, 1).map(() => user.name) : allOf(gifts, 'users'),
     dbNames: allOf(gifts, 'names'),
+    ...(made ? { dbRoles: [...new Set(gifts.flatMap((gift) => gift.dbRoles ?? []))].sort() } : {}),
     requestableRoles: standing.helpful.flatMap(({ role, asRole }) => (asRole ? [role.name] : [])),
     searchRoles: standing.helpful.flatMap(({ role, asResource }) => (asResource ? [role.name] : [])),
     accessUntil: standing.accessUntil,

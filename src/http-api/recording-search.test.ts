@@ -106,6 +106,7 @@ async function session(user: string, entries: readonly RecordingEntry[]): Promis
     instance_id: null,
     contents_json: '["statements"]',
     db_name: null,
+    just_in_time_id: null,
   }
   await store.deeds.commitDeed(async (tx) => {
     await tx.insertInto('sessions').values(row).execute()

@@ -126,6 +126,7 @@ async function session(changes: Partial<Tables['sessions']> = {}): Promise<{ id:
     node_name: 'db-box',
     login: 'postgres',
     db_name: null,
+    just_in_time_id: null,
     address: '127.0.0.1',
     request_ids_json: '["req_1"]',
     grant_ids_json: '["grt_1"]',

@@ -46,10 +46,27 @@ export function statusHandlers(services: StatusServices): Handlers {
         liveSessions: services.liveSessions(),
         ...(await instancesOf(services)),
         keyEncryption: services.keyEncryption.split(':')[0],
-        warnings: warning === null ? [] : [warning],
+        warnings: [...(warning === null ? [] : [warning]), ...(await usersLeftOpen(database))],
       }
     },
   }
+}
+
+const MOST_LEFT_OPEN = 20
+
+/** Users of databases that were made on connect, are not needed any more, and could not be locked or dropped. */
+async function usersLeftOpen({ reads }: Database): Promise<string[]> {
+  const rows = await reads
+    .selectFrom('just_in_time_users')
+    .select(['name', 'database_name', 'trouble', 'trouble_at'])
+    .where('trouble', 'is not', null)
+    .orderBy('trouble_at')
+    .limit(MOST_LEFT_OPEN)
+    .execute()
+  return rows.map(({ name, database_name: database, trouble, trouble_at: at }) => {
+    const since = new Date(at ?? 0).toISOString().slice(0, 16).replace('T', ' ')
+    return `the user ${name} of database/${database} could not be locked since ${since} UTC, and it is tried again: ${trouble ?? ''}`
+  })
 }
 
 /** The daemons on this store, each with the milliseconds since it was last heard of. Nothing where there can be one alone. */

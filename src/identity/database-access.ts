@@ -7,8 +7,10 @@ import { isPattern, matchesAny } from './patterns.ts'
 /** What one role gives on a database by itself. Never empty: a role that gives nothing is not in the list. */
 export interface DatabaseGift {
   readonly role: WorkingRole
-  /** As the role names them, patterns included; sorted */
+  /** As the role names them, patterns included; sorted. Where users are made on connect, one entry that says so */
   readonly users: readonly string[]
+  /** Of the server, for a user that is made on connect; sorted. Null: people use the db users that roles name */
+  readonly dbRoles: readonly string[] | null
   readonly names: readonly string[]
   /** `name` null: no database inside the server is named */
   permits(user: string, name: string | null): boolean
@@ -24,16 +26,25 @@ export function databaseAccess(roles: readonly WorkingRole[], database: Resource
     if (denying.some(({ db_labels: labels }) => labels !== undefined && selectsOneOf(labels, seen))) return []
     const given = role.specs.map(({ allow }) => allow)
     if (given.length === 0 || !given.every(({ db_labels: labels = {} }) => selectsEach(labels, seen))) return []
-    const users = new Names(lists(given, 'db_users'), lists(denying, 'db_users').flat())
+    const accounts = database.isJustInTime ? 'db_roles' : 'db_users'
+    const users = new Names(lists(given, accounts), lists(denying, accounts).flat())
     const names = new Names(lists(given, 'db_names'), lists(denying, 'db_names').flat())
-    return giftOf(role, users, names)
+    return database.isJustInTime ? madeOnConnect(role, users, names) : giftOf(role, users, names)
   })
 }
 
-const lists = (
-  halves: readonly Pick<RoleSpec['allow'], 'db_users' | 'db_names'>[],
-  key: 'db_users' | 'db_names',
-): (readonly string[])[] => halves.map((half) => half[key] ?? [])
+type Listed = 'db_users' | 'db_names' | 'db_roles'
+
+const lists = (halves: readonly Pick<RoleSpec['allow'], Listed>[], key: Listed): (readonly string[])[] =>
+  halves.map((half) => half[key] ?? [])
+
+/** A request that was narrowed to a login or a db user was not for a user that is made. */
+function madeOnConnect(role: WorkingRole, roles: Names, names: Names): DatabaseGift[] {
+  const dbRoles = roles.shown()
+  if (dbRoles.length === 0 || names.shown().length === 0 || (role.confinedTo?.narrowing ?? null) !== null) return []
+  const permits = (_user: string, name: string | null): boolean => name === null || names.permits(name)
+  return [{ role, users: [`made on connect (${dbRoles.join(', ')})`], dbRoles, names: names.shown(), permits }]
+}
 
 function giftOf(role: WorkingRole, users: Names, names: Names): DatabaseGift[] {
   const narrowing = role.confinedTo?.narrowing ?? null
@@ -44,7 +55,7 @@ function giftOf(role: WorkingRole, users: Names, names: Names): DatabaseGift[] {
   if (shown.length === 0 || names.shown().length === 0) return []
   const permits = (user: string, name: string | null): boolean =>
     (only === undefined || only === user) && users.permits(user) && (name === null || names.permits(name))
-  return [{ role, users: shown, names: names.shown(), permits }]
+  return [{ role, users: shown, dbRoles: null, names: names.shown(), permits }]
 }
 
 /** Names that must stand in each of several lists of patterns and in none of those that deny. */
@@ -78,6 +89,8 @@ export interface WantedInDatabase {
   /** null: none named */
   readonly dbUser: string | null
   readonly dbName: string | null
+  /** Of a live session whose user was made for it: the database roles that it was given */
+  readonly dbRoles?: readonly string[]
 }
 
 export type DatabaseResolution =
@@ -87,15 +100,17 @@ export type DatabaseResolution =
       readonly dbName: string | null
       readonly roles: readonly WorkingRole[]
     }
-  | {
-      readonly ok: false
-      readonly code: Extract<
-        RefusalCode,
-        'access_denied' | 'db_user_not_allowed' | 'db_user_ambiguous' | 'db_name_not_allowed' | 'db_name_ambiguous'
-      >
-      /** Db users or db names that would be allowed */
-      readonly allowed: readonly string[]
-    }
+  | DatabaseRefusal
+
+export type DatabaseRefusal = {
+  readonly ok: false
+  readonly code: Extract<
+    RefusalCode,
+    'access_denied' | 'db_user_not_allowed' | 'db_user_ambiguous' | 'db_name_not_allowed' | 'db_name_ambiguous'
+  >
+  /** Db users or db names that would be allowed */
+  readonly allowed: readonly string[]
+}
 
 /**
  * The db user and db name to use. None named: the only db user, else the user's own name; the only db name. MySQL permits
@@ -112,13 +127,26 @@ export function resolveDatabase(
   if (dbUser === null) return { ok: false, code: 'db_user_ambiguous', allowed: users }
   const giving = gifts.filter((gift) => gift.permits(dbUser, null))
   if (giving.length === 0) return { ok: false, code: 'db_user_not_allowed', allowed: users }
-  const names = allOf(giving, 'names')
-  const dbName = wantedName ?? (protocol === 'mysql' ? null : onlyOne(names))
+  const named = resolveName(giving, dbUser, protocol, wantedName)
+  return named.ok ? { ok: true, dbUser, dbName: named.dbName, roles: named.giving.map(({ role }) => role) } : named
+}
+
+export type NameResolution =
+  | { readonly ok: true; readonly dbName: string | null; readonly giving: readonly DatabaseGift[] }
+  | DatabaseRefusal
+
+/** The db name to use, and the gifts that give it. */
+export function resolveName(
+  gifts: readonly DatabaseGift[],
+  dbUser: string,
+  protocol: WantedInDatabase['protocol'],
+  wanted: string | null,
+): NameResolution {
+  const names = allOf(gifts, 'names')
+  const dbName = wanted ?? (protocol === 'mysql' ? null : onlyOne(names))
   if (dbName === null && protocol === 'postgres') return { ok: false, code: 'db_name_ambiguous', allowed: names }
-  const roles = giving.filter((gift) => gift.permits(dbUser, dbName)).map(({ role }) => role)
-  return roles.length === 0
-    ? { ok: false, code: 'db_name_not_allowed', allowed: names }
-    : { ok: true, dbUser, dbName, roles }
+  const giving = gifts.filter((gift) => gift.permits(dbUser, dbName))
+  return giving.length === 0 ? { ok: false, code: 'db_name_not_allowed', allowed: names } : { ok: true, dbName, giving }
 }
 
 export const allOf = (gifts: readonly DatabaseGift[], key: 'users' | 'names'): string[] =>

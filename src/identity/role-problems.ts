@@ -31,12 +31,16 @@ const patternProblems = (patterns: readonly string[]): string[] =>
   patterns.flatMap((pattern) => patternProblem(pattern) ?? [])
 
 function databaseProblems(half: 'allow' | 'deny', rights: RoleSpec['allow'] | RoleSpec['deny']): string[] {
-  const { db_labels: labels = {}, db_users: users = [], db_names: names = [] } = rights
+  const { db_labels: labels = {}, db_users: users = [], db_names: names = [], db_roles: roles = [] } = rights
   const patterns = (all: readonly string[]): string[] => all.flatMap((each) => patternProblem(each, DB_ALPHABET) ?? [])
   return [
     ...at(`${half}.db_labels`, selectorProblems(labels, labelProblem)),
     ...at(`${half}.db_users`, patterns(users)),
     ...at(`${half}.db_names`, patterns(names)),
+    ...at(
+      `${half}.db_roles`,
+      roles.filter((role, index) => roles.indexOf(role) !== index).map((role) => `"${role}" stands twice`),
+    ),
   ]
 }
 

@@ -6,6 +6,9 @@ import { Sweeper } from '../access/sweeper.ts'
 import { AuthFailures } from '../audit/auth-failures.ts'
 import { rowTrouble } from '../audit/check-row.ts'
 import { databaseSignInTrouble } from '../connection/database-sign-in.ts'
+import { JustInTimeUsers } from '../connection/just-in-time/just-in-time-users.ts'
+import { mariadbUsers } from '../connection/just-in-time/mariadb-users.ts'
+import { postgresUsers } from '../connection/just-in-time/postgres-users.ts'
 import { LocalControlPlane } from '../connection/local-control-plane.ts'
 import { SignInProofs } from '../connection/sign-in-proof.ts'
 import { closeOrphanSession, closeOrphanSessions } from '../connection/orphan-sessions.ts'
@@ -69,11 +72,18 @@ export async function openControlSide(
     installation: installation.id,
     now: clock.now(),
   })
-  const control = new LocalControlPlane({
+  const credentials = credentialsOf({ authorities, sealer, reads: database.reads })
+  const justInTime = new JustInTimeUsers({
+    ...{ reads: database.reads, deeds, sealer, credentials, clock, log },
+    servers: { postgres: postgresUsers, mysql: mariadbUsers },
+    isLive: ({ id, instance_id: holder }) => holder !== instanceId || control.live.get(id) !== undefined,
+  })
+  const control: LocalControlPlane = new LocalControlPlane({
     deeds,
     snapshot,
     sealer,
-    credentials: credentialsOf({ authorities, sealer, reads: database.reads }),
+    credentials,
+    justInTime,
     reportAuthFailure: (failure) => failures.report(failure),
     recordingsDir,
     instanceId,
@@ -139,10 +149,12 @@ export async function openControlSide(
       const closed = await closeOrphanSessions(orphanParts, 'the daemon was stopped without notice', await orphans())
       if (closed > 0) log.warn({ sessions: closed }, 'sessions of an earlier run were closed')
       await sweeper.start()
+      justInTime.start()
     },
     async closeOrphan(sessionId) {
       control.live.remove(sessionId)
       await closeOrphanSession(orphanParts, sessionId, 'its relay worker died')
+      void justInTime.sweep()
     },
     async stop() {
       await others?.stop()
@@ -150,6 +162,7 @@ export async function openControlSide(
       control.live.stop()
       control.doors?.close()
       await sweeper.stop()
+      await justInTime.stop()
       await failures.flush()
     },
   }

@@ -1,12 +1,23 @@
+import type { JustInTime } from '../contract/database.ts'
 import type { DatabasesTable } from '../foundation/database/tables.ts'
 import { splitAddress } from './address.ts'
 import type { ResourceFacts } from './resource.ts'
 
 type ServerColumns = Pick<DatabasesTable, 'protocol' | 'address' | 'tls_mode' | 'tls_authorities' | 'tls_server_name'>
 
-export function databaseFacts(row: Pick<DatabasesTable, 'id' | 'name' | 'labels_json'> & ServerColumns): ResourceFacts {
+export function databaseFacts(
+  row: Pick<DatabasesTable, 'id' | 'name' | 'labels_json' | 'just_in_time_json'> & ServerColumns,
+): ResourceFacts {
   const labels = JSON.parse(row.labels_json) as Record<string, string>
-  return { kind: 'database', id: row.id, name: row.name, labels, identity: databaseIdentity(row) }
+  const made = row.just_in_time_json === null ? {} : { isJustInTime: true as const }
+  return { kind: 'database', id: row.id, name: row.name, labels, identity: databaseIdentity(row), ...made }
+}
+
+/** Null: people use the db users that their roles name. */
+export function justInTimeOf({
+  just_in_time_json: json,
+}: Pick<DatabasesTable, 'just_in_time_json'>): JustInTime | null {
+  return json === null ? null : (JSON.parse(json) as JustInTime)
 }
 
 /**

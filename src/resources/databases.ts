@@ -7,7 +7,7 @@ import type { DatabasesTable } from '../foundation/database/tables.ts'
 import { Refused } from '../foundation/errors.ts'
 import { newId } from '../foundation/ids.ts'
 import { checkAddress } from './address.ts'
-import { databaseIdentity } from './database-facts.ts'
+import { databaseIdentity, justInTimeOf } from './database-facts.ts'
 import { sealPasswords, unsealPasswords, type Passwords, type PasswordSealer } from './database-passwords.ts'
 
 interface Parts {
@@ -89,6 +89,7 @@ export async function listDatabaseDocuments(database: Database): Promise<Databas
 
 function documentOf(row: DatabasesTable): DatabaseDocument {
   const { tls_mode: mode, tls_authorities: ca, tls_server_name: serverName } = row
+  const justInTime = justInTimeOf(row)
   return {
     kind: 'database',
     version: 'v1',
@@ -102,6 +103,7 @@ function documentOf(row: DatabasesTable): DatabaseDocument {
         ...(serverName === null ? {} : { server_name: serverName }),
       },
       auth: authOf(row),
+      ...(justInTime === null ? {} : { just_in_time: justInTime }),
     },
   }
 }
@@ -119,6 +121,8 @@ function columnsOf({ metadata, spec }: DatabaseDocument) {
   const { mode, ca, server_name: serverName } = spec.tls
   if (mode === 'insecure-disable' && (ca !== undefined || serverName !== undefined))
     throw new Refused('malformed', 'spec.tls: with insecure-disable nothing is checked', 'leave out ca and server_name')
+  if (mode === 'insecure-disable' && spec.just_in_time)
+    throw new Refused('malformed', 'spec.just_in_time: an admin signs in over TLS alone', 'give another spec.tls.mode')
   if (mode === 'insecure-disable' && spec.auth.kind === 'certificate')
     throw new Refused('malformed', 'spec.auth: signing in by certificate needs TLS', 'give another spec.tls.mode')
   return {
@@ -130,6 +134,7 @@ function columnsOf({ metadata, spec }: DatabaseDocument) {
     tls_authorities: ca === undefined ? null : checkAuthorities(ca),
     tls_server_name: serverName ?? null,
     auth_kind: authKind(spec),
+    just_in_time_json: spec.just_in_time === undefined ? null : JSON.stringify(checkJustInTime(spec)),
   }
 }
 
@@ -137,6 +142,20 @@ function authKind({ auth, protocol }: DatabaseDocument['spec']): DatabasesTable[
   if (auth.kind === 'certificate' || auth.allow_md5 !== true) return auth.kind
   if (protocol === 'postgres') return 'password_md5'
   throw new Refused('malformed', `spec.auth.allow_md5: no server that speaks ${protocol} asks for MD5`, 'leave it out')
+}
+
+/** The admin is somebody whom the proxy can sign in as. */
+function checkJustInTime({
+  just_in_time: made,
+  auth,
+}: DatabaseDocument['spec']): DatabaseDocument['spec']['just_in_time'] {
+  if (made && auth.kind === 'password' && !auth.users.some(({ name }) => name === made.admin_user))
+    throw new Refused(
+      'malformed',
+      `spec.just_in_time.admin_user: no password of ${made.admin_user} is among spec.auth.users`,
+      'give its password there: on this database nobody else can use it',
+    )
+  return made
 }
 
 const PEM = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g

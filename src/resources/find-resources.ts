@@ -23,7 +23,7 @@ const LOOKUPS: Readonly<Record<ResourceKind, Lookup | null>> = {
     const rows = await reader
       .selectFrom('databases')
       .select(['id', 'name', 'labels_json', 'protocol', 'address'])
-      .select(['tls_mode', 'tls_authorities', 'tls_server_name'])
+      .select(['tls_mode', 'tls_authorities', 'tls_server_name', 'just_in_time_json'])
       .where(by, 'in', values)
       .where('deleted_at', 'is', null)
       .execute()

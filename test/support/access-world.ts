@@ -147,7 +147,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
       const row: Omit<DatabasesTable, 'id' | 'event_id' | 'created_at'> = {
         ...{ name, protocol: 'postgres', address: `${server}:5432`, labels_json: canonicalJson(labels) },
         ...{ tls_mode: 'verify-full', tls_authorities: null, tls_server_name: null, auth_kind: 'certificate' },
-        ...{ password_users_json: '[]', passwords_sealed: null, deleted_at: null },
+        ...{ password_users_json: '[]', passwords_sealed: null, just_in_time_json: null, deleted_at: null },
       }
       const updated = await tx.updateTable('databases').set(row).where('id', '=', id).executeTakeFirst()
       if (updated.numUpdatedRows === 0n)

@@ -128,7 +128,13 @@ export async function seededStore() {
         ...{ id: `dtb_${name}`, event_id: '', name, protocol: 'postgres', address: 'db.internal:5432' },
         labels_json: JSON.stringify(labels),
         ...{ tls_mode: 'verify-full', tls_authorities: null, tls_server_name: null, auth_kind: 'certificate' },
-        ...{ password_users_json: '[]', passwords_sealed: null, created_at: clock.now(), deleted_at: null },
+        ...{
+          password_users_json: '[]',
+          passwords_sealed: null,
+          just_in_time_json: null,
+          created_at: clock.now(),
+          deleted_at: null,
+        },
         ...changes,
       }
       return write([{ table: 'databases', id: row.id }], (tx) => put(tx, 'databases', row))

@@ -137,8 +137,36 @@ export interface DatabasesTable extends PowerRow {
   password_users_json: string
   /** JSON object of db user -> password, sealed; null = none */
   passwords_sealed: string | null
+  /** JSON of the document's `just_in_time`; null = people use the db users that their roles name */
+  just_in_time_json: string | null
   created_at: number
   deleted_at: number | null
+}
+
+/** A user of a database server that we made or are about to make: one for each person and set of database roles. */
+export interface JustInTimeUsersTable extends PowerRow {
+  database_id: string
+  database_name: string
+  user_id: string
+  user_name: string
+  /** On the server */
+  name: string
+  /** JSON list, sorted: all that it is ever given */
+  db_roles_json: string
+  /** open = a session needs it or has needed it: it may be there and may be unlocked. The others are what was seen last. */
+  state: 'open' | 'locked' | 'dropped'
+  on_end: 'lock' | 'drop'
+  /** How its server is reached, as when it was opened: it is locked there even after the document has changed */
+  server_json: string
+  /** Until when its password is good */
+  valid_until: number
+  /** While it is open, where the proxy signs in by passwords; sealed */
+  password_sealed: string | null
+  /** Why it could not be locked or dropped, and since when */
+  trouble: string | null
+  trouble_at: number | null
+  created_at: number
+  changed_at: number
 }
 
 export interface LocksTable extends PowerRow {
@@ -370,6 +398,8 @@ export interface SessionsTable extends PowerRow {
   contents_json: string
   /** The daemon that holds it open; null on a store with one daemon */
   instance_id: string | null
+  /** The user of the database that was made for it; null = none was */
+  just_in_time_id: string | null
 }
 
 /** Daemons that have this store open, or had it when they died. Not bound: it gives nothing. */
@@ -484,6 +514,7 @@ export interface Tables {
   role_revisions: RoleRevisionsTable
   nodes: NodesTable
   databases: DatabasesTable
+  just_in_time_users: JustInTimeUsersTable
   locks: LocksTable
   authorities: AuthoritiesTable
   review_rules: ReviewRulesTable
@@ -515,6 +546,7 @@ export const POWER_TABLES = [
   'role_revisions',
   'nodes',
   'databases',
+  'just_in_time_users',
   'locks',
   'authorities',
   'review_rules',

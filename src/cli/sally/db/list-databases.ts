@@ -10,7 +10,7 @@ const COLUMNS: readonly Column<VisibleDatabase>[] = [
   { head: 'Database', cell: (each) => each.name },
   { head: 'Kind', cell: (each) => each.protocol },
   { head: 'Labels', cell: labelsOf, shrinks: true },
-  { head: 'Db users', cell: (each) => orDash(each.dbUsers), shrinks: true },
+  { head: 'Db users', cell: usersOf, shrinks: true },
   { head: 'Db names', cell: (each) => orDash(each.dbNames), shrinks: true },
   { head: 'Until', cell: untilOf },
   { head: 'Ask for', cell: (each) => (each.dbUsers.length > 0 ? '' : askFor(each)), shrinks: true },
@@ -25,6 +25,12 @@ export async function listDatabases(context: CommandContext, labels: readonly st
   await context.show(shown, () =>
     shown.length === 0 ? 'No databases.' : renderTable(COLUMNS, shown, context.terminal.stdout.columns),
   )
+}
+
+/** Who is made when one connects has a name of its own on the server; what it may do there are its roles. */
+function usersOf({ dbUsers, dbRoles }: VisibleDatabase): string {
+  if (dbRoles === undefined || dbUsers.length === 0) return orDash(dbUsers)
+  return `${orDash(dbUsers)}, made on connect with ${orDash(dbRoles)}`
 }
 
 /** One that no role as a whole opens may still be asked for by itself. */

@@ -4,6 +4,7 @@ import { first } from './0001-first.ts'
 import { requestEngine } from './0002-request-engine.ts'
 import { databases } from './0003-databases.ts'
 import { attempts } from './0004-attempts.ts'
+import { justInTimeUsers } from './0005-just-in-time-users.ts'
 import { pendingOf } from './0006-pending-of.ts'
 
 /** What differs in the data definition language of the databases that one schema is written for. */
@@ -20,7 +21,7 @@ export interface Migration {
 }
 
 /** In order, never edited once released: forward only. */
-export const MIGRATIONS: readonly Migration[] = [first, requestEngine, databases, attempts, pendingOf]
+export const MIGRATIONS: readonly Migration[] = [first, requestEngine, databases, attempts, justInTimeUsers, pendingOf]
 
 const SQLITE: SchemaWords = { int: 'integer', strict: 'strict' }
 
