@@ -47,6 +47,7 @@ export class ByteRun {
   /** What is stored is not what was seen: there is no digest. */
   break(): void {
     this.#broken = true
+    this.#hash?.drop()
     this.#hash = null
     for (const bytes of this.#early?.values() ?? []) this.#budget.left += bytes.length + PIECE_COST
     this.#early = null
@@ -57,6 +58,7 @@ export class ByteRun {
     if (this.#early !== null && this.#early.size > 0) this.break()
     if (this.#broken) return null
     const hash = this.#hash ?? this.#newHash()
+    this.#hash = null
     this.#broken = true
     return hash.digest()
   }

@@ -206,6 +206,7 @@ export class ScpObserver implements ChannelObserver {
     if (transfer === null) return
     const moved = transfer.size - transfer.left
     const sha256 = transfer.left === 0 ? (transfer.hash ?? this.#newHash()).digest() : null
+    if (sha256 === null) transfer.hash?.drop()
     this.#tell(this.#operation(), { ...this.#place(transfer.path), size: moved, sha256 }, transfer.error ?? error)
   }
 

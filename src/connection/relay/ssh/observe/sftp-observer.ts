@@ -197,6 +197,8 @@ export class SftpObserver implements ChannelObserver {
   #closed(file: OpenFile, error: string | null): void {
     if (file.wasRead) this.#moved('read', file, file.read, file.readError ?? error)
     if (file.forWriting) this.#moved('write', file, file.written, file.writeError ?? error)
+    file.read.break()
+    file.written.break()
   }
 
   #moved(operation: 'read' | 'write', file: OpenFile, run: ByteRun, error: string | null): void {

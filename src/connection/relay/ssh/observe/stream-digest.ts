@@ -37,7 +37,10 @@ export class StreamDigest implements ChannelObserver {
 
   end(): void {
     for (const [stream, progress] of this.#streams) {
-      if (progress.length === progress.kept) continue
+      if (progress.length === progress.kept) {
+        progress.hash.drop()
+        continue
+      }
       this.#emit({
         kind: 'stream',
         channel: this.#channel.channel,
