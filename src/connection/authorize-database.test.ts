@@ -51,7 +51,7 @@ async function signedFor(changes: Partial<UserX509Input> = {}): Promise<Uint8Arr
   const now = store.clock.now()
   const order = { publicKey: clientKey, userId: 'usr_ada', userName: 'ada', loginId: 'lgn_ada', database: 'orders' }
   const signer = { privateKey: authorityKey, certificatePem: authorityPem }
-  const pem = await userX509Certificate(signer, INSTALLATION, { ...order, now, until: now + 12 * HOUR, ...changes })
+  const pem = userX509Certificate(signer, INSTALLATION, { ...order, now, until: now + 12 * HOUR, ...changes })
   return new X509Certificate(pem).raw
 }
 

@@ -121,14 +121,14 @@ export class Authorities {
   }
 
   /** PEM. Errors: Refused('malformed') for another key than P-256. */
-  async userX509Certificate(input: UserX509Input): Promise<string> {
-    return await userX509Certificate(this.#x509Signer('user-x509'), this.#parts.installation, input)
+  userX509Certificate(input: UserX509Input): string {
+    return userX509Certificate(this.#x509Signer('user-x509'), this.#parts.installation, input)
   }
 
   /** DER. Errors: Refused('malformed') for another key than P-256. */
-  async databaseX509Certificate(input: Omit<DatabaseX509Input, 'now'>): Promise<Buffer> {
+  databaseX509Certificate(input: Omit<DatabaseX509Input, 'now'>): Buffer {
     const now = this.#parts.clock.now()
-    return await databaseX509Certificate(this.#x509Signer('database-x509'), this.#parts.installation, { ...input, now })
+    return databaseX509Certificate(this.#x509Signer('database-x509'), this.#parts.installation, { ...input, now })
   }
 
   #x509Signer(kind: 'user-x509' | 'database-x509'): X509Signer {

@@ -34,7 +34,7 @@ export async function issueDatabaseCertificate(parts: Parts, order: CertificateO
   const publicKey = p256Key(Buffer.from(order.publicKey, 'base64')).export({ type: 'spki', format: 'der' })
   const until = await endOf(parts, loginId)
   const names = { userId, userName, loginId, database: database.name }
-  const certificate = await parts.authorities.userX509Certificate({
+  const certificate = parts.authorities.userX509Certificate({
     ...names,
     publicKey,
     now: parts.clock.now(),

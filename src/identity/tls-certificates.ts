@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
 import { loadX509 } from './load-x509.ts'
 
-export const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 86_400_000
 const AUTHORITY_DAYS = 3650
 const LEAF_DAYS = 30
@@ -90,12 +90,12 @@ export function pem(text: string): string {
 }
 
 /** Of a private key's public half, or of a public key. */
-export async function webPublicKey(key: KeyObject): Promise<webcrypto.CryptoKey> {
+async function webPublicKey(key: KeyObject): Promise<webcrypto.CryptoKey> {
   const spki = (key.type === 'public' ? key : createPublicKey(key)).export({ type: 'spki', format: 'der' })
   return await webcrypto.subtle.importKey('spki', spki, ALGORITHM, true, ['verify'])
 }
 
-export async function webKeys(privateKey: KeyObject): Promise<webcrypto.CryptoKeyPair> {
+async function webKeys(privateKey: KeyObject): Promise<webcrypto.CryptoKeyPair> {
   const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' })
   return {
     privateKey: await webcrypto.subtle.importKey('pkcs8', pkcs8, ALGORITHM, true, ['sign']),

@@ -47,7 +47,7 @@ const order = (changes: Partial<UserX509Input> = {}): UserX509Input => ({
   ...changes,
 })
 const user = async (changes: Partial<UserX509Input> = {}, by = authority, installation = ID): Promise<Buffer> =>
-  derOf(await userX509Certificate(by, installation, order(changes)))
+  derOf(userX509Certificate(by, installation, order(changes)))
 
 const judge = (der: Uint8Array, now = NOW, authorities = [authority.certificatePem], installation = ID) =>
   checkUserCertificate(der, { authorities, installation, now })
@@ -118,7 +118,7 @@ test.each<[string, () => Promise<Buffer>, string]>([
   ['for a database whose name is none', () => user({ database: 'Orders/../x' }), 'wrong_names'],
   ['empty', async () => Buffer.alloc(0), 'malformed'],
   ['no certificate', async () => Buffer.from('hello'), 'malformed'],
-  ['PEM where DER is shown', async () => Buffer.from(await userX509Certificate(authority, ID, order())), 'malformed'],
+  ['PEM where DER is shown', async () => Buffer.from(userX509Certificate(authority, ID, order())), 'malformed'],
   ['with a byte behind it', async () => Buffer.concat([await user(), Buffer.of(0)]), 'malformed'],
   ['cut short', async () => (await user()).subarray(0, -1), 'malformed'],
   ['too long', async () => Buffer.alloc(9000), 'malformed'],
@@ -153,6 +153,8 @@ test('what a database server is shown names the db user, for a minute, and prove
   expect(certificate.keyUsage).toEqual([CLIENT])
   expect(certificate.ca).toBe(false)
   expect(certificate.verify(createPublicKey(authority.privateKey))).toBe(true)
+  expect(certificate.checkIssued(new X509Certificate(authority.certificatePem))).toBe(true)
+  expect(certificate.subjectAltName).toBe(`URI:sallyport://${ID}/session/ses_1`)
 })
 
 const CLIENT = '1.3.6.1.5.5.7.3.2'

@@ -1,11 +1,13 @@
-import { createPublicKey, type KeyObject } from 'node:crypto'
+import { createPublicKey, hash, sign, X509Certificate, type KeyObject } from 'node:crypto'
+import { certificateToSign, signedCertificate, subjectOf } from '../formats/x509/client-certificate.ts'
 import { Refused } from '../foundation/errors.ts'
-import { loadX509 } from './load-x509.ts'
-import { ALGORITHM, pem, serialNumber, webKeys, webPublicKey } from './tls-certificates.ts'
+import { serialNumber } from './tls-certificates.ts'
 
 // Certificates of clients: people's for the proxy, and the proxy's for database servers.
 
 const SKEW_MS = 60_000
+/** A point of P-256, uncompressed: what a SubjectPublicKeyInfo ends with */
+const POINT_BYTES = 65
 
 export interface X509Signer {
   readonly privateKey: KeyObject
@@ -26,21 +28,17 @@ export interface UserX509Input {
 }
 
 /** PEM. Says who somebody is and on which login session (formats/x509/check-user-certificate.ts reads it). */
-export async function userX509Certificate(
-  signer: X509Signer,
-  installation: string,
-  input: UserX509Input,
-): Promise<string> {
+export function userX509Certificate(signer: X509Signer, installation: string, input: UserX509Input): string {
   const { userId, userName, loginId, database, now, until } = input
   const names = [`user/${userId}`, `login/${loginId}`, `database/${database}`]
-  const certificate = await clientCertificate(signer, {
+  const certificate = clientCertificate(signer, {
     publicKey: input.publicKey,
     commonName: userName,
     names: names.map((name) => `sallyport://${installation}/${name}`),
     notBefore: now - SKEW_MS,
     notAfter: until,
   })
-  return pem(certificate.toString('pem'))
+  return new X509Certificate(certificate).toString()
 }
 
 export interface DatabaseX509Input {
@@ -52,19 +50,18 @@ export interface DatabaseX509Input {
 }
 
 /** DER. What a database server is shown: good for a minute, for one db user. */
-export async function databaseX509Certificate(
+export function databaseX509Certificate(
   signer: X509Signer,
   installation: string,
   { publicKey, dbUser, sessionId, now }: DatabaseX509Input,
-): Promise<Buffer> {
-  const certificate = await clientCertificate(signer, {
+): Buffer {
+  return clientCertificate(signer, {
     publicKey,
     commonName: dbUser,
     names: [`sallyport://${installation}/session/${sessionId}`],
     notBefore: now - SKEW_MS,
     notAfter: now + SKEW_MS,
   })
-  return Buffer.from(certificate.rawData)
 }
 
 interface ClientCertificate {
@@ -75,28 +72,36 @@ interface ClientCertificate {
   readonly notAfter: number
 }
 
-async function clientCertificate({ privateKey, certificatePem }: X509Signer, order: ClientCertificate) {
-  const subject = p256Key(order.publicKey)
-  const x509 = await loadX509()
-  const issuer = new x509.X509Certificate(certificatePem)
-  const alternatives = order.names.map((value) => ({ type: 'url' as const, value }))
-  return await x509.X509CertificateGenerator.create({
-    subject: [{ CN: [order.commonName] }],
-    issuer: issuer.subjectName,
-    serialNumber: serialNumber(),
-    notBefore: new Date(order.notBefore),
-    notAfter: new Date(order.notAfter),
-    publicKey: await webPublicKey(subject),
-    signingKey: (await webKeys(privateKey)).privateKey,
-    signingAlgorithm: ALGORITHM,
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
-      new x509.SubjectAlternativeNameExtension(alternatives),
-      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
-    ],
+/** DER */
+function clientCertificate(signer: X509Signer, { publicKey, ...order }: ClientCertificate): Buffer {
+  const toSign = certificateToSign({
+    ...order,
+    ...issuerOf(signer),
+    serial: Buffer.from(serialNumber(), 'hex'),
+    publicKey: p256Key(publicKey).export({ type: 'spki', format: 'der' }),
   })
+  return signedCertificate(toSign, sign('sha256', toSign, signer.privateKey))
+}
+
+interface Issuer {
+  readonly issuer: Buffer
+  readonly issuerKeyId: Buffer
+}
+
+/** By the authority's key, which has one certificate */
+const issuers = new WeakMap<KeyObject, Issuer>()
+
+function issuerOf({ privateKey, certificatePem }: X509Signer): Issuer {
+  const known = issuers.get(privateKey)
+  if (known) return known
+  const certificate = new X509Certificate(certificatePem)
+  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' })
+  const issuer = {
+    issuer: subjectOf(certificate.raw),
+    issuerKeyId: hash('sha1', spki.subarray(-POINT_BYTES), 'buffer'),
+  }
+  issuers.set(privateKey, issuer)
+  return issuer
 }
 
 /** Errors: Refused('malformed') for anything but a P-256 key. */

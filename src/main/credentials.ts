@@ -14,7 +14,7 @@ export function credentialsOf(parts: {
   const { authorities, sealer, reads } = parts
   return {
     onwardCertificate: (order) => Promise.resolve(authorities.onwardCertificate(order).blob),
-    databaseCertificate: (order) => authorities.databaseX509Certificate(order),
+    databaseCertificate: (order) => Promise.resolve(authorities.databaseX509Certificate(order)),
     databasePassword: (id, dbUser) => databasePassword({ sealer, reads }, id, dbUser),
   }
 }

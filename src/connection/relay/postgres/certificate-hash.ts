@@ -1,9 +1,7 @@
 import { hash } from 'node:crypto'
+import { element, TAG } from '../../../formats/x509/der.ts'
 
 // Certificate ::= SEQUENCE { tbsCertificate SEQUENCE, signatureAlgorithm SEQUENCE { OBJECT IDENTIFIER, ... }, ... } (RFC 5280)
-
-const SEQUENCE = 0x30
-const OBJECT_IDENTIFIER = 0x06
 
 /** Signature algorithm: hash that `tls-server-end-point` takes (RFC 5929 section 4.1: MD5 and SHA-1 count as SHA-256) */
 const HASHES: Readonly<Record<string, 'sha256' | 'sha384' | 'sha512'>> = {
@@ -21,25 +19,10 @@ const HASHES: Readonly<Record<string, 'sha256' | 'sha384' | 'sha512'>> = {
 /** What SCRAM is bound to for a server with this certificate (DER). Null: no hash is defined for how it is signed. */
 export function certificateHash(der: Buffer): Buffer | null {
   const outer = element(der, 0)
-  const body = outer?.tag === SEQUENCE ? element(der, outer.at) : null
+  const body = outer?.tag === TAG.sequence ? element(der, outer.at) : null
   const algorithm = body ? element(der, body.end) : null
-  const identifier = algorithm?.tag === SEQUENCE ? element(der, algorithm.at) : null
-  if (identifier?.tag !== OBJECT_IDENTIFIER) return null
+  const identifier = algorithm?.tag === TAG.sequence ? element(der, algorithm.at) : null
+  if (identifier?.tag !== TAG.oid) return null
   const name = HASHES[der.toString('hex', identifier.at, identifier.end)]
   return name === undefined ? null : hash(name, der, 'buffer')
-}
-
-/** DER: byte tag | length, short or long form | content from `at` to `end` */
-function element(
-  der: Buffer,
-  from: number,
-): { readonly tag: number; readonly at: number; readonly end: number } | null {
-  const tag = der[from]
-  const first = der[from + 1]
-  if (tag === undefined || first === undefined) return null
-  const bytes = first < 0x80 ? 0 : first & 0x7f
-  if (bytes > 3 || from + 2 + bytes > der.length) return null
-  const length = bytes === 0 ? first : der.readUIntBE(from + 2, bytes)
-  const at = from + 2 + bytes
-  return at + length > der.length ? null : { tag, at, end: at + length }
 }

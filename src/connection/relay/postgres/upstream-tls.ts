@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { isIP, type Socket } from 'node:net'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import type { UpstreamTls } from '../../authorization.ts'
@@ -69,12 +70,9 @@ function tlsOptions(tls: UpstreamTls, identity: ClientIdentity | null): Connecti
     servername: isIP(serverName) === 0 ? serverName : '',
     ...(authorities === null ? {} : { ca: authorities }),
     ...(mode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
-    ...(identity === null ? {} : { key: identity.key, cert: pem(identity.certificate) }),
+    ...(identity === null ? {} : { key: identity.key, cert: new X509Certificate(identity.certificate).toString() }),
   }
 }
-
-const pem = (der: Uint8Array): string =>
-  `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`
 
 /** Rejects when the socket ends first, or the signal is aborted. */
 function settled<T>(
