@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import { confirmed, type Confirmation } from '../audit/confirmation.ts'
 import type { DeedLog } from '../audit/deed.ts'
 import type { AccessRequest, AskPreview } from '../contract/request.ts'
 import type { RequestPreview } from '../contract/request-preview.ts'
@@ -94,7 +95,9 @@ export class AccessRequests {
   /** Takes roles without asking. Refusals for want of the right or of acknowledgements are events. */
   async breakGlass(caller: Caller, asked: BreakGlassAsked): Promise<AccessRequest> {
     try {
-      const id = await this.#parts.deeds.commitDeed((tx, now) => breakGlassDeed(tx, now, caller, asked))
+      const id = await this.#parts.deeds.commitDeed(
+        confirmed(caller, (tx, now) => breakGlassDeed(tx, now, caller, asked)),
+      )
       return await this.show(caller, id)
     } catch (error) {
       if (error instanceof Refused) await this.#recordRefusedTaking(caller, asked, error)
@@ -109,17 +112,18 @@ export class AccessRequests {
     await this.#parts.deeds.commitDeed(async () => ({ result: null, events: [{ ...event, outcome: 'refused' }] }))
   }
 
-  /** Looks first, so that no second factor is spent on what is refused anyway. */
+  /** Looks first, so that nobody is asked for a second factor for what is refused anyway. */
   async acknowledge(
     caller: Caller,
     id: string,
     comment: string,
-    demandFresh: () => Promise<void>,
+    demandFresh: () => Promise<Confirmation | null>,
   ): Promise<AccessRequest> {
     const now = this.#parts.clock.now()
     checkAcknowledgement(await loadCase(this.#parts.reads, id, now), caller, comment, now)
-    await demandFresh()
-    await orNothing(this.#parts.deeds.commitDeed((tx, at) => acknowledgeDeed(tx, at, caller, id, comment)))
+    const confirmation = await demandFresh()
+    const deed = confirmed({ confirmation }, (tx, at) => acknowledgeDeed(tx, at, caller, id, comment))
+    await orNothing(this.#parts.deeds.commitDeed(deed))
     return this.show(caller, id)
   }
 
@@ -177,9 +181,14 @@ export class AccessRequests {
 
   /**
    * One vote. `demandFresh` throws unless a second factor was proven lately; it is asked after it is clear that the caller
-   * may review at all, and before anything is written.
+   * may review at all, and before anything is written. What it gives is used up by the vote.
    */
-  async review(caller: Caller, id: string, ballot: Ballot, demandFresh: () => Promise<void>): Promise<AccessRequest> {
+  async review(
+    caller: Caller,
+    id: string,
+    ballot: Ballot,
+    demandFresh: () => Promise<Confirmation | null>,
+  ): Promise<AccessRequest> {
     try {
       const outcome = await orNothing(this.#vote(caller, id, ballot, demandFresh))
       if (outcome.kind === 'late') throw lateness(outcome.because)
@@ -190,15 +199,25 @@ export class AccessRequests {
     return this.show(caller, id)
   }
 
-  /** Looks first, so that no second factor is spent on a vote that is refused anyway. */
-  async #vote(caller: Caller, id: string, ballot: Ballot, demandFresh: () => Promise<void>): Promise<VoteOutcome> {
+  /** Looks first, so that nobody is asked for a second factor for a vote that is refused anyway. */
+  async #vote(
+    caller: Caller,
+    id: string,
+    ballot: Ballot,
+    demandFresh: () => Promise<Confirmation | null>,
+  ): Promise<VoteOutcome> {
     const now = this.#parts.clock.now()
     const loaded = await loadCase(this.#parts.reads, id, now)
     if (!loaded) throw requestNotFound()
     checkBallot(loaded, caller, ballot, now)
-    await demandFresh()
+    const confirmation = await demandFresh()
     return this.#withPolicies((answers) =>
-      this.#parts.deeds.commitDeed((tx, at) => voteDeed(tx, at, caller, id, ballot, answers)),
+      this.#parts.deeds.commitDeed(async (tx, at) => {
+        const deed = await voteDeed(tx, at, caller, id, ballot, answers)
+        // Too late is stored, too, and is no vote.
+        if (deed.result.kind === 'counted') await confirmation?.spend(tx, at)
+        return deed
+      }),
     )
   }
 

@@ -1,3 +1,4 @@
+import type { Confirmed } from '../audit/confirmation.ts'
 import type { Actor } from '../contract/audit.ts'
 import { Refused } from '../foundation/errors.ts'
 import { administers, mayDo } from '../identity/role-rules.ts'
@@ -6,7 +7,7 @@ import type { Directory, Member } from './directory.ts'
 import type { RequestCase } from './request-case.ts'
 
 /** Who calls. Rights follow `userId`; the local admin has none and is `local`. */
-export interface Caller {
+export interface Caller extends Confirmed {
   readonly actor: Actor
   readonly userId: string | null
   readonly loginId: string | null

@@ -20,7 +20,7 @@ export function authorityHandlers({ authorities, ...services }: IdentityServices
     async rotateAuthority(context, { params, body }) {
       const kind = AUTHORITY_KINDS.find((each) => each === params['kind'])
       if (!kind) throw new Refused('not_found', 'there is no such authority', `one of: ${AUTHORITY_KINDS.join(', ')}`)
-      await authorities.rotate(kind, body.step, context.actor)
+      await authorities.rotate(kind, body.step, context)
       return {}
     },
   }

@@ -3,14 +3,15 @@ import { Readable } from 'node:stream'
 import { z } from 'zod'
 import { CONTRACT_VERSION, routes } from '../contract/routes.ts'
 import type { Route, RouteName } from '../contract/routes.ts'
+import type { Confirmation } from '../audit/confirmation.ts'
 import type { Clock } from '../foundation/clock.ts'
-import { Refused } from '../foundation/errors.ts'
+import { Bug, Refused } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
 import { setAnswerHeaders } from './answer-headers.ts'
 import { actorOf, checkAccess, checkOperator } from './caller.ts'
 import type { Caller, MayOperate, SignedInCaller } from './caller.ts'
 import { actionOf, demandFresh, demandStepUp } from './freshness.ts'
-import type { SpendStepUp } from './freshness.ts'
+import type { CheckStepUp } from './freshness.ts'
 import type { CallContext, Handler, Handlers, LineStream } from './handler.ts'
 import { parsePart } from './parse-part.ts'
 import { readJson } from './read-json.ts'
@@ -20,7 +21,7 @@ export interface ApiOptions {
   /** Finds a bearer token's login session. Throws Refused when it is unknown, ended, disabled or locked. */
   readonly authenticate: (token: string, address: string) => Promise<SignedInCaller>
   readonly mayOperate: MayOperate
-  readonly spendStepUp: SpendStepUp
+  readonly checkStepUp: CheckStepUp
   /** Somebody signed in was refused what only operators may */
   readonly reportRefused: (caller: SignedInCaller, route: RouteName) => void
   /** Origins of our own web page, `https://host:port`. Browsers elsewhere may not change anything. */
@@ -65,10 +66,13 @@ export function callRoute(app: FastifyInstance, name: RouteName, listening: List
       return await withDeadline(request, reply, listening, async (signal) => {
         const body = request.body instanceof Buffer ? request.body : NO_BODY
         const input = parseInput(route, request, body)
-        const call = { name, request, caller, signal, action: actionOf(request.method, request.url, body) }
+        const action = actionOf(request.method, request.url, body)
         const token = stepUpToken(request)
-        if (route.fresh) await demandStepUp(caller, call.action, token, options.spendStepUp)
+        const found = route.fresh ? await demandStepUp(caller, action, token, options.checkStepUp) : null
+        const confirmation = found && new SeenConfirmation(found)
+        const call = { name, request, caller, signal, action, confirmation }
         const answer = await handler(contextOf(call, token, listening), input as Parameters<Handler<RouteName>>[1])
+        if (confirmation?.wasAsked === false) throw new Bug(`${name} was done without using up its confirmation`)
         return answer
       }).then((answer) => sendAnswer(route, answer, reply, options.log))
     },
@@ -151,11 +155,31 @@ interface Call {
   readonly caller: Caller
   readonly signal: AbortSignal
   readonly action: string
+  readonly confirmation: Confirmation | null
+}
+
+/** A route that demands a confirmation and forgets to use it up must not go unnoticed. */
+class SeenConfirmation implements Confirmation {
+  readonly #confirmation: Confirmation
+  wasAsked = false
+
+  constructor(confirmation: Confirmation) {
+    this.#confirmation = confirmation
+  }
+
+  get checkedAt(): number {
+    return this.#confirmation.checkedAt
+  }
+
+  spend(...args: Parameters<Confirmation['spend']>): Promise<void> {
+    this.wasAsked = true
+    return this.#confirmation.spend(...args)
+  }
 }
 
 function contextOf(call: Call, token: string | undefined, listening: Listening): CallContext {
   const { options, local, addressOf } = listening
-  const { caller, request, signal, action } = call
+  const { caller, request, signal, action, confirmation } = call
   return {
     actor: actorOf(caller),
     login:
@@ -167,7 +191,8 @@ function contextOf(call: Call, token: string | undefined, listening: Listening):
     signal,
     requireOperator: (resource, verb) =>
       tellingRefusal(caller, call.name, listening, () => checkOperator(caller, resource, verb, options.mayOperate)),
-    requireFresh: async () => await demandFresh(caller, action, token, options.spendStepUp, options.clock.now()),
+    requireFresh: async () => await demandFresh(caller, action, token, options.checkStepUp, options.clock.now()),
+    confirmation,
     log: options.log.child({ route: request.routeOptions.url }),
   }
 }

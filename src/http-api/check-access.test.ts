@@ -49,7 +49,8 @@ async function check(name: string, login?: string): Promise<AccessCheck> {
     address: '127.0.0.1',
     signal: new AbortController().signal,
     requireOperator: () => Promise.resolve(),
-    requireFresh: () => Promise.resolve(),
+    requireFresh: () => Promise.resolve(null),
+    confirmation: null,
     log: silentLog,
   }
   return AccessCheck.parse(await checkAccess?.(context, { params: { name }, query: { login }, body: undefined }))

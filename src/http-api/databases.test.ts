@@ -51,7 +51,8 @@ const context: CallContext = {
   address: '127.0.0.1',
   signal: new AbortController().signal,
   requireOperator: () => Promise.resolve(),
-  requireFresh: () => Promise.resolve(),
+  requireFresh: () => Promise.resolve(null),
+  confirmation: null,
   log: silentLog,
 }
 async function issue(name: string, publicKey = newKey()): Promise<DatabaseCertificate> {

@@ -11,8 +11,9 @@ export function factorHandlers(services: IdentityServices): Handlers {
       const owner = signedInOf(context)
       const factors = await listFactors(services.database, owner.userId)
       // The first one cannot be proven fresh: there is nothing to prove it with.
-      if (factors.some(({ confirmed }) => confirmed)) await context.requireFresh()
-      return await addTotp(services, doerOf(context), owner, { ...body, installation: services.installation })
+      const confirmation = factors.some(({ confirmed }) => confirmed) ? await context.requireFresh() : null
+      const doer = { ...doerOf(context), confirmation }
+      return await addTotp(services, doer, owner, { ...body, installation: services.installation })
     },
     async confirmTotp(context, { params, body }) {
       await confirmTotp(services, doerOf(context), signedInOf(context), { id: params['id'] ?? '', code: body.code })

@@ -1,26 +1,27 @@
 import { createHash } from 'node:crypto'
+import type { Confirmation } from '../audit/confirmation.ts'
 import { Refused } from '../foundation/errors.ts'
 import type { Caller } from './caller.ts'
 
 /** How long a second factor counts as fresh. */
 export const FRESH_MS = 5 * 60_000
 
-/** Spends an unused step-up token of this login for this action, or throws Refused('step_up_required'). */
-export type SpendStepUp = (loginId: string, action: string, token: string) => Promise<void>
+/** Finds an unused step-up token of this login for this action, or throws Refused('step_up_required'). */
+export type CheckStepUp = (loginId: string, action: string, token: string) => Promise<Confirmation>
 
 /** What a step-up is bound to: hex SHA-256 of `METHOD path\n` and the exact body bytes; path = request target as sent. */
 export function actionOf(method: string, target: string, body: Uint8Array): string {
   return createHash('sha256').update(`${method} ${target}\n`).update(body).digest('hex')
 }
 
-/** For routes with `fresh`: a step-up bound to this very call. The admin socket needs none. */
+/** For routes with `fresh`: a step-up bound to this very call. null: the admin socket needs none. */
 export async function demandStepUp(
   caller: Caller,
   action: string,
   token: string | undefined,
-  spend: SpendStepUp,
-): Promise<void> {
-  if (caller.kind === 'local') return
+  check: CheckStepUp,
+): Promise<Confirmation | null> {
+  if (caller.kind === 'local') return null
   if (caller.kind === 'anonymous') throw new Refused('not_signed_in', 'you are not signed in', 'run: sally login')
   if (!caller.hasSecondFactor)
     throw new Refused('second_factor_setup_required', 'this needs a second factor', 'run: sally mfa add')
@@ -31,7 +32,7 @@ export async function demandStepUp(
       'send a step-up token bound to this call',
       { action },
     )
-  await spend(caller.loginId, action, token)
+  return await check(caller.loginId, action, token)
 }
 
 /** For a review and the like: a second factor on the login that is at most five minutes old, or a step-up. */
@@ -39,10 +40,10 @@ export async function demandFresh(
   caller: Caller,
   action: string,
   token: string | undefined,
-  spend: SpendStepUp,
+  check: CheckStepUp,
   now: number,
-): Promise<void> {
+): Promise<Confirmation | null> {
   const provenAt = caller.kind === 'user' ? caller.secondFactorAt : null
-  if (provenAt !== null && token === undefined && provenAt <= now && now - provenAt <= FRESH_MS) return
-  await demandStepUp(caller, action, token, spend)
+  if (provenAt !== null && token === undefined && provenAt <= now && now - provenAt <= FRESH_MS) return null
+  return await demandStepUp(caller, action, token, check)
 }

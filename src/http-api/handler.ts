@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Caller } from '../access/caller.ts'
+import type { Confirmation } from '../audit/confirmation.ts'
 import type { Actor } from '../contract/audit.ts'
 import type { routes, RouteName } from '../contract/routes.ts'
 import type { Log } from '../foundation/log.ts'
@@ -27,10 +28,12 @@ export interface CallContext {
   readonly requireOperator: (resource: string, verb: string) => Promise<void>
   /**
    * For deeds like a review: throws Refused('step_up_required') unless a second factor was proven on this login at most five
-   * minutes ago or the call carries an unused step-up token bound to it (which is spent). Routes with `fresh` need no call:
-   * the server has demanded the bound token before the handler runs.
+   * minutes ago or the call carries an unused step-up token bound to it, which the deed has to use up. Routes with `fresh`
+   * need no call: theirs is in `confirmation`.
    */
-  readonly requireFresh: () => Promise<void>
+  readonly requireFresh: () => Promise<Confirmation | null>
+  /** Of routes with `fresh`: used up in the deed's own transaction (audit/confirmation.ts). null: none was demanded */
+  readonly confirmation: Confirmation | null
   readonly log: Log
 }
 
@@ -62,5 +65,6 @@ export function callerOf(context: CallContext): Caller {
     userId: context.login?.userId ?? null,
     loginId: context.login?.id ?? null,
     local: context.local,
+    confirmation: context.confirmation,
   }
 }

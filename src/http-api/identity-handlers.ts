@@ -1,7 +1,7 @@
 import { Refused } from '../foundation/errors.ts'
 import { LoginFinder } from '../identity/login-sessions.ts'
 import { mayOperate } from '../identity/people.ts'
-import { spendStepUp } from '../identity/step-up.ts'
+import { checkStepUp } from '../identity/step-up.ts'
 import { authorityHandlers } from './authorities.ts'
 import type { ApiOptions } from './call-route.ts'
 import { documentHandlers } from './documents.ts'
@@ -27,7 +27,7 @@ export function identityHandlers(services: IdentityServices): Handlers {
 /** The questions that the server asks before it calls a handler. */
 export function identityChecks(
   services: IdentityServices,
-): Pick<ApiOptions, 'authenticate' | 'mayOperate' | 'spendStepUp'> {
+): Pick<ApiOptions, 'authenticate' | 'mayOperate' | 'checkStepUp'> {
   const finder = new LoginFinder(services)
   const { database, clock } = services
   return {
@@ -37,7 +37,7 @@ export function identityChecks(
       return found
     },
     mayOperate: async (userId, resource, verb) => await mayOperate(database.reads, userId, resource, verb, clock.now()),
-    spendStepUp: async (loginId, action, token) => await spendStepUp(services, loginId, action, token),
+    checkStepUp: async (loginId, action, token) => await checkStepUp(services, loginId, action, token),
   }
 }
 

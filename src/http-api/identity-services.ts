@@ -18,8 +18,8 @@ export interface IdentityServices extends SignInParts {
   readonly publicAddress: string
 }
 
-export function doerOf({ actor, login }: CallContext): Doer {
-  return { actor, loginId: login?.id ?? null }
+export function doerOf({ actor, login, confirmation }: CallContext): Doer {
+  return { actor, loginId: login?.id ?? null, confirmation }
 }
 
 export interface SignedInContext {

@@ -55,7 +55,8 @@ const as = (name: string, secondFactorAt: number | null = 1): CallContext => ({
   address: '127.0.0.1',
   signal: new AbortController().signal,
   requireOperator: () => Promise.resolve(),
-  requireFresh: () => Promise.resolve(),
+  requireFresh: () => Promise.resolve(null),
+  confirmation: null,
   log: silentLog,
 })
 

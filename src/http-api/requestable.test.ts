@@ -37,7 +37,8 @@ async function search(query: Query = {}, user = 'ada'): Promise<{ items: Request
     address: '192.0.2.1',
     signal: new AbortController().signal,
     requireOperator: async () => {},
-    requireFresh: async () => {},
+    requireFresh: async () => null,
+    confirmation: null,
     log: silentLog,
   }
   const answer = await searchRequestable?.(context, {

@@ -29,7 +29,8 @@ function contextOf(name: string, more: Partial<CallContext> = {}): CallContext {
     address: '192.0.2.1',
     signal: new AbortController().signal,
     requireOperator: async () => {},
-    requireFresh: async () => {},
+    requireFresh: async () => null,
+    confirmation: null,
     log: silentLog,
     ...more,
   }
@@ -90,7 +91,7 @@ test('a watch without a change answers after 25 seconds with what it is', async 
 
 test('a review needs a fresh second factor', async () => {
   const { id, requestDigest, factsDigest } = await world.ask('alice', ['dba'])
-  const requireFresh = async (): Promise<void> => {
+  const requireFresh = async (): Promise<never> => {
     throw new Refused('step_up_required', 'prove your second factor')
   }
   const body = ReviewBody.parse({ decision: 'approve', requestDigest, factsDigest })

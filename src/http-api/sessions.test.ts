@@ -56,7 +56,8 @@ function as(name: string, secondFactorAt: number | null = 1): CallContext {
     address: '127.0.0.1',
     signal: new AbortController().signal,
     requireOperator: () => Promise.resolve(),
-    requireFresh: () => Promise.resolve(),
+    requireFresh: () => Promise.resolve(null),
+    confirmation: null,
     log: silentLog,
   }
 }

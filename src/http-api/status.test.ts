@@ -19,7 +19,8 @@ const context: CallContext = {
   signal: new AbortController().signal,
   log: silentLog,
   requireOperator: async () => {},
-  requireFresh: async () => {},
+  requireFresh: async () => null,
+  confirmation: null,
 }
 const status = (keyEncryption: string, missing: string[] = [], instanceId: string | null = null) =>
   statusHandlers({

@@ -152,15 +152,15 @@ describe('rotation', () => {
     const authorities = await open()
     const [old] = authorities.trustedLines('user-ssh')
     const signer = () => authorities.trustedLines('user-ssh')[0]
-    await authorities.rotate('user-ssh', 'init', local)
+    await authorities.rotate('user-ssh', 'init', { actor: local })
     expect([states(authorities), authorities.trustedLines('user-ssh')]).toEqual([['active', 'next'], [old]])
-    await authorities.rotate('user-ssh', 'trust', local)
+    await authorities.rotate('user-ssh', 'trust', { actor: local })
     expect(authorities.trustedLines('user-ssh')).toHaveLength(2)
     expect(signer()).toBe(old)
-    await authorities.rotate('user-ssh', 'sign', local)
+    await authorities.rotate('user-ssh', 'sign', { actor: local })
     expect(authorities.trustedLines('user-ssh')).toHaveLength(2)
     expect(signer()).not.toBe(old)
-    await authorities.rotate('user-ssh', 'drop', local)
+    await authorities.rotate('user-ssh', 'drop', { actor: local })
     expect(authorities.trustedLines('user-ssh')).toHaveLength(1)
     expect(authorities.trustedLines('user-ssh')).not.toContain(old)
     expect((await store.eventTypes()).filter((type) => type === 'ca.rotate')).toHaveLength(4)
@@ -176,25 +176,29 @@ describe('rotation', () => {
     ['after drop', ['init', 'trust', 'sign', 'drop'], ['trust', 'sign', 'drop', 'cancel']],
   ] as const)('%s the other steps are refused and change nothing', async (_when, done, refused) => {
     const authorities = await open()
-    for (const step of done) await authorities.rotate('user-ssh', step, local)
+    for (const step of done) await authorities.rotate('user-ssh', step, { actor: local })
     const before = authorities.list()
     for (const step of refused)
-      await expect(authorities.rotate('user-ssh', step, local)).rejects.toMatchObject({ code: 'not_allowed' })
+      await expect(authorities.rotate('user-ssh', step, { actor: local })).rejects.toMatchObject({
+        code: 'not_allowed',
+      })
     expect((await open()).list()).toEqual(before)
   })
 
   test('cancel goes back before and after the new one signs', async () => {
     const authorities = await open()
     const [old] = authorities.trustedLines('user-ssh')
-    for (const step of ['init', 'trust', 'sign', 'cancel'] as const) await authorities.rotate('user-ssh', step, local)
+    for (const step of ['init', 'trust', 'sign', 'cancel'] as const)
+      await authorities.rotate('user-ssh', step, { actor: local })
     expect(authorities.trustedLines('user-ssh')[0]).toBe(old)
-    await authorities.rotate('user-ssh', 'cancel', local)
+    await authorities.rotate('user-ssh', 'cancel', { actor: local })
     expect(authorities.trustedLines('user-ssh')).toEqual([old])
   })
 
   test('a TLS client that knows both authorities reads the signing one first', async () => {
     const authorities = await open()
-    for (const step of ['init', 'trust', 'sign'] as const) await authorities.rotate('server-tls', step, local)
+    for (const step of ['init', 'trust', 'sign'] as const)
+      await authorities.rotate('server-tls', step, { actor: local })
     expect(authorities.tlsAuthorityPem().match(/BEGIN CERTIFICATE/g)).toHaveLength(2)
     const leaf = new X509Certificate((await authorities.tlsLeaf(['sallyport'])).certificatePem)
     expect(leaf.verify(new X509Certificate(authorities.tlsAuthorityPem()).publicKey)).toBe(true)

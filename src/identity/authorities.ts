@@ -1,5 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, createPublicKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import { confirmed, type Confirmed } from '../audit/confirmation.ts'
 import type { DeedLog, NewEvent, Tx } from '../audit/deed.ts'
 import type { Actor } from '../contract/audit.ts'
 import { authorityPin } from '../formats/authority-pin.ts'
@@ -167,30 +168,32 @@ export class Authorities {
   }
 
   /** One step of a rotation, stored with its event. Throws Refused when it is out of order. */
-  async rotate(kind: AuthorityKind, step: RotationStep, actor: Actor): Promise<void> {
+  async rotate(kind: AuthorityKind, step: RotationStep, doer: { readonly actor: Actor } & Confirmed): Promise<void> {
     // Later than the active one whatever the clock says: which of the two is the new one is told by this.
     const later = Math.max(this.#parts.clock.now(), this.#active(kind).createdAt + 1)
     const made = step === 'init' ? await this.#make(kind, 'next', later) : null
-    await this.#parts.deeds.commitDeed(async (tx) => {
-      const rows = await tx.selectFrom('authorities').selectAll().where('kind', '=', kind).execute()
-      const move = rotationMove(
-        rows.map(({ id, state, created_at }) => ({ id, state, createdAt: created_at })),
-        step,
-      )
-      for (const { id, to } of move.changes) {
-        await tx.updateTable('authorities').set({ state: to }).where('id', '=', id).execute()
-      }
-      if (move.makeNext && made) await tx.insertInto('authorities').values(made).execute()
-      const ids = [...move.changes.map(({ id }) => id), ...(move.makeNext && made ? [made.id] : [])]
-      const event: NewEvent = {
-        type: 'ca.rotate',
-        actor,
-        outcome: 'success',
-        details: { kind, step, changes: move.changes.map(({ id, to }) => ({ id, to })), made: made?.id ?? null },
-        rows: ids.map((id) => ({ table: 'authorities', id })),
-      }
-      return { result: null, events: [event] }
-    })
+    await this.#parts.deeds.commitDeed(
+      confirmed(doer, async (tx) => {
+        const rows = await tx.selectFrom('authorities').selectAll().where('kind', '=', kind).execute()
+        const move = rotationMove(
+          rows.map(({ id, state, created_at }) => ({ id, state, createdAt: created_at })),
+          step,
+        )
+        for (const { id, to } of move.changes) {
+          await tx.updateTable('authorities').set({ state: to }).where('id', '=', id).execute()
+        }
+        if (move.makeNext && made) await tx.insertInto('authorities').values(made).execute()
+        const ids = [...move.changes.map(({ id }) => id), ...(move.makeNext && made ? [made.id] : [])]
+        const event: NewEvent = {
+          type: 'ca.rotate',
+          actor: doer.actor,
+          outcome: 'success',
+          details: { kind, step, changes: move.changes.map(({ id, to }) => ({ id, to })), made: made?.id ?? null },
+          rows: ids.map((id) => ({ table: 'authorities', id })),
+        }
+        return { result: null, events: [event] }
+      }),
+    )
     await this.refresh()
   }
 

@@ -1,3 +1,4 @@
+import type { Confirmed } from '../audit/confirmation.ts'
 import type { DeedLog } from '../audit/deed.ts'
 import type { Actor } from '../contract/audit.ts'
 import type { Clock } from '../foundation/clock.ts'
@@ -5,7 +6,7 @@ import type { Database } from '../foundation/database/open-database.ts'
 import type { LocksTable } from '../foundation/database/tables.ts'
 
 /** Who does a deed, for its events. */
-export interface Doer {
+export interface Doer extends Confirmed {
   readonly actor: Actor
   /** Login session; null for the local admin and the daemon itself */
   readonly loginId: string | null

@@ -1,3 +1,4 @@
+import { confirmed } from '../audit/confirmation.ts'
 import type { NewEvent } from '../audit/deed.ts'
 import type { Database } from '../foundation/database/open-database.ts'
 import { Refused } from '../foundation/errors.ts'
@@ -48,23 +49,25 @@ export async function addTotp(
   input: { readonly name: string; readonly installation: string },
 ): Promise<{ id: string; secret: string; uri: string }> {
   const made = newTotpSecret(owner.userName, input.installation)
-  return await parts.deeds.commitDeed(async (tx, now) => {
-    const factors = await tx.selectFrom('factors').selectAll().where('user_id', '=', owner.userId).execute()
-    if (factors.filter(({ confirmed_at }) => confirmed_at !== null).length >= MOST_FACTORS)
-      throw new Refused('over_limit', `at most ${MOST_FACTORS} factors`, 'remove one first: sally mfa rm')
-    const stale = factors.filter(({ confirmed_at }) => confirmed_at === null).map(({ id }) => id)
-    for (const id of stale) await tx.deleteFrom('factors').where('id', '=', id).execute()
-    const id = newId('factor', now)
-    const secret_sealed = parts.sealer.seal(factorPlace(id), Buffer.from(made.secret))
-    const row = { id, event_id: '', user_id: owner.userId, kind: 'totp', name: input.name, secret_sealed } as const
-    await tx
-      .insertInto('factors')
-      .values({ ...row, confirmed_at: null, created_at: now })
-      .execute()
-    const details = { factor: id, name: input.name, confirmed: false }
-    const rows = [...stale, id].map((row) => ({ table: 'factors', id: row }) as const)
-    return { result: { id, ...made }, events: [event('mfa.add', doer, details, rows)] }
-  })
+  return await parts.deeds.commitDeed(
+    confirmed(doer, async (tx, now) => {
+      const factors = await tx.selectFrom('factors').selectAll().where('user_id', '=', owner.userId).execute()
+      if (factors.filter(({ confirmed_at }) => confirmed_at !== null).length >= MOST_FACTORS)
+        throw new Refused('over_limit', `at most ${MOST_FACTORS} factors`, 'remove one first: sally mfa rm')
+      const stale = factors.filter(({ confirmed_at }) => confirmed_at === null).map(({ id }) => id)
+      for (const id of stale) await tx.deleteFrom('factors').where('id', '=', id).execute()
+      const id = newId('factor', now)
+      const secret_sealed = parts.sealer.seal(factorPlace(id), Buffer.from(made.secret))
+      const row = { id, event_id: '', user_id: owner.userId, kind: 'totp', name: input.name, secret_sealed } as const
+      await tx
+        .insertInto('factors')
+        .values({ ...row, confirmed_at: null, created_at: now })
+        .execute()
+      const details = { factor: id, name: input.name, confirmed: false }
+      const rows = [...stale, id].map((row) => ({ table: 'factors', id: row }) as const)
+      return { result: { id, ...made }, events: [event('mfa.add', doer, details, rows)] }
+    }),
+  )
 }
 
 /** The first right code makes the factor count, and counts as a second factor on this login. */
@@ -116,17 +119,19 @@ export async function confirmTotp(
 
 /** The last confirmed factor stays: only an operator's reset takes it. */
 export async function removeFactor(parts: StepUpParts, doer: Doer, userId: string, id: string): Promise<void> {
-  await parts.deeds.commitDeed(async (tx) => {
-    const factors = await tx.selectFrom('factors').selectAll().where('user_id', '=', userId).execute()
-    const factor = factors.find((each) => each.id === id)
-    if (!factor) throw new Refused('not_found', 'there is no such factor', 'run: sally mfa ls')
-    const others = factors.filter((each) => each.id !== id && each.confirmed_at !== null)
-    if (factor.confirmed_at !== null && others.length === 0)
-      throw new Refused('not_allowed', 'the last factor stays', 'add another one first: sally mfa add')
-    await tx.deleteFrom('factors').where('id', '=', id).execute()
-    const rows = [{ table: 'factors', id }] as const
-    return { result: null, events: [event('mfa.remove', doer, { factor: id, name: factor.name }, rows)] }
-  })
+  await parts.deeds.commitDeed(
+    confirmed(doer, async (tx) => {
+      const factors = await tx.selectFrom('factors').selectAll().where('user_id', '=', userId).execute()
+      const factor = factors.find((each) => each.id === id)
+      if (!factor) throw new Refused('not_found', 'there is no such factor', 'run: sally mfa ls')
+      const others = factors.filter((each) => each.id !== id && each.confirmed_at !== null)
+      if (factor.confirmed_at !== null && others.length === 0)
+        throw new Refused('not_allowed', 'the last factor stays', 'add another one first: sally mfa add')
+      await tx.deleteFrom('factors').where('id', '=', id).execute()
+      const rows = [{ table: 'factors', id }] as const
+      return { result: null, events: [event('mfa.remove', doer, { factor: id, name: factor.name }, rows)] }
+    }),
+  )
 }
 
 function event(

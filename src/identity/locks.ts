@@ -1,3 +1,4 @@
+import { confirmed } from '../audit/confirmation.ts'
 import type { Deed, NewEvent, Tx } from '../audit/deed.ts'
 import { Actor } from '../contract/audit.ts'
 import { parseDuration } from '../contract/duration.ts'
@@ -70,17 +71,19 @@ export function replayAddLock(input: Readonly<Record<string, unknown>>): (tx: Tx
 
 /** Gives power back. Throws Refused('not_found'). */
 export async function removeLock(parts: StoreParts, doer: Doer, id: string): Promise<void> {
-  await parts.deeds.commitDeed(async (tx, now) => {
-    const lock = await tx
-      .selectFrom('locks')
-      .selectAll()
-      .where('id', '=', id)
-      .where('removed_at', 'is', null)
-      .executeTakeFirst()
-    if (!lock) throw new Refused('not_found', 'there is no such lock', 'run: sallyctl lock ls')
-    await tx.updateTable('locks').set({ removed_at: now }).where('id', '=', id).execute()
-    return { result: null, events: [lockEvent('lock.delete', doer, lock)] }
-  })
+  await parts.deeds.commitDeed(
+    confirmed(doer, async (tx, now) => {
+      const lock = await tx
+        .selectFrom('locks')
+        .selectAll()
+        .where('id', '=', id)
+        .where('removed_at', 'is', null)
+        .executeTakeFirst()
+      if (!lock) throw new Refused('not_found', 'there is no such lock', 'run: sallyctl lock ls')
+      await tx.updateTable('locks').set({ removed_at: now }).where('id', '=', id).execute()
+      return { result: null, events: [lockEvent('lock.delete', doer, lock)] }
+    }),
+  )
 }
 
 /** Those in force. */

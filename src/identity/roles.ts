@@ -1,3 +1,4 @@
+import { confirmed } from '../audit/confirmation.ts'
 import { createHash } from 'node:crypto'
 import type { NewEvent, Tx } from '../audit/deed.ts'
 import type { RoleDocument, RoleSpec } from '../contract/role.ts'
@@ -25,10 +26,12 @@ export async function putRole(
   replace: boolean,
 ): Promise<{ id: string; created: boolean }> {
   refuseProblems(document)
-  return await parts.deeds.commitDeed(async (tx, now) => {
-    const written = await writeRole(tx, doer, document, replace, now)
-    return { result: { id: written.id, created: written.created }, events: [written.event] }
-  })
+  return await parts.deeds.commitDeed(
+    confirmed(doer, async (tx, now) => {
+      const written = await writeRole(tx, doer, document, replace, now)
+      return { result: { id: written.id, created: written.created }, events: [written.event] }
+    }),
+  )
 }
 
 export interface WrittenRole {
@@ -108,20 +111,22 @@ async function findRole(
 
 /** The id never comes back: a role made under the old name later is another one. */
 export async function removeRole(parts: StoreParts, doer: Doer, name: string): Promise<void> {
-  await parts.deeds.commitDeed(async (tx, now) => {
-    const role = await findRole(tx, name)
-    if (!role) throw new Refused('not_found', `there is no role "${name}"`, 'run: sallyctl get role')
-    await tx.updateTable('roles').set({ deleted_at: now }).where('id', '=', role.id).execute()
-    const event: NewEvent = {
-      type: 'role.delete',
-      actor: doer.actor,
-      login: doer.loginId,
-      outcome: 'success',
-      details: { role: role.id, name, revision: role.revision },
-      rows: [{ table: 'roles', id: role.id }],
-    }
-    return { result: null, events: [event], evenIfAltered: true }
-  })
+  await parts.deeds.commitDeed(
+    confirmed(doer, async (tx, now) => {
+      const role = await findRole(tx, name)
+      if (!role) throw new Refused('not_found', `there is no role "${name}"`, 'run: sallyctl get role')
+      await tx.updateTable('roles').set({ deleted_at: now }).where('id', '=', role.id).execute()
+      const event: NewEvent = {
+        type: 'role.delete',
+        actor: doer.actor,
+        login: doer.loginId,
+        outcome: 'success',
+        details: { role: role.id, name, revision: role.revision },
+        rows: [{ table: 'roles', id: role.id }],
+      }
+      return { result: null, events: [event], evenIfAltered: true }
+    }),
+  )
 }
 
 export async function listRoles(database: Database): Promise<RoleDocument[]> {

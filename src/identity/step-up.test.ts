@@ -2,7 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { codeOf, identityWorld } from '../../test/support/identity-world.ts'
 import type { IdentityWorld, SignedInPerson } from '../../test/support/identity-world.ts'
 import { addTotp, confirmTotp, listFactors, removeFactor } from './factors.ts'
-import { spendStepUp, stepUp } from './step-up.ts'
+import { confirmed, confirmedTaking, type Confirmation } from '../audit/confirmation.ts'
+import { Refused } from '../foundation/errors.ts'
+import { SYSTEM } from './doer.ts'
+import { checkStepUp, stepUp } from './step-up.ts'
 
 let world: IdentityWorld
 let alice: SignedInPerson
@@ -22,15 +25,61 @@ const ownerFor = ({ id, name, loginId }: SignedInPerson) => ({
 })
 const step = (person: SignedInPerson, code: string, action = ACTION) =>
   stepUp(world.services, doerFor(person), ownerFor(person), { action, code })
-const spend = (token: string, action = ACTION, loginId = alice.loginId) =>
-  spendStepUp(world.services, loginId, action, token)
+const check = (token: string, action = ACTION, loginId = alice.loginId) =>
+  checkStepUp(world.services, loginId, action, token)
+/** A deed that stores an event alone. */
+const deed = (confirmation: Confirmation) =>
+  world.deeds.commitDeed(
+    confirmed({ confirmation }, async () => ({
+      result: null,
+      events: [{ type: 'audit.search', actor: SYSTEM.actor, outcome: 'success' }],
+    })),
+  )
+const spend = async (...args: Parameters<typeof check>) => await deed(await check(...args))
+const NOT_CONFIRMED = { code: 'step_up_required' }
 
 describe('a step-up', () => {
   test('is good once, also for two at the same moment', async () => {
     const token = await step(alice, alice.freshCode())
-    const both = await Promise.allSettled([spend(token), spend(token)])
+    const checked = await Promise.all([check(token), check(token)])
+    const both = await Promise.allSettled(checked.map(deed))
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
-    await expect(spend(token)).rejects.toMatchObject({ code: 'step_up_required' })
+    await expect(check(token)).rejects.toMatchObject(NOT_CONFIRMED)
+    expect((await world.eventTypes()).filter((type) => type === 'audit.search')).toHaveLength(1)
+  })
+
+  test('is left as it was by a deed that is refused or cannot be stored', async () => {
+    const token = await step(alice, alice.freshCode())
+    const confirmation = await check(token)
+    const refused = confirmed({ confirmation }, async () => {
+      throw new Refused('exists', 'there already')
+    })
+    await expect(world.deeds.commitDeed(refused)).rejects.toMatchObject({ code: 'exists' })
+    const unstorable = confirmed({ confirmation }, async () => ({
+      result: null,
+      events: [{ type: 'audit.search', actor: SYSTEM.actor, outcome: 'success', details: { x: 'x'.repeat(70_000) } }],
+    }))
+    await expect(world.deeds.commitDeed(unstorable)).rejects.toThrow()
+    await spend(token)
+    await expect(spend(token)).rejects.toMatchObject(NOT_CONFIRMED)
+  })
+
+  test('that became too old while its deed waited gives nothing, and what was taken away with it stays so', async () => {
+    const token = await step(alice, alice.freshCode())
+    world.clock.advance(5 * 60_000 - 1)
+    const confirmation = await check(token)
+    world.clock.advance(1)
+    await expect(deed(confirmation)).rejects.toMatchObject(NOT_CONFIRMED)
+    const taking = (name: string) =>
+      world.deeds.commitTakingAway(
+        { name, input: {} },
+        confirmedTaking({ confirmation }, async () => ({
+          result: null,
+          events: [{ type: 'audit.search', actor: SYSTEM.actor, outcome: 'success' }],
+        })),
+      )
+    await taking('once')
+    await expect(taking('twice')).rejects.toMatchObject(NOT_CONFIRMED)
   })
 
   test('is good for its action, its login session and five minutes alone', async () => {

@@ -1,3 +1,5 @@
+import type { Confirmation } from '../audit/confirmation.ts'
+import type { Tx } from '../audit/deed.ts'
 import { Refused } from '../foundation/errors.ts'
 import type { Attempt, Limiter } from './attempt-limiter.ts'
 import type { AuthFailures } from '../audit/auth-failures.ts'
@@ -63,34 +65,47 @@ export async function stepUp(
   return token
 }
 
-/** Uses a token up; one statement, so that two calls never share it. Throws Refused('step_up_required'). */
-export async function spendStepUp(
+/** Finds a token that is good, without using it up: its deed does that. Throws Refused('step_up_required'). */
+export async function checkStepUp(
   parts: Pick<StoreParts, 'database' | 'clock'>,
   loginId: string,
   action: string,
   token: string,
-): Promise<void> {
+): Promise<Confirmation> {
   const hash = tokenHash('stepUp', token)
   const now = parts.clock.now()
-  const spent =
+  const found =
     hash !== null &&
-    (await parts.database.transact(async (tx) => {
-      const result = await tx
-        .updateTable('step_ups')
-        .set({ used_at: now })
-        .where('token_hash', '=', hash)
-        .where('login_id', '=', loginId)
-        .where('action', '=', action)
-        .where('used_at', 'is', null)
-        .where('expires_at', '>', now)
-        .executeTakeFirst()
-      return result.numUpdatedRows === 1n
-    }))
-  if (!spent)
-    throw new Refused(
-      'step_up_required',
-      'that confirmation is unknown, used, too old or for something else',
-      'confirm again with the next code',
-      { action },
-    )
+    (await parts.database.reads
+      .selectFrom('step_ups')
+      .select('expires_at')
+      .where('token_hash', '=', hash)
+      .where('login_id', '=', loginId)
+      .where('action', '=', action)
+      .where('used_at', 'is', null)
+      .where('expires_at', '>', now)
+      .executeTakeFirst())
+  if (!found) throw notConfirmed(action)
+  return { checkedAt: now, spend: (tx, at) => spend(tx, hash, action, at) }
+}
+
+/** One statement, so that no two deeds share a token, by whichever daemons they are done. */
+async function spend(tx: Tx, hash: string, action: string, now: number): Promise<void> {
+  const { numUpdatedRows } = await tx
+    .updateTable('step_ups')
+    .set({ used_at: now })
+    .where('token_hash', '=', hash)
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', now)
+    .executeTakeFirst()
+  if (numUpdatedRows !== 1n) throw notConfirmed(action)
+}
+
+function notConfirmed(action: string): Refused {
+  return new Refused(
+    'step_up_required',
+    'that confirmation is unknown, used, too old or for something else',
+    'confirm again with the next code',
+    { action },
+  )
 }

@@ -1,3 +1,4 @@
+import { confirmed, confirmedTaking } from '../audit/confirmation.ts'
 import type { Deed, NewEvent, RowRef, Tx } from '../audit/deed.ts'
 import { z } from 'zod'
 import { Actor } from '../contract/audit.ts'
@@ -31,11 +32,13 @@ export async function addUser(
   fields: UserFields,
   lifeMs = INVITATION_MS,
 ): Promise<{ readonly id: string; readonly invitation: NewInvitation }> {
-  return await parts.deeds.commitDeed(async (tx, now) => {
-    const { row, event } = await insertUser(tx, doer, { ...fields, disabled: false }, now)
-    const invitation = await invite(tx, doer, row, lifeMs, now)
-    return { result: { id: row.id, invitation }, events: [event, invitation.event] }
-  })
+  return await parts.deeds.commitDeed(
+    confirmed(doer, async (tx, now) => {
+      const { row, event } = await insertUser(tx, doer, { ...fields, disabled: false }, now)
+      const invitation = await invite(tx, doer, row, lifeMs, now)
+      return { result: { id: row.id, invitation }, events: [event, invitation.event] }
+    }),
+  )
 }
 
 /**
@@ -59,10 +62,13 @@ export async function putUser(
     return { result: { id: before.id, created: false }, events }
   }
   const known = replace && fields.disabled ? await findUser(parts.database.reads, fields.name) : undefined
-  if (!known || known.disabled === 1) return await parts.deeds.commitDeed(work)
+  if (!known || known.disabled === 1) return await parts.deeds.commitDeed(confirmed(doer, work))
   await roleIdsOf(parts.database.reads, fields.roles)
   const order = await takeLogins(parts, doer, known.id)
-  const result = await parts.deeds.commitTakingAway({ name: 'user.disable', input: { ...order } }, work)
+  const result = await parts.deeds.commitTakingAway(
+    { name: 'user.disable', input: { ...order } },
+    confirmedTaking(doer, work),
+  )
   return result === 'spilled' ? { id: known.id, created: false } : result
 }
 
@@ -166,12 +172,15 @@ export async function resetUser(
 ): Promise<NewInvitation> {
   const { id } = await mustFind(parts.database.reads, name)
   const order = await takeLogins(parts, doer, id)
-  const made = await parts.deeds.commitTakingAway({ name: 'user.reset', input: { ...order } }, async (tx, now) => {
-    const user = await mustFind(tx, name)
-    const [reset, ...ended] = await resetEvents(tx, doer, user, now)
-    const invitation = await invite(tx, doer, user, INVITATION_MS, now)
-    return { result: invitation, events: [reset, invitation.event, ...ended] as const }
-  })
+  const made = await parts.deeds.commitTakingAway(
+    { name: 'user.reset', input: { ...order } },
+    confirmedTaking(doer, async (tx, now) => {
+      const user = await mustFind(tx, name)
+      const [reset, ...ended] = await resetEvents(tx, doer, user, now)
+      const invitation = await invite(tx, doer, user, INVITATION_MS, now)
+      return { result: invitation, events: [reset, invitation.event, ...ended] as const }
+    }),
+  )
   if (made === 'spilled')
     throw new Refused(
       'store_unavailable',
@@ -227,7 +236,10 @@ async function endAll(tx: Tx, doer: Doer, userId: string, reason: string, now: n
 export async function removeUser(parts: StoreParts, doer: Doer, name: string): Promise<void> {
   const { id } = await mustFind(parts.database.reads, name)
   const order = await takeLogins(parts, doer, id)
-  await parts.deeds.commitTakingAway({ name: 'user.remove', input: { ...order } }, removal(order))
+  await parts.deeds.commitTakingAway(
+    { name: 'user.remove', input: { ...order } },
+    confirmedTaking(doer, removal(order)),
+  )
 }
 
 function removal(order: UserOrder): (tx: Tx, now: number) => Promise<Deed<null>> {

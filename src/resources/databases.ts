@@ -1,3 +1,4 @@
+import { confirmed, type Confirmed } from '../audit/confirmation.ts'
 import { X509Certificate } from 'node:crypto'
 import type { DeedLog, NewEvent, Tx } from '../audit/deed.ts'
 import type { Actor } from '../contract/audit.ts'
@@ -15,7 +16,7 @@ interface Parts {
   readonly deeds: DeedLog
   readonly sealer: PasswordSealer
 }
-interface Doer {
+interface Doer extends Confirmed {
   readonly actor: Actor
   readonly loginId: string | null
 }
@@ -31,49 +32,53 @@ export async function putDatabase(
   replace: boolean,
 ): Promise<{ id: string; created: boolean }> {
   const columns = columnsOf(document)
-  return await parts.deeds.commitDeed(async (tx, now) => {
-    const before = await findNamed(tx, columns.name)
-    if (before && !replace)
-      throw new Refused(
-        'exists',
-        `there is a database "${columns.name}"`,
-        `to change it: sallyctl edit database/${columns.name}`,
-      )
-    if (before && before.protocol !== columns.protocol)
-      throw new Refused(
-        'malformed',
-        `spec.protocol: ${columns.name} speaks ${before.protocol}, and stays what it is`,
-        `for another kind of server: sallyctl rm database/${columns.name}, then make it anew`,
-      )
-    const id = before?.id ?? newId('database', now)
-    const passwords = passwordsFor(parts.sealer, document.spec.auth, before, columns)
-    const users = Object.keys(passwords).sort()
-    const row = {
-      ...columns,
-      password_users_json: JSON.stringify(users),
-      passwords_sealed: users.length === 0 ? null : sealPasswords(parts.sealer, id, passwords),
-    }
-    if (before) await tx.updateTable('databases').set(row).where('id', '=', id).execute()
-    else
-      await tx
-        .insertInto('databases')
-        .values({ id, event_id: '', ...row, created_at: now, deleted_at: null })
-        .execute()
-    const type = before ? 'resource.update' : 'resource.create'
-    const event = databaseEvent(type, doer, { id, name: columns.name }, { ...columns, passwordsOf: users })
-    return { result: { id, created: !before }, events: [event] }
-  })
+  return await parts.deeds.commitDeed(
+    confirmed(doer, async (tx, now) => {
+      const before = await findNamed(tx, columns.name)
+      if (before && !replace)
+        throw new Refused(
+          'exists',
+          `there is a database "${columns.name}"`,
+          `to change it: sallyctl edit database/${columns.name}`,
+        )
+      if (before && before.protocol !== columns.protocol)
+        throw new Refused(
+          'malformed',
+          `spec.protocol: ${columns.name} speaks ${before.protocol}, and stays what it is`,
+          `for another kind of server: sallyctl rm database/${columns.name}, then make it anew`,
+        )
+      const id = before?.id ?? newId('database', now)
+      const passwords = passwordsFor(parts.sealer, document.spec.auth, before, columns)
+      const users = Object.keys(passwords).sort()
+      const row = {
+        ...columns,
+        password_users_json: JSON.stringify(users),
+        passwords_sealed: users.length === 0 ? null : sealPasswords(parts.sealer, id, passwords),
+      }
+      if (before) await tx.updateTable('databases').set(row).where('id', '=', id).execute()
+      else
+        await tx
+          .insertInto('databases')
+          .values({ id, event_id: '', ...row, created_at: now, deleted_at: null })
+          .execute()
+      const type = before ? 'resource.update' : 'resource.create'
+      const event = databaseEvent(type, doer, { id, name: columns.name }, { ...columns, passwordsOf: users })
+      return { result: { id, created: !before }, events: [event] }
+    }),
+  )
 }
 
 /** The id never comes back. Errors: Refused('not_found'). */
 export async function removeDatabase(parts: Omit<Parts, 'sealer'>, doer: Doer, name: string): Promise<void> {
-  await parts.deeds.commitDeed(async (tx, now) => {
-    const found = await findNamed(tx, name)
-    if (!found) throw new Refused('not_found', `there is no database "${name}"`, 'run: sallyctl get database')
-    const gone = { deleted_at: now, passwords_sealed: null, password_users_json: '[]' }
-    await tx.updateTable('databases').set(gone).where('id', '=', found.id).execute()
-    return { result: null, events: [databaseEvent('resource.delete', doer, found, {})], evenIfAltered: true }
-  })
+  await parts.deeds.commitDeed(
+    confirmed(doer, async (tx, now) => {
+      const found = await findNamed(tx, name)
+      if (!found) throw new Refused('not_found', `there is no database "${name}"`, 'run: sallyctl get database')
+      const gone = { deleted_at: now, passwords_sealed: null, password_users_json: '[]' }
+      await tx.updateTable('databases').set(gone).where('id', '=', found.id).execute()
+      return { result: null, events: [databaseEvent('resource.delete', doer, found, {})], evenIfAltered: true }
+    }),
+  )
 }
 
 /** As `create` takes them, without the passwords. */

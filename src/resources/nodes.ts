@@ -1,3 +1,4 @@
+import { confirmed, type Confirmed } from '../audit/confirmation.ts'
 import type { DeedLog, NewEvent } from '../audit/deed.ts'
 import type { Actor } from '../contract/audit.ts'
 import type { NodeDocument } from '../contract/node.ts'
@@ -12,7 +13,7 @@ interface Parts {
   readonly database: Database
   readonly deeds: DeedLog
 }
-interface Doer {
+interface Doer extends Confirmed {
   readonly actor: Actor
   readonly loginId: string | null
 }
@@ -28,45 +29,49 @@ export async function putNode(
   replace: boolean,
 ): Promise<{ id: string; created: boolean }> {
   const columns = columnsOf(document)
-  return await parts.deeds.commitDeed(async (tx, now) => {
-    const before = await tx
-      .selectFrom('nodes')
-      .select('id')
-      .where('name', '=', columns.name)
-      .where('deleted_at', 'is', null)
-      .executeTakeFirst()
-    if (before && !replace)
-      throw new Refused(
-        'exists',
-        `there is a node "${columns.name}"`,
-        `to change it: sallyctl edit node/${columns.name}`,
-      )
-    const id = before?.id ?? newId('node', now)
-    if (before) await tx.updateTable('nodes').set(columns).where('id', '=', id).execute()
-    else
-      await tx
-        .insertInto('nodes')
-        .values({ id, event_id: '', ...columns, created_at: now, deleted_at: null })
-        .execute()
-    const type = before ? 'resource.update' : 'resource.create'
-    const event = nodeEvent(type, doer, { id, name: columns.name }, { ...columns })
-    return { result: { id, created: !before }, events: [event] }
-  })
+  return await parts.deeds.commitDeed(
+    confirmed(doer, async (tx, now) => {
+      const before = await tx
+        .selectFrom('nodes')
+        .select('id')
+        .where('name', '=', columns.name)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst()
+      if (before && !replace)
+        throw new Refused(
+          'exists',
+          `there is a node "${columns.name}"`,
+          `to change it: sallyctl edit node/${columns.name}`,
+        )
+      const id = before?.id ?? newId('node', now)
+      if (before) await tx.updateTable('nodes').set(columns).where('id', '=', id).execute()
+      else
+        await tx
+          .insertInto('nodes')
+          .values({ id, event_id: '', ...columns, created_at: now, deleted_at: null })
+          .execute()
+      const type = before ? 'resource.update' : 'resource.create'
+      const event = nodeEvent(type, doer, { id, name: columns.name }, { ...columns })
+      return { result: { id, created: !before }, events: [event] }
+    }),
+  )
 }
 
 /** The id never comes back. Throws Refused('not_found'). */
 export async function removeNode(parts: Parts, doer: Doer, name: string): Promise<void> {
-  await parts.deeds.commitDeed(async (tx, now) => {
-    const node = await tx
-      .selectFrom('nodes')
-      .select(['id', 'name'])
-      .where('name', '=', name)
-      .where('deleted_at', 'is', null)
-      .executeTakeFirst()
-    if (!node) throw new Refused('not_found', `there is no node "${name}"`, 'run: sallyctl get node')
-    await tx.updateTable('nodes').set({ deleted_at: now }).where('id', '=', node.id).execute()
-    return { result: null, events: [nodeEvent('resource.delete', doer, node, {})], evenIfAltered: true }
-  })
+  await parts.deeds.commitDeed(
+    confirmed(doer, async (tx, now) => {
+      const node = await tx
+        .selectFrom('nodes')
+        .select(['id', 'name'])
+        .where('name', '=', name)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst()
+      if (!node) throw new Refused('not_found', `there is no node "${name}"`, 'run: sallyctl get node')
+      await tx.updateTable('nodes').set({ deleted_at: now }).where('id', '=', node.id).execute()
+      return { result: null, events: [nodeEvent('resource.delete', doer, node, {})], evenIfAltered: true }
+    }),
+  )
 }
 
 export async function listNodeDocuments(database: Database): Promise<NodeDocument[]> {

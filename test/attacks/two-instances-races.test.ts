@@ -5,6 +5,7 @@ import { StoredDeedLog } from '../../src/audit/commit-deed.ts'
 import type { RowRef, Tx } from '../../src/audit/deed.ts'
 import { spillInMemory } from '../../src/audit/spill-file.ts'
 import { verifyAudit } from '../../src/audit/verify/verify-audit.ts'
+import { RoleDocument } from '../../src/contract/role.ts'
 import { LocalControlPlane } from '../../src/connection/local-control-plane.ts'
 import { systemClock } from '../../src/foundation/clock.ts'
 import type { Database } from '../../src/foundation/database/open-database.ts'
@@ -14,8 +15,9 @@ import { Snapshot } from '../../src/grants/snapshot.ts'
 import { AttemptLimiter } from '../../src/identity/attempt-limiter.ts'
 import { createSealer } from '../../src/identity/sealing.ts'
 import { SYSTEM } from '../../src/identity/doer.ts'
+import { putRole } from '../../src/identity/roles.ts'
 import { acceptInvitation } from '../../src/identity/sign-in.ts'
-import { spendStepUp, stepUp } from '../../src/identity/step-up.ts'
+import { checkStepUp, stepUp } from '../../src/identity/step-up.ts'
 import { addUser } from '../../src/identity/users.ts'
 import { AccessWorld, callerNamed, HOUR } from '../support/access-world.ts'
 import { identityStore } from '../support/identity-store.ts'
@@ -164,7 +166,18 @@ describe('what works once', () => {
     const codes = await fifty((index) => stepUp(both[index], doer, who, { action: 'review', code }))
     oneTakes(codes, 'code_already_used')
     const token = codes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))[0] ?? ''
-    oneTakes(await fifty((index) => spendStepUp(both[index], person.loginId, 'review', token)), 'step_up_required')
+    // All see it unused before the first of them writes.
+    const seen = await Promise.all(both.map((each) => checkStepUp(each, person.loginId, 'review', token)))
+    const role = RoleDocument.parse({ kind: 'role', metadata: { name: 'dba' }, spec: {} })
+    oneTakes(
+      await fifty((index) => putRole(both[index], { ...doer, confirmation: seen[index] ?? null }, role, true)),
+      'step_up_required',
+    )
+    const types = await world.eventTypes()
+    expect(count(types, 'role.create') + count(types, 'role.update')).toBe(1)
+    await expect(checkStepUp(both[1], person.loginId, 'review', token)).rejects.toMatchObject({
+      code: 'step_up_required',
+    })
   })
 })
 

@@ -449,7 +449,7 @@ class Run {
         const decision = action.approve ? 'approve' : 'deny'
         const limits = { durationMs: action.duration, startAt: null, shown }
         const ballot = { decision, reason, ...limits, requestDigest, factsDigest } as const
-        await this.#world.requests.review(callerNamed(name), id, ballot, async () => {})
+        await this.#world.requests.review(callerNamed(name), id, ballot, async () => null)
       },
     )
   }

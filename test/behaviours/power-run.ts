@@ -240,7 +240,7 @@ class PowerRun {
       case 'look': {
         if (id === undefined || !ask) return NOTHING
         const expected = model.look(action.who, ask)
-        return [expected, await answerOf(requests.acknowledge(callerNamed(action.who), id, '', async () => {}))]
+        return [expected, await answerOf(requests.acknowledge(callerNamed(action.who), id, '', async () => null))]
       }
       case 'returned':
       case 'revoked': {
@@ -309,7 +309,7 @@ class PowerRun {
       shown: { durationMs: seen.grantedDuration, startAt: seen.grantedStart },
       ...{ requestDigest, factsDigest },
     }
-    await this.#world.requests.review(callerNamed(action.who), id, ballot, async () => {})
+    await this.#world.requests.review(callerNamed(action.who), id, ballot, async () => null)
   }
 
   async #edit(

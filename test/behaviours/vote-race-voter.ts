@@ -46,6 +46,7 @@ async function vote({ request, voter, decision }: Order): Promise<void> {
     .review(caller, request, ballot, async () => {
       process.send?.('ready')
       await barrier
+      return null
     })
     .then(
       ({ state }) => state,

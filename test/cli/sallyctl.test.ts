@@ -25,7 +25,7 @@ async function serve(temp: TempFolder, handlers: ApiOptions['handlers']): Promis
     authenticate: () => Promise.reject(new Refused('not_signed_in', 'nobody signs in here')),
     mayOperate: async () => false,
     reportRefused: () => {},
-    spendStepUp: () => Promise.reject(new Refused('step_up_required', 'no')),
+    checkStepUp: () => Promise.reject(new Refused('step_up_required', 'no')),
     origins: ['https://sallyport.example:3022'],
     notReady: async () => [],
     metrics: async () => ({ contentType: 'text/plain', text: '' }),

@@ -85,8 +85,9 @@ beforeAll(async () => {
     handlers,
     ...identityChecks(world.services),
     reportRefused: () => {},
-    spendStepUp: async (_login, _action, token) => {
+    checkStepUp: async (_login, _action, token) => {
       if (token !== 'fresh') throw new Refused('step_up_required', 'no')
+      return { checkedAt: 0, spend: async () => {} }
     },
     origins: [],
     notReady: async () => [],

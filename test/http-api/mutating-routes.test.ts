@@ -85,26 +85,27 @@ interface Made {
 }
 
 /** Calls like the client: a route that needs it gets a step-up bound to the call. */
-async function call({ route: name, who, params = {}, body }: Made): Promise<RawAnswer> {
-  const route: Route = routes[name]
-  const path = route.path.replace(/:([a-z]+)/g, (_, key: string) => encodeURIComponent(params[key] ?? ''))
-  const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
-  const headers: Record<string, string> = {}
-  if (route.fresh && who) {
-    const action = actionOf(route.method, path, bytes ?? Buffer.alloc(0))
-    const stepped = await call({ route: 'stepUp', who, body: { action, code: who.freshCode() } })
-    headers['sallyport-step-up'] = String(stepped.json['token'])
-  }
+const call = async (made: Made): Promise<RawAnswer> => await send(made, await confirmation(made))
+
+function prepared({ route: name, params = {}, body }: Made) {
+  const { method, path }: Route = routes[name]
+  const target = path.replace(/:([a-z]+)/g, (_, key: string) => encodeURIComponent(params[key] ?? ''))
+  return { method, path: target, body: body === undefined ? undefined : Buffer.from(JSON.stringify(body)) }
+}
+
+async function confirmation(made: Made): Promise<Record<string, string>> {
+  const route: Route = routes[made.route]
+  if (!route.fresh || !made.who) return {}
+  const { method, path, body } = prepared(made)
+  const action = actionOf(method, path, body ?? Buffer.alloc(0))
+  const stepped = await call({ route: 'stepUp', who: made.who, body: { action, code: made.who.freshCode() } })
+  return { 'sallyport-step-up': String(stepped.json['token']) }
+}
+
+async function send(made: Made, headers: Record<string, string>): Promise<RawAnswer> {
   // An address of its own, so that the lockout stays out of this.
   const peer = `PEER 10.1.${addresses >> 8}.${addresses++ & 255} 1\n`
-  return await rawCall(join(folder, 'api'), {
-    method: route.method,
-    path,
-    body: bytes,
-    token: who?.token,
-    headers,
-    peer,
-  })
+  return await rawCall(join(folder, 'api'), { ...prepared(made), token: made.who?.token, headers, peer })
 }
 
 async function ok(made: Made): Promise<RawAnswer['json']> {
@@ -340,6 +341,44 @@ describe('a mutating call that cannot be stored is refused and changes nothing',
     const answer = await call(made)
     expect(answer.status).toBeGreaterThanOrEqual(400)
     expect(await contents()).toEqual(before)
+  })
+})
+
+describe('a confirmation is used up by the deed it is for', () => {
+  const fresh = (Object.keys(SCENES) as RouteName[]).filter((name) => (routes[name] as Route).fresh)
+  const made = async (name: RouteName): Promise<Made> => {
+    const scene = SCENES[name]
+    if (!scene) throw new Error('no scene')
+    return await scene.call()
+  }
+
+  test.each(fresh)('%s: one of three calls that show it at once is done', async (name) => {
+    const call = await made(name)
+    const headers = await confirmation(call)
+    const before = await world.eventTypes()
+    const answers = await Promise.all([1, 2, 3].map(() => send(call, headers)))
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, expect.any(Number), expect.any(Number)])
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+    const done: string[] = SCENES[name]?.events.filter((type) => type !== 'mfa.step_up') ?? []
+    expect((await world.eventTypes()).slice(before.length).filter((type) => done.includes(type))).toEqual(done)
+    expect((await send(call, headers)).json).toMatchObject({ error: { code: 'step_up_required' } })
+  })
+
+  // What takes power away is done in memory, and stored later.
+  const storedFirst = fresh.filter((name) => name !== 'removeUser' && name !== 'resetUser')
+  test.each(storedFirst)('%s: refused once, it is done with the same confirmation', async (name) => {
+    const call = await made(name)
+    const headers = await confirmation(call)
+    world.deeds.becomeReadOnly('a test')
+    expect((await send(call, headers)).status).toBeGreaterThanOrEqual(400)
+    await world.deeds.commitAcceptance(async () => ({
+      result: null,
+      events: [
+        { type: 'audit.accept_rollback', actor: { kind: 'local-admin', id: null, name: 'test' }, outcome: 'success' },
+      ],
+    }))
+    expect((await send(call, headers)).status).toBe(200)
+    expect((await send(call, headers)).json).toMatchObject({ error: { code: 'step_up_required' } })
   })
 })
 

@@ -36,7 +36,7 @@ async function start(options: Partial<ApiOptions> = {}): Promise<void> {
     },
     mayOperate: async () => false,
     reportRefused: () => {},
-    spendStepUp: async () => {
+    checkStepUp: async () => {
       throw new Refused('step_up_required', 'no')
     },
     origins: ['https://sallyport.example:3022'],

@@ -296,7 +296,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
       requestDigest,
       factsDigest,
     }
-    return this.requests.review(callerNamed(user), id, ballot, async () => {})
+    return this.requests.review(callerNamed(user), id, ballot, async () => null)
   }
 
   approve(

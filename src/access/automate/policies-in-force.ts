@@ -1,3 +1,4 @@
+import { confirmed } from '../../audit/confirmation.ts'
 import type { DeedLog, NewEvent, Tx } from '../../audit/deed.ts'
 import type { PolicyState } from '../../contract/policy.ts'
 import type { PoliciesTable } from '../../foundation/database/tables.ts'
@@ -30,21 +31,23 @@ export async function putInForce(
   policies: readonly CheckedPolicy[],
 ): Promise<PolicyChanges> {
   return orNothing<PolicyChanges>(
-    deeds.commitDeed(async (tx, now) => {
-      const standing = await inForce(tx)
-      const changes: Change[] = []
-      for (const policy of policies) {
-        const before = standing.find((row) => row.file === policy.file)
-        if (before?.content_hash !== policy.contentHash || before.zone !== policy.zone)
-          changes.push(await write(tx, doer, policy, before, now))
-      }
-      for (const row of standing)
-        if (!policies.some((policy) => policy.file === row.file)) changes.push(await remove(tx, doer, row, now))
-      const result = changesOf(changes)
-      const [first, ...more] = changes.map(([, , event]) => event)
-      if (!first) throw new NothingToDo<PolicyChanges>(result)
-      return { result, events: [first, ...more] }
-    }),
+    deeds.commitDeed(
+      confirmed(doer, async (tx, now) => {
+        const standing = await inForce(tx)
+        const changes: Change[] = []
+        for (const policy of policies) {
+          const before = standing.find((row) => row.file === policy.file)
+          if (before?.content_hash !== policy.contentHash || before.zone !== policy.zone)
+            changes.push(await write(tx, doer, policy, before, now))
+        }
+        for (const row of standing)
+          if (!policies.some((policy) => policy.file === row.file)) changes.push(await remove(tx, doer, row, now))
+        const result = changesOf(changes)
+        const [first, ...more] = changes.map(([, , event]) => event)
+        if (!first) throw new NothingToDo<PolicyChanges>(result)
+        return { result, events: [first, ...more] }
+      }),
+    ),
   )
 }
 

@@ -1,3 +1,4 @@
+import { confirmed } from '../../audit/confirmation.ts'
 import { createHash } from 'node:crypto'
 import type { NewEvent, Tx } from '../../audit/deed.ts'
 import type { ReviewRuleDocument, ReviewRuleSpec } from '../../contract/review-rule.ts'
@@ -31,40 +32,48 @@ export async function putReviewRule(
     })
   const spec_json = canonicalJson(document.spec)
   const content_hash = createHash('sha256').update(spec_json).digest('hex')
-  return await parts.deeds.commitDeed(async (tx, now) => {
-    const before = await findRule(tx, name)
-    if (before && !replace)
-      throw new Refused('exists', `there is a review rule "${name}"`, `to change it: sallyctl edit review_rule/${name}`)
-    const id = before?.id ?? newId('review_rule', now)
-    const columns = { name, spec_json, content_hash, description }
-    if (before) await tx.updateTable('review_rules').set(columns).where('id', '=', id).execute()
-    else {
-      await refuseTooMany(tx)
-      await tx
-        .insertInto('review_rules')
-        .values({ id, event_id: '', ...columns, created_at: now, deleted_at: null })
-        .execute()
-    }
-    const details = {
-      rule: id,
-      name,
-      spec: document.spec,
-      contentHash: content_hash,
-      before: before?.content_hash ?? null,
-    }
-    const type = before ? 'review_rule.update' : 'review_rule.create'
-    return { result: { id, created: !before }, events: [ruleEvent(type, doer, id, details)] }
-  })
+  return await parts.deeds.commitDeed(
+    confirmed(doer, async (tx, now) => {
+      const before = await findRule(tx, name)
+      if (before && !replace)
+        throw new Refused(
+          'exists',
+          `there is a review rule "${name}"`,
+          `to change it: sallyctl edit review_rule/${name}`,
+        )
+      const id = before?.id ?? newId('review_rule', now)
+      const columns = { name, spec_json, content_hash, description }
+      if (before) await tx.updateTable('review_rules').set(columns).where('id', '=', id).execute()
+      else {
+        await refuseTooMany(tx)
+        await tx
+          .insertInto('review_rules')
+          .values({ id, event_id: '', ...columns, created_at: now, deleted_at: null })
+          .execute()
+      }
+      const details = {
+        rule: id,
+        name,
+        spec: document.spec,
+        contentHash: content_hash,
+        before: before?.content_hash ?? null,
+      }
+      const type = before ? 'review_rule.update' : 'review_rule.create'
+      return { result: { id, created: !before }, events: [ruleEvent(type, doer, id, details)] }
+    }),
+  )
 }
 
 /** The id never comes back. Throws Refused('not_found'). */
 export async function removeReviewRule(parts: Parts, doer: Doer, name: string): Promise<void> {
-  await parts.deeds.commitDeed(async (tx, now) => {
-    const rule = await findRule(tx, name)
-    if (!rule) throw new Refused('not_found', `there is no review rule "${name}"`, 'run: sallyctl get review_rule')
-    await tx.updateTable('review_rules').set({ deleted_at: now }).where('id', '=', rule.id).execute()
-    return { result: null, events: [ruleEvent('review_rule.delete', doer, rule.id, { rule: rule.id, name })] }
-  })
+  await parts.deeds.commitDeed(
+    confirmed(doer, async (tx, now) => {
+      const rule = await findRule(tx, name)
+      if (!rule) throw new Refused('not_found', `there is no review rule "${name}"`, 'run: sallyctl get review_rule')
+      await tx.updateTable('review_rules').set({ deleted_at: now }).where('id', '=', rule.id).execute()
+      return { result: null, events: [ruleEvent('review_rule.delete', doer, rule.id, { rule: rule.id, name })] }
+    }),
+  )
 }
 
 export async function listReviewRules(reader: Reader): Promise<ReviewRuleDocument[]> {

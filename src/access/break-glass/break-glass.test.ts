@@ -41,7 +41,7 @@ interface Taking {
   readonly duration: number | null
   readonly confirm: string
 }
-const fresh = async (): Promise<void> => {}
+const fresh = async (): Promise<null> => null
 const acknowledge = (who: string, id: string, comment = '') =>
   world.requests.acknowledge(callerNamed(who), id, comment, fresh)
 

@@ -49,7 +49,7 @@ describe('reviews', () => {
       local: false,
     }
     for (const caller of [nobody, { ...nobody, userId: null }, LOCAL_ADMIN])
-      await expect(world.requests.review(caller, id, ballot, async () => {})).rejects.toMatchObject(
+      await expect(world.requests.review(caller, id, ballot, async () => null)).rejects.toMatchObject(
         refusal('not_a_reviewer'),
       )
     expect((await world.show(id)).reviews).toEqual([])

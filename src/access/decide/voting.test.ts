@@ -30,20 +30,25 @@ describe('who may vote', () => {
     const { id } = await world.ask('alice', ['dba'])
     await world.user('somebody-else', { roles: ['dev', 'lead'] }, 'usr_alice')
     await expect(
-      world.requests.review(callerNamed('somebody-else', 'usr_alice'), id, await ballot(id), async () => {}),
+      world.requests.review(callerNamed('somebody-else', 'usr_alice'), id, await ballot(id), async () => null),
     ).rejects.toMatchObject(refusal('own_request'))
   })
   test('a new user under an old name is somebody else, with rights of their own', async () => {
     const { id } = await world.ask('alice', ['dba'])
     await world.user('alicia', { roles: ['dev'] }, 'usr_alice')
     await world.user('alice', { roles: ['lead'] }, 'usr_alice2')
-    const shown = await world.requests.review(callerNamed('alice', 'usr_alice2'), id, await ballot(id), async () => {})
+    const shown = await world.requests.review(
+      callerNamed('alice', 'usr_alice2'),
+      id,
+      await ballot(id),
+      async () => null,
+    )
     expect(shown.reviews).toMatchObject([{ reviewer: 'alice', counts: true }])
     expect(shown.user).toBe('alicia')
   })
   test('the local admin never reviews', async () => {
     const { id } = await world.ask('alice', ['dba'])
-    await expect(world.requests.review(LOCAL_ADMIN, id, await ballot(id), async () => {})).rejects.toMatchObject(
+    await expect(world.requests.review(LOCAL_ADMIN, id, await ballot(id), async () => null)).rejects.toMatchObject(
       refusal('not_a_reviewer'),
     )
   })
@@ -96,7 +101,7 @@ describe('who may vote', () => {
   test('a fresh second factor is demanded before anything is written, and not for what is refused anyway', async () => {
     const { id } = await world.ask('alice', ['dba'])
     const demanded: string[] = []
-    const fresh = async (): Promise<void> => {
+    const fresh = async (): Promise<never> => {
       demanded.push('asked')
       throw new Error('step up')
     }
@@ -106,6 +111,21 @@ describe('who may vote', () => {
     expect(demanded).toEqual([])
     await expect(world.requests.review(callerNamed('bob'), id, await ballot(id), fresh)).rejects.toThrow('step up')
     expect((await world.show(id)).reviews).toEqual([])
+  })
+  test('a vote uses up its confirmation; one that comes too late, which is stored as such, does not', async () => {
+    const spent: string[] = []
+    const vote = async (id: string) => {
+      const confirmation = { checkedAt: 0, spend: async () => void spent.push(id) }
+      return await world.requests.review(callerNamed('bob'), id, await ballot(id), async () => confirmation)
+    }
+    const { id } = await world.ask('alice', ['dba'])
+    const late = await world.ask('alice', ['dba'], { reason: 'later', pendingFor: HOUR })
+    await vote(id)
+    expect(spent).toEqual([id])
+    world.clock.jumpTo(late.pendingUntil)
+    await expect(vote(late.id)).rejects.toMatchObject(refusal('request_expired'))
+    expect((await world.show(late.id)).state).toBe('expired')
+    expect(spent).toEqual([id])
   })
 })
 

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import { confirmed } from '../../audit/confirmation.ts'
 import type { DeedLog } from '../../audit/deed.ts'
 import type { Delegation as Shown } from '../../contract/delegation.ts'
 import type { Clock } from '../../foundation/clock.ts'
@@ -25,7 +26,9 @@ export class Delegations {
   }
 
   async add(caller: Caller, asked: DelegationAsked): Promise<Shown> {
-    const id = await this.#parts.deeds.commitDeed((tx, now) => addDelegationDeed(tx, now, caller, asked))
+    const id = await this.#parts.deeds.commitDeed(
+      confirmed(caller, (tx, now) => addDelegationDeed(tx, now, caller, asked)),
+    )
     const { delegation, directory } = await this.#find(id)
     return present(delegation, directory)
   }

@@ -195,7 +195,7 @@ describe('an approval binds to the terms that were shown', () => {
     await world.approve('bob', id, { duration: 10 * MINUTE })
     const ballot = { decision: 'approve', reason: '', durationMs: null, startAt: null, shown: null } as const
     await expect(
-      world.requests.review(callerNamed('carol'), id, { ...ballot, requestDigest, factsDigest }, async () => {}),
+      world.requests.review(callerNamed('carol'), id, { ...ballot, requestDigest, factsDigest }, async () => null),
     ).rejects.toMatchObject({ code: 'request_changed' })
   })
   test('who makes it longer again afterwards does so for nobody who was shown less', async () => {
