@@ -1,33 +1,10 @@
 // The same bytes to the server and through the proxy: the same answers, byte for byte, and records that say what happened.
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, suite, test } from 'vitest'
 import { PostgresLab } from '../../support/postgres-lab.ts'
+import { bind, close, describe, execute, FLUSH, parse, query, SYNC, text } from '../../support/postgres-messages.ts'
+import { RELEASES } from '../../support/postgres-release.ts'
 import { message, RawPostgresClient, startup } from '../../support/raw-postgres-client.ts'
 import { until } from '../../support/until.ts'
-
-let lab: PostgresLab
-
-beforeAll(async () => {
-  lab = await PostgresLab.start()
-  await lab.server.query('shop', 'create table items (id int primary key, name text); grant all on items to app')
-})
-afterAll(() => lab?.[Symbol.asyncDispose]())
-
-const int16 = (value: number): Buffer => Buffer.from([value >> 8, value & 0xff])
-const int32 = (value: number): Buffer =>
-  Buffer.from([value >>> 24, (value >> 16) & 0xff, (value >> 8) & 0xff, value & 0xff])
-const text = (value: string): Buffer => Buffer.from(`${value}\0`)
-
-const query = (sql: string): Buffer => message('Q', text(sql))
-const parse = (name: string, sql: string): Buffer => message('P', Buffer.concat([text(name), text(sql), int16(0)]))
-const bind = (portal: string, name: string, values: readonly string[] = []): Buffer => {
-  const encoded = values.flatMap((value) => [int32(value.length), Buffer.from(value)])
-  return message('B', Buffer.concat([text(portal), text(name), int16(0), int16(values.length), ...encoded, int16(0)]))
-}
-const describe = (what: 'S' | 'P', name: string): Buffer => message('D', Buffer.concat([Buffer.from(what), text(name)]))
-const execute = (portal: string, rows = 0): Buffer => message('E', Buffer.concat([text(portal), int32(rows)]))
-const close = (what: 'S' | 'P', name: string): Buffer => message('C', Buffer.concat([Buffer.from(what), text(name)]))
-const SYNC = message('S')
-const FLUSH = message('H')
 
 /** What is sent, how many ReadyForQuery end it, and the outcomes that are recorded for statements that ran. */
 const CASES: readonly (readonly [string, readonly Buffer[], number, readonly string[]])[] = [
@@ -132,24 +109,34 @@ async function answers(
   return client.bytes
 }
 
-test.each(CASES)('%s', async (name, bytes, readies, outcomes) => {
-  const rows = name.startsWith('COPY in') ? '' : "insert into items values (1, 'one'), (2, 'two')"
-  const fresh = (): Promise<unknown> => lab.server.query('shop', `truncate items; ${rows}`)
-  await fresh()
-  using direct = await RawPostgresClient.plain(lab.server.port)
-  direct.send(startup({ user: 'sallyport', database: 'shop' }))
-  const expected = await answers(direct, bytes, readies, false)
-  for (const cut of [false, true]) {
+suite.each(RELEASES)('PostgreSQL %s', (release) => {
+  let lab: PostgresLab
+
+  beforeAll(async () => {
+    lab = await PostgresLab.start({ release })
+    await lab.server.query('shop', 'create table items (id int primary key, name text); grant all on items to app')
+  })
+  afterAll(() => lab?.[Symbol.asyncDispose]())
+
+  test.each(CASES)('%s', async (name, bytes, readies, outcomes) => {
+    const rows = name.startsWith('COPY in') ? '' : "insert into items values (1, 'one'), (2, 'two')"
+    const fresh = (): Promise<unknown> => lab.server.query('shop', `truncate items; ${rows}`)
     await fresh()
-    using client = await lab.raw()
-    expect(await answers(client, bytes, readies, cut)).toEqual(expected)
-    client.send(message('X'))
-    await client.closes()
-    const { facts } = lab
-    await until('the end', () => lab.control.ends.has(facts.sessionId))
-    const results = (await lab.recorded(facts)).flatMap((record) =>
-      record.kind === 'result' ? [`${record.outcome} ${record.code || String(record.rows ?? '')}`.trim()] : [],
-    )
-    expect(results).toEqual(outcomes)
-  }
+    using direct = await RawPostgresClient.plain(lab.server.port)
+    direct.send(startup({ user: 'sallyport', database: 'shop' }))
+    const expected = await answers(direct, bytes, readies, false)
+    for (const cut of [false, true]) {
+      await fresh()
+      using client = await lab.raw()
+      expect(await answers(client, bytes, readies, cut)).toEqual(expected)
+      client.send(message('X'))
+      await client.closes()
+      const { facts } = lab
+      await until('the end', () => lab.control.ends.has(facts.sessionId))
+      const results = (await lab.recorded(facts)).flatMap((record) =>
+        record.kind === 'result' ? [`${record.outcome} ${record.code || String(record.rows ?? '')}`.trim()] : [],
+      )
+      expect(results).toEqual(outcomes)
+    }
+  })
 })

@@ -4,37 +4,44 @@ import { FROM_CLIENT, SQLSTATE } from '../wire/codes.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import type { ServerSink } from '../wire/server-frames.ts'
 import { readErrorFields } from '../wire/server-messages.ts'
+import { PreparedNames, type Undo } from './prepared-names.ts'
 import { Queue } from './queue.ts'
 
 /** What the observer does with a recorder. */
 export type Statements = Pick<StatementRecorder, 'query' | 'prepare' | 'execute' | 'result'>
 
-/** Of parameters that were bound and whose portal is still open, of one connection */
-const MOST_BOUND = 4 * 1024 * 1024
-const MOST_PORTALS = 4096
-/** Prepared statements whose number is kept; a client that prepares more is recorded with their names alone */
-const MOST_PREPARED = 16_384
 /** Command tags of one simple query that are shown one by one */
 const MOST_TAGS = 8
 
 /** What the server still has to answer, in the order in which it will. */
 type Outstanding =
-  | { readonly kind: 'query'; readonly number: number; rows: number; readonly tags: string[]; error: Failure | null }
-  | { readonly kind: 'parse'; readonly number: number }
+  | Query
+  | { readonly kind: 'parse'; readonly number: number; readonly undo: Undo }
   | { readonly kind: 'execute'; readonly number: number }
-  | { readonly kind: 'sync' }
-  | { readonly kind: 'copy_end' }
+  /** `undo` null: of a portal */
+  | { readonly kind: 'close'; readonly undo: Undo | null }
+  | { readonly kind: 'bind' | 'describe' | 'sync' | 'copy_end' }
+
+interface Query {
+  readonly kind: 'query'
+  readonly number: number
+  readonly undo: Undo
+  rows: number
+  readonly tags: string[]
+  error: Failure | null
+  /** Something of it was answered: ReadyForQuery may be its own */
+  isAnswered: boolean
+}
+
+const BIND: Outstanding = { kind: 'bind' }
+const DESCRIBE: Outstanding = { kind: 'describe' }
+const CLOSE_PORTAL: Outstanding = { kind: 'close', undo: null }
+const SYNC: Outstanding = { kind: 'sync' }
+const COPY_END: Outstanding = { kind: 'copy_end' }
 
 interface Failure {
   readonly code: string
   readonly text: string
-}
-
-interface Portal {
-  readonly prepared: number | null
-  readonly name: string
-  readonly parameters: StatementBytes
-  readonly bytes: number
 }
 
 /**
@@ -45,11 +52,20 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
   readonly #record: Statements
   readonly #refusal: ((sql: string) => string | null) | null
   readonly #outstanding = new Queue<Outstanding>()
-  readonly #prepared = new Map<string, number>()
-  readonly #portals = new Map<string, Portal>()
-  #boundBytes = 0
-  /** The server takes COPY data, for which it was asked by Execute: Sync says nothing to it until that ends */
+  readonly #names = new PreparedNames()
+  /** The server takes COPY data: Sync says nothing to it until that ends */
   #isCopyingIn = false
+  /** COPY data was sent whose end was not */
+  #sendsData = false
+  /** Syncs that the server ignores, unless an error came before them */
+  #syncsInCopy = 0
+  /** After an error in the extended protocol: the server looks at nothing until the Sync that is still to be sent */
+  #isSkipping = false
+  /** One of the Syncs that were sent during COPY may have been that one */
+  #isUnclear = false
+  /** Syncs and simple queries that were sent, and that were answered */
+  #batchesSent = 0
+  #batchesDone = 0
   #status = 'I'
   #answers = 0
 
@@ -79,54 +95,81 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
   }
 
   query(sql: Buffer | LongBytes): void {
+    this.#refuseDuringCopy()
     const number = this.#record.query(finished(sql))
     this.#judge(number, sql)
-    this.#outstanding.push({ kind: 'query', number, rows: 0, tags: [], error: null })
+    if (this.#isSkipping) {
+      this.#record.result(number, { outcome: 'skipped', rows: null })
+      return
+    }
     // The unnamed statement and portal do not outlive a simple query.
-    this.#prepared.delete('')
-    this.#unbind('')
+    const undo = this.#names.unprepare('')
+    this.#names.closePortal('')
+    this.#outstanding.push({ kind: 'query', number, undo, rows: 0, tags: [], error: null, isAnswered: false })
+    this.#batchesSent++
   }
 
   parse(name: string, sql: Buffer | LongBytes): void {
+    this.#refuseDuringCopy()
     const number = this.#record.prepare(name, finished(sql))
     this.#judge(number, sql)
-    if (this.#prepared.size < MOST_PREPARED || this.#prepared.has(name)) this.#prepared.set(name, number)
-    this.#outstanding.push({ kind: 'parse', number })
+    if (!this.#isSkipping) this.#outstanding.push({ kind: 'parse', number, undo: this.#names.prepare(name, number) })
   }
 
   bind(portal: string, prepared: string, parameters: Buffer | LongBytes): void {
+    this.#refuseDuringCopy()
+    if (this.#isSkipping) return
     const kept = parameters instanceof LongBytes ? parameters.finish() : Buffer.from(parameters)
-    const bytes = kept instanceof Uint8Array ? kept.length : kept.bytes.length
-    this.#unbind(portal)
-    this.#boundBytes += bytes
-    const number = this.#prepared.get(prepared) ?? null
-    this.#portals.set(portal, { prepared: number, name: prepared, parameters: kept, bytes })
-    if (this.#boundBytes > MOST_BOUND || this.#portals.size > MOST_PORTALS) {
-      throw new ProtocolError('too many portals are open', '53400')
-    }
+    this.#names.bind(portal, prepared, kept, this.#batchesSent)
+    this.#outstanding.push(BIND)
+  }
+
+  describe(): void {
+    this.#refuseDuringCopy()
+    if (!this.#isSkipping) this.#outstanding.push(DESCRIBE)
   }
 
   execute(portal: string): void {
-    const bound = this.#portals.get(portal)
+    this.#refuseDuringCopy()
+    const bound = this.#names.portal(portal)
     // A portal that SQL has made (DECLARE CURSOR) has a name and nothing else.
     const number = bound
       ? this.#record.execute(bound.prepared, bound.name, bound.parameters)
       : this.#record.execute(null, portal, null)
-    this.#outstanding.push({ kind: 'execute', number })
+    if (this.#isSkipping) this.#record.result(number, { outcome: 'skipped', rows: null })
+    else this.#outstanding.push({ kind: 'execute', number })
   }
 
   close(what: 'prepared' | 'portal', name: string): void {
-    if (what === 'prepared') this.#prepared.delete(name)
-    else this.#unbind(name)
+    this.#refuseDuringCopy()
+    if (this.#isSkipping) return
+    if (what === 'portal') {
+      this.#names.closePortal(name)
+      this.#outstanding.push(CLOSE_PORTAL)
+    } else this.#outstanding.push({ kind: 'close', undo: this.#names.unprepare(name) })
   }
 
   sync(): void {
-    if (!this.#isCopyingIn) this.#outstanding.push({ kind: 'sync' })
+    if (this.#sendsData) this.#refuseDuringCopy()
+    if (this.#isCopyingIn) {
+      this.#syncsInCopy++
+      return
+    }
+    this.#isSkipping = false
+    this.#isUnclear = false
+    this.#outstanding.push(SYNC)
+    this.#batchesSent++
+  }
+
+  copyData(): void {
+    // Outside of COPY it is ignored: what a server that has failed was still sent.
+    if (!this.#isSkipping && this.#outstanding.length > 0) this.#sendsData = true
   }
 
   copyEnd(): void {
-    if (this.#isCopyingIn) this.#isCopyingIn = false
-    else this.#outstanding.push({ kind: 'copy_end' })
+    this.#sendsData = false
+    if (this.#isCopyingIn) this.#endCopy()
+    else if (!this.#isSkipping) this.#outstanding.push(COPY_END)
   }
 
   terminate(): void {}
@@ -138,6 +181,7 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
       this.#executed('ok', rowsOf(tag, rows), tag)
       return
     }
+    head.isAnswered = true
     head.rows += rowsOf(tag, rows)
     if (head.tags.length < MOST_TAGS) head.tags.push(tag)
   }
@@ -147,33 +191,51 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
   }
 
   emptyQuery(): void {
-    if (this.#answered()?.kind !== 'query') this.#executed('ok', 0, '')
+    const head = this.#answered()
+    if (head?.kind === 'query') head.isAnswered = true
+    else this.#executed('ok', 0, '')
   }
 
   parseComplete(): void {
-    if (this.#answered()?.kind === 'parse') this.#outstanding.shift()
+    this.#stepDone('parse')
+  }
+
+  stepComplete(step: 'bind' | 'describe' | 'close'): void {
+    this.#stepDone(step)
   }
 
   error(body: Buffer): void {
     const { code, message, severity } = readErrorFields(body)
     const failure: Failure = { code, text: `${severity}: ${message}` }
-    this.#isCopyingIn = false
+    const isUnclear = this.#syncsInCopy > 0
+    this.#endCopy()
     const head = this.#outstanding.peek()
-    if (head?.kind === 'query') head.error = failure
-    else this.#fail(failure)
+    if (head?.kind === 'query') {
+      head.error = failure
+      head.isAnswered = true
+      this.#names.closePortalsUntil(this.#batchesDone)
+    } else this.#fail(failure, isUnclear)
   }
 
   parameterStatus(): void {}
 
   /** A server that waits for data does not look at the Sync that was sent along with the statement. */
   copyIn(): void {
-    if (this.#answered()?.kind !== 'execute') return
+    const head = this.#answered()
+    if (head?.kind !== 'execute' && head?.kind !== 'query') return
     const waiting = this.#outstanding.drain()
     const end = waiting.findIndex(({ kind }) => kind === 'copy_end')
+    const next = waiting.findIndex(({ kind }, index) => index > 0 && kind !== 'sync')
+    // Whoever asks for more within COPY has it only where COPY failed at once: then each Sync is one.
+    if (next > 0 && next !== end) {
+      for (const one of waiting) this.#outstanding.push(one)
+      return
+    }
     this.#isCopyingIn = end < 0
     for (const [index, one] of waiting.entries()) {
-      const isLookedAt = one.kind !== 'copy_end' && (one.kind !== 'sync' || (end >= 0 && index > end))
+      const isLookedAt = index !== end && (one.kind !== 'sync' || (end >= 0 && index > end))
       if (isLookedAt) this.#outstanding.push(one)
+      else if (one.kind === 'sync') this.#batchesDone++
     }
   }
 
@@ -182,16 +244,19 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
   ready(status: number): void {
     this.#answers++
     this.#status = String.fromCharCode(status)
-    this.#isCopyingIn = false
-    for (let head = this.#outstanding.shift(); head; head = this.#outstanding.shift()) {
+    this.#isSkipping = false
+    this.#isUnclear = false
+    this.#endCopy()
+    for (let head = this.#outstanding.peek(); head; head = this.#outstanding.peek()) {
+      // Of a Sync that we took for one which the server does not answer.
+      if (head.kind === 'query' && !head.isAnswered) break
+      this.#outstanding.shift()
       if (head.kind === 'query') this.#finishQuery(head)
+      if (head.kind === 'sync') this.#batchesDone++
       if (head.kind === 'query' || head.kind === 'sync') break
     }
     // Portals end with their transaction.
-    if (this.#portals.size > 0 && this.#status === 'I' && this.#outstanding.length === 0) {
-      this.#portals.clear()
-      this.#boundBytes = 0
-    }
+    if (this.#status === 'I') this.#names.closePortalsUntil(this.#batchesDone - 1)
   }
 
   /** Throws before the text is whole on the server, which is why it is never run. */
@@ -204,14 +269,36 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
     throw new ProtocolError(text, SQLSTATE.insufficientPrivilege)
   }
 
-  /** What an answer is for. CopyDone is answered by nothing of its own, and so is a Sync during COPY. */
-  #answered(): Outstanding | undefined {
-    let head = this.#outstanding.peek()
-    while (head && (head.kind === 'sync' || head.kind === 'copy_end')) {
+  /** The server ends such a connection; and what it skips and what it runs could not be told apart. */
+  #refuseDuringCopy(): void {
+    if (this.#sendsData || this.#isCopyingIn || this.#isUnclear)
+      throw new ProtocolError('unexpected message during COPY from stdin')
+  }
+
+  #endCopy(): void {
+    this.#isCopyingIn = false
+    this.#sendsData = false
+    this.#syncsInCopy = 0
+  }
+
+  #stepDone(step: 'parse' | 'bind' | 'describe' | 'close'): void {
+    if (this.#outstanding.peek()?.kind !== step) this.#skipSilent()
+    if (this.#outstanding.peek()?.kind === step) this.#outstanding.shift()
+  }
+
+  /** CopyDone is answered by nothing of its own, and neither is a Sync during COPY. */
+  #skipSilent(): void {
+    for (let kind = this.#outstanding.peek()?.kind; kind === 'sync' || kind === 'copy_end';) {
       this.#outstanding.shift()
-      head = this.#outstanding.peek()
+      if (kind === 'sync') this.#batchesDone++
+      kind = this.#outstanding.peek()?.kind
     }
-    return head
+  }
+
+  /** What an answer is for. */
+  #answered(): Outstanding | undefined {
+    this.#skipSilent()
+    return this.#outstanding.peek()
   }
 
   #executed(outcome: 'ok' | 'suspended', rows: number | null, text: string): void {
@@ -221,28 +308,32 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
     this.#record.result(head.number, { outcome, rows, text })
   }
 
-  /** An error in the extended protocol: whatever follows until Sync is not looked at. */
-  #fail({ code, text }: Failure): void {
-    let isFirst = true
+  /** An error in the extended protocol: whatever follows until Sync is not looked at, and names are what they were. */
+  #fail({ code, text }: Failure, isUnclear: boolean): void {
+    const skipped: Outstanding[] = []
     for (let head = this.#outstanding.peek(); head && head.kind !== 'sync'; head = this.#outstanding.peek()) {
+      skipped.push(head)
       this.#outstanding.shift()
-      if (head.kind === 'copy_end') continue
-      if (isFirst) this.#record.result(head.number, { outcome: 'error', rows: null, code, text })
-      else if (head.kind !== 'parse') this.#record.result(head.number, { outcome: 'skipped', rows: null })
-      isFirst = false
+    }
+    this.#isSkipping = skipped.length > 0 && this.#outstanding.length === 0
+    this.#isUnclear = this.#isSkipping && isUnclear
+    this.#names.closePortalsUntil(this.#batchesDone)
+    for (const one of skipped.toReversed()) if ('undo' in one && one.undo) this.#names.takeBack(one.undo)
+    // What failed, or what it was for.
+    const [first] = skipped
+    const failed = first?.kind === 'parse' ? first : skipped.find(({ kind }) => kind === 'execute')
+    for (const one of skipped) {
+      if (one === failed && 'number' in one)
+        this.#record.result(one.number, { outcome: 'error', rows: null, code, text })
+      else if (one.kind === 'execute' || one.kind === 'query')
+        this.#record.result(one.number, { outcome: 'skipped', rows: null })
     }
   }
 
-  #finishQuery({ number, rows, tags, error }: Extract<Outstanding, { kind: 'query' }>): void {
+  #finishQuery({ number, rows, tags, error }: Query): void {
+    this.#batchesDone++
     if (error) this.#record.result(number, { outcome: 'error', rows: null, code: error.code, text: error.text })
     else this.#record.result(number, { outcome: 'ok', rows, text: tags.join('; ') })
-  }
-
-  #unbind(portal: string): void {
-    const bound = this.#portals.get(portal)
-    if (!bound) return
-    this.#boundBytes -= bound.bytes
-    this.#portals.delete(portal)
   }
 }
 

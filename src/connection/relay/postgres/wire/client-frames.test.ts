@@ -31,6 +31,10 @@ class Told implements ClientSink<Pieces> {
   bind(portal: string, prepared: string, parameters: Buffer | Pieces): void {
     this.lines.push(`B ${portal} ${prepared}: ${text(parameters)}`)
   }
+  copyData(): void {}
+  describe(): void {
+    this.lines.push('D')
+  }
   execute(portal: string): void {
     this.lines.push(`E ${portal}`)
   }
@@ -91,6 +95,7 @@ describe('messages of a client', () => {
     const expected = [
       'P s1: select $1',
       'B p s1: parameters',
+      'D',
       'E p',
       'C prepared s1',
       'C portal ',

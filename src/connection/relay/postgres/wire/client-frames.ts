@@ -21,9 +21,12 @@ export interface ClientSink<T extends Taker> {
   parse(name: string, sql: Buffer | T): void
   /** `parameters`: the body of Bind behind its names */
   bind(portal: string, prepared: string, parameters: Buffer | T): void
+  describe(): void
   execute(portal: string): void
   close(what: 'prepared' | 'portal', name: string): void
   sync(): void
+  /** The start of CopyData, of which nothing else is told */
+  copyData(): void
   copyEnd(): void
   terminate(): void
 }
@@ -93,6 +96,7 @@ export class ClientFrames<T extends Taker> {
   }
 
   #begin(type: number, body: number, chunk: Buffer, at: number): number {
+    if (type === copyData) this.#sink.copyData()
     if (chunk.length - at >= body) {
       this.#dispatch(type, chunk, at, at + body)
       return at + body
@@ -140,6 +144,8 @@ export class ClientFrames<T extends Taker> {
         const { portal, prepared, parameters } = readBind(bytes.subarray(from, to))
         return sink.bind(portal, prepared, parameters)
       }
+      case describe:
+        return sink.describe()
       case execute:
         return sink.execute(readExecute(bytes.subarray(from, to)))
       case close: {

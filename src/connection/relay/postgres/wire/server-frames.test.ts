@@ -10,6 +10,7 @@ class Told implements ServerSink {
     void this.lines.push(`${tag}: ${rows} rows, ${bytes} bytes`)
   readonly portalSuspended = (rows: number): void => void this.lines.push(`suspended after ${rows}`)
   readonly parseComplete = (): void => void this.lines.push('parsed')
+  readonly stepComplete = (step: string): void => void this.lines.push(`${step} done`)
   readonly emptyQuery = (): void => void this.lines.push('empty')
   readonly error = (body: Buffer): void => void this.lines.push(JSON.stringify(readErrorFields(body)))
   readonly parameterStatus = (body: Buffer): void => void this.lines.push(readParameterStatus(body).join('='))
@@ -48,6 +49,7 @@ const ANSWER = [
 describe('messages of a server', () => {
   test('rows are counted, outcomes are told, the rest is passed over', () => {
     expect(feed(ANSWER).lines).toEqual([
+      'describe done',
       'SELECT 2: 2 rows, 12 bytes',
       '{"severity":"ERROR","code":"42P01","message":"relation \\"t\\" does not exist"}',
       'TimeZone=UTC',

@@ -14,6 +14,8 @@ export interface ServerSink {
   portalSuspended(rows: number, bytes: number): void
   emptyQuery(): void
   parseComplete(): void
+  /** An answer to Bind, to Describe or to Close; a description also precedes the rows of a simple query. */
+  stepComplete(step: 'bind' | 'describe' | 'close'): void
   error(body: Buffer): void
   parameterStatus(body: Buffer): void
   copyIn(): void
@@ -24,6 +26,8 @@ export interface ServerSink {
 }
 
 const {
+  bindComplete,
+  closeComplete,
   commandComplete,
   copyBoth,
   copyData,
@@ -31,10 +35,12 @@ const {
   dataRow,
   emptyQuery,
   error,
+  noData,
   parameterStatus,
   parseComplete,
   portalSuspended,
   ready,
+  rowDescription,
 } = FROM_SERVER
 
 export class ServerFrames {
@@ -137,6 +143,13 @@ export class ServerFrames {
         return sink.emptyQuery()
       case parseComplete:
         return sink.parseComplete()
+      case bindComplete:
+        return sink.stepComplete('bind')
+      case closeComplete:
+        return sink.stepComplete('close')
+      case rowDescription:
+      case noData:
+        return sink.stepComplete('describe')
       case error:
         this.#counted()
         return sink.error(body)
@@ -161,10 +174,14 @@ export class ServerFrames {
 
 function isWanted(type: number): boolean {
   switch (type) {
+    case bindComplete:
+    case closeComplete:
     case commandComplete:
     case portalSuspended:
     case emptyQuery:
+    case noData:
     case parseComplete:
+    case rowDescription:
     case error:
     case parameterStatus:
     case copyIn:
