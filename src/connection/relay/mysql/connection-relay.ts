@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { Clock, Timer } from '../../../foundation/clock.ts'
 import type { StatementRecorder } from '../../statement-recorder.ts'
 import { StatementLog } from './observe/statement-log.ts'
+import { StatementGate } from './statement-gate.ts'
 import { AnswerReader, MOST_OUTSTANDING } from './wire/answer-reader.ts'
 import { CAPABILITY, has } from './wire/capabilities.ts'
 import { CommandReader, type CommandPiece } from './wire/command-reader.ts'
@@ -36,6 +37,8 @@ export interface ConnectionRelayOptions {
   readonly recordsParameters: boolean
   /** null: no limit */
   readonly statementTimeoutMs: number | null
+  /** Why a text is not passed on, null: it is; or null: every text is */
+  readonly refusal: ((text: Buffer) => string | null) | null
   readonly clock: Clock
   readonly host: RelayHost
 }
@@ -53,6 +56,7 @@ export class ConnectionRelay {
   readonly #log: StatementLog
   readonly #commands = new CommandReader()
   readonly #answers: AnswerReader
+  readonly #gate: StatementGate | null
   /** Being dropped until its last piece: what the client is told then */
   #refusal: string | null = null
   #isRelaying = false
@@ -71,6 +75,7 @@ export class ConnectionRelay {
     this.#host = options.host
     this.#clock = options.clock
     this.#statementTimeoutMs = options.statementTimeoutMs
+    this.#gate = options.refusal === null ? null : new StatementGate(options.refusal)
     this.#log = new StatementLog(options.recorder, options.recordsParameters)
     this.#answers = new AnswerReader({
       deprecatesEof: has(options.capabilities, CAPABILITY.DEPRECATE_EOF),
@@ -170,13 +175,19 @@ export class ConnectionRelay {
       if (piece.isLast) this.#refuse(piece, this.#refusal, ERROR.notPermitted)
       return false
     }
-    if (!piece.isFirst || !piece.isLast) this.#log.piece(piece)
+    const isWhole = piece.isFirst && piece.isLast
+    if (!isWhole) this.#log.piece(piece)
+    const gated = this.#gate && StatementGate.judges(piece.command) ? this.#gate.take(piece) : [piece.wire]
+    if ('kind' in gated) {
+      if (gated.kind === 'refused') this.#deny(piece, gated.why)
+      return gated.kind === 'refused'
+    }
     if (!piece.isLast) {
-      passed.push(piece.wire)
+      passed.push(...gated)
       return false
     }
-    const wire = piece.isFirst ? this.#withServersThread(piece) : piece.wire
-    if (!wire) return false
+    const wire = isWhole ? this.#withServersThread(piece) : null
+    if (isWhole && !wire) return false
     const shape = answerOf(piece.command) ?? 'nothing'
     if (this.#answers.outstanding >= MOST_OUTSTANDING)
       throw new ProtocolError('too many commands wait for their answers')
@@ -185,7 +196,8 @@ export class ConnectionRelay {
     const isFirst = !this.isBusy
     this.#answers.expect(shape, piece.sequence)
     if (isFirst) this.#timeNext()
-    passed.push(wire)
+    if (wire) passed.push(wire)
+    else passed.push(...gated)
     return isRecorded
   }
 
@@ -222,9 +234,19 @@ export class ConnectionRelay {
   #refuse(piece: CommandPiece, text: string, shown: ErrorCode): void {
     this.#refusal = null
     this.#log.refused(`command 0x${piece.command.toString(16).padStart(2, '0')}`, text)
+    this.#answer(piece, text, shown)
+  }
+
+  #deny(piece: CommandPiece, why: string): void {
+    this.#log.denied(piece, why)
+    this.#answer(piece, `sallyport: ${why}`, ERROR.notPermitted)
+  }
+
+  /** In the place of the server, which is not told of the command. */
+  #answer({ sequence }: CommandPiece, text: string, shown: ErrorCode): void {
     // Between an answer's packets ours would be taken for one of them.
     if (this.isBusy) throw new ProtocolError(text, shown)
-    this.#client.write(framed(piece.sequence + 1, writeError(shown, text)))
+    this.#client.write(framed(sequence + 1, writeError(shown, text)))
   }
 
   #passLater(stored: Promise<void>, passed: readonly Buffer[]): void {

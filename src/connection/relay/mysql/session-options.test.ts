@@ -12,9 +12,13 @@ const OPTIONS = {
 }
 
 test('an option of a role that MySQL cannot keep refuses the session, saying what would do', () => {
-  expect(whatCannotBeKept(OPTIONS)).toBeNull()
-  expect(whatCannotBeKept({ ...OPTIONS, readOnly: true })).toMatch(/read-only.*use a db user that may only read/)
-  expect(whatCannotBeKept({ ...OPTIONS, deniedStatements: ['ddl'] })).toMatch(/denies statements \(ddl\)/)
+  const [utf8mb4, gbk] = [45, 28]
+  expect(whatCannotBeKept(OPTIONS, gbk)).toBeNull()
+  expect(whatCannotBeKept({ ...OPTIONS, readOnly: true }, utf8mb4)).toMatch(
+    /read-only.*use a db user that may only read/,
+  )
+  expect(whatCannotBeKept({ ...OPTIONS, deniedStatements: ['ddl'] }, utf8mb4)).toBeNull()
+  expect(whatCannotBeKept({ ...OPTIONS, deniedStatements: ['ddl'] }, gbk)).toMatch(/denies statements \(ddl\).*utf8mb4/)
 })
 
 test('only the same person in the same account resolves a thread id of ours, and only while its session lives', () => {

@@ -11,6 +11,7 @@ import { identifyClient, NotIdentified, type Offer, type ProvenClient } from './
 import { ConnectionRelay, type Side } from './connection-relay.ts'
 import { killThread, openUpstream, type OpenedUpstream } from './open-upstream.ts'
 import { whatCannotBeKept } from './session-options.ts'
+import { statementRefusal } from './statement-rules.ts'
 import type { ThreadNames } from './thread-names.ts'
 import { UpstreamFailed } from './upstream-side.ts'
 import { ERROR, ProtocolError, type ErrorCode } from './wire/protocol-error.ts'
@@ -152,7 +153,7 @@ export class MysqlSession {
     else if (waiting.left.aborted || client.socket.destroyed) this.#end(CLIENT_LEFT)
     else if (!this.#isStillValid(client)) this.#end(NO_LONGER_VALID)
     else {
-      const missing = whatCannotBeKept(admitted.facts.options)
+      const missing = whatCannotBeKept(admitted.facts.options, client.collation)
       if (missing === null) await this.#connect(admitted)
       else this.#end({ reason: 'option_not_enforceable', text: missing })
     }
@@ -247,6 +248,7 @@ export class MysqlSession {
     this.#move('relaying')
     const { facts, client, liveEnd } = admitted
     const { clock, threads } = this.#world
+    const { deniedStatements } = facts.options
     const owner = { userId: facts.user.id, databaseId: facts.database.id, dbUser: facts.dbUser }
     const relay = new ConnectionRelay({
       client: client.socket,
@@ -255,6 +257,7 @@ export class MysqlSession {
       recorder,
       recordsParameters: facts.options.recordParameters,
       statementTimeoutMs: facts.options.statementTimeoutMs,
+      refusal: deniedStatements.length === 0 ? null : (text) => statementRefusal(text, deniedStatements),
       clock,
       host: {
         resolveThread: (threadId) => threads.resolve(threadId, owner),

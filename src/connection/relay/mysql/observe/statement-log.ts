@@ -1,8 +1,10 @@
-import { LongBytes, type StatementRecorder } from '../../../statement-recorder.ts'
+import { LONGEST_KEPT, type KeptBytes } from '../../../../formats/statement-record.ts'
+import { LongBytes, type StatementBytes, type StatementRecorder } from '../../../statement-recorder.ts'
 import type { Answer } from '../wire/answer-reader.ts'
 import type { CommandPiece } from '../wire/command-reader.ts'
 import { COMMAND } from '../wire/commands.ts'
 import { parametersOf, type ParameterTypes } from '../wire/execute-parameters.ts'
+import { SentApart } from './sent-apart.ts'
 
 /** The server's own default of max_prepared_stmt_count; above it statements are recorded without their text. */
 const MOST_PREPARED = 16_382
@@ -21,6 +23,7 @@ export class StatementLog {
   readonly #prepared = new Map<number, Prepared>()
   /** For each answer to come; null: of a command that is not recorded */
   readonly #waiting: { readonly number: number | null; readonly isPrepare: boolean }[] = []
+  readonly #apart = new SentApart()
   #long: LongBytes | null = null
 
   constructor(recorder: StatementRecorder, recordsParameters: boolean) {
@@ -29,7 +32,9 @@ export class StatementLog {
   }
 
   /** A piece of a command that does not come whole; the last one is given to `command` too. */
-  piece({ payload, isFirst }: CommandPiece): void {
+  piece(piece: CommandPiece): void {
+    const { payload, isFirst } = piece
+    if (piece.command === COMMAND.STMT_SEND_LONG_DATA) return this.#sentApart(piece)
     if (isFirst) this.#long = new LongBytes()
     this.#long?.take(isFirst ? payload.subarray(1) : payload)
   }
@@ -46,6 +51,13 @@ export class StatementLog {
   refused(text: string, why: string): void {
     this.#long = null
     this.#recorder.result(this.#recorder.command(text), { outcome: 'denied', rows: null, text: why })
+  }
+
+  /** The last piece of a statement that is not passed on. */
+  denied(piece: CommandPiece, why: string): void {
+    const number = this.#record(piece)
+    this.#long = null
+    if (number !== null) this.#recorder.result(number, { outcome: 'denied', rows: null, text: why })
   }
 
   answer({ outcome, error, rows, affectedRows, prepared }: Answer): void {
@@ -77,7 +89,16 @@ export class StatementLog {
       case COMMAND.STMT_PREPARE:
         return recorder.prepare('', body)
       case COMMAND.STMT_EXECUTE:
-        return this.#execute(this.#long === null ? payload : null, body instanceof Uint8Array ? body : body.bytes)
+        return this.#execute(body)
+      case COMMAND.STMT_SEND_LONG_DATA:
+        // One in pieces has been taken piece by piece.
+        if (piece.isFirst) this.#sentApart(piece)
+        return null
+      case COMMAND.STMT_FETCH:
+        return recorder.command(`fetch rows of statement ${String(idOf(payload.subarray(1)))}`)
+      case COMMAND.STMT_RESET:
+        this.#apart.forget(idOf(payload.subarray(1)))
+        return null
       case COMMAND.INIT_DB:
         return recorder.command(`change database to ${text(payload)}`)
       case COMMAND.FIELD_LIST:
@@ -86,26 +107,57 @@ export class StatementLog {
         return recorder.command('kill a thread')
       case COMMAND.RESET_CONNECTION:
         this.#prepared.clear()
+        this.#apart.forgetAll()
         return recorder.command('reset the connection')
       case COMMAND.STMT_CLOSE:
-        if (payload.length >= 5) this.#prepared.delete(payload.readUInt32LE(1))
+        this.#prepared.delete(idOf(payload.subarray(1)))
+        this.#apart.forget(idOf(payload.subarray(1)))
         return null
       default:
         return null
     }
   }
 
-  /** `payload`: null where it was too long to be whole; then its parameters are left out. */
-  #execute(payload: Buffer | null, body: Uint8Array): number {
-    const id = body.length >= 4 ? Buffer.from(body.buffer, body.byteOffset, 4).readUInt32LE(0) : 0
+  /** `body`: without the command byte */
+  #execute(body: Buffer | KeptBytes): number {
+    const front = Buffer.isBuffer(body) ? body : Buffer.from(body.bytes)
+    const id = idOf(front)
+    const apart = this.#apart.use(id)
     const prepared = this.#prepared.get(id)
     const name = `statement ${String(id)}`
-    if (!prepared || payload === null || !this.#recordsParameters)
-      return this.#recorder.execute(prepared?.number ?? null, name, null)
-    const read = parametersOf(payload, prepared.parameters, prepared.types)
+    if (!prepared || !this.#recordsParameters) return this.#recorder.execute(prepared?.number ?? null, name, null)
+    for (const [parameter, value] of apart) this.#tellLength(name, parameter, value)
+    const read = parametersOf({
+      payload: Buffer.concat([COMMAND_BYTE, front]),
+      isWhole: Buffer.isBuffer(body),
+      count: prepared.parameters,
+      types: prepared.types,
+      apart: new Map([...apart].map(([parameter, { bytes }]) => [parameter, bytes])),
+    })
     prepared.types = read?.types ?? prepared.types
-    return this.#recorder.execute(prepared.number, name, read?.encoded ?? null)
+    return this.#recorder.execute(prepared.number, name, read && cutAs(body, read.encoded))
+  }
+
+  /** Of a value of which the record of the run holds the front alone. */
+  #tellLength(statement: string, parameter: number, { length, sha256 }: KeptBytes): void {
+    if (sha256 === null) return
+    const text = `value ${String(parameter + 1)} of ${statement} was sent apart: ${String(length)} bytes, SHA-256 ${sha256}`
+    this.#recorder.result(this.#recorder.command(text), { outcome: 'ok', rows: null })
+  }
+
+  #sentApart({ payload, isFirst }: CommandPiece): void {
+    if (this.#recordsParameters) this.#apart.take(isFirst ? payload.subarray(1) : payload, isFirst)
   }
 }
+
+const COMMAND_BYTE = Buffer.from([COMMAND.STMT_EXECUTE])
+
+/** Length and hash of what was sent belong to the values of which only the front is there. */
+function cutAs(body: Buffer | KeptBytes, encoded: Buffer): StatementBytes {
+  if (Buffer.isBuffer(body) || body.sha256 === null) return encoded
+  return { bytes: encoded.subarray(0, LONGEST_KEPT), length: body.length, sha256: body.sha256 }
+}
+
+const idOf = (body: Buffer): number => (body.length >= 4 ? body.readUInt32LE(0) : 0)
 
 const text = (payload: Buffer): string => payload.subarray(1, 257).toString('utf8')

@@ -8,15 +8,29 @@ export type ParameterTypes = readonly { readonly type: number; readonly isUnsign
 
 const NULL_TYPE = 6
 
+export interface Execution {
+  /** From the command byte on; where it is not whole, its front */
+  readonly payload: Buffer
+  readonly isWhole: boolean
+  /** Parameters of the statement */
+  readonly count: number
+  /** Those given before, null: none */
+  readonly types: ParameterTypes | null
+  /** Values that were sent ahead, by parameter: they have none here */
+  readonly apart: ReadonlyMap<number, Uint8Array>
+}
+
 /**
- * The parameters of one execution for its record, as text. `types`: those given before, null: none. Null: what there is
- * cannot be read, for which the server will have its own answer.
+ * The parameters of one execution for its record, as text; of one that is not whole, those that can be read. Null: what there
+ * is cannot be read, for which the server will have its own answer.
  */
-export function parametersOf(
-  payload: Buffer,
-  count: number,
-  types: ParameterTypes | null,
-): { readonly encoded: Buffer; readonly types: ParameterTypes | null } | null {
+export function parametersOf({
+  payload,
+  isWhole,
+  count,
+  types,
+  apart,
+}: Execution): { readonly encoded: Buffer; readonly types: ParameterTypes | null } | null {
   if (count === 0) return { encoded: encodeParameters([]), types }
   try {
     const reader = new MysqlReader(payload, 10)
@@ -26,12 +40,33 @@ export function parametersOf(
     const values: (Uint8Array | null)[] = []
     for (const [index, type] of given.entries()) {
       const isNull = ((nulls[index >> 3] ?? 0) & (1 << (index & 7))) !== 0 || type.type === NULL_TYPE
-      // What was sent apart (COM_STMT_SEND_LONG_DATA) has no value here, and everything behind it no place: given up.
-      values.push(isNull ? null : readValue(reader, type.type, type.isUnsigned))
+      const value = apart.get(index) ?? (isNull ? null : valueOf(reader, type, isWhole))
+      if (value === undefined) break
+      values.push(value)
     }
-    return { encoded: encodeParameters(values), types: given }
+    const encoded = encodeParameters(values)
+    encoded.writeUInt16BE(count, COUNT_AT)
+    return { encoded, types: given }
   } catch (error) {
     if (error instanceof ProtocolError || error instanceof RangeError) return null
+    throw error
+  }
+}
+
+/** In what encodeParameters gives */
+const COUNT_AT = 2
+
+/** undefined: it is cut, in a payload that is not whole. */
+function valueOf(
+  reader: MysqlReader,
+  { type, isUnsigned }: ParameterTypes[number],
+  isWhole: boolean,
+): Uint8Array | undefined {
+  if (isWhole) return readValue(reader, type, isUnsigned)
+  try {
+    return readValue(reader, type, isUnsigned)
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined
     throw error
   }
 }
