@@ -164,6 +164,9 @@ function debianPrograms(): string {
   return found ?? dirname(needProgram('initdb'))
 }
 
+/** Of Debian's release, also those that are not in PATH */
+export const postgresProgram = (name: string): string => join(debianPrograms(), name)
+
 function serverUser(): { readonly name: string; readonly uid: number; readonly gid: number } | null {
   if (process.getuid?.() !== 0) return null
   const lines = readFileSync('/etc/passwd', 'utf8').split('\n')

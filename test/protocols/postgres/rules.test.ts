@@ -53,11 +53,3 @@ test('a statement that takes longer than it may is cancelled, also when the clie
   const lifted = await lab.client('psql', ['-X', '-c', 'set statement_timeout = 0', '-c', 'select pg_sleep(600)'])
   expect(lifted.stderr).toContain('canceling statement due to user request')
 })
-
-test('replication needs a permission of its own', async () => {
-  const args = ['-X', '-A', '-t', '-d', 'dbname=shop replication=database', '-c', 'IDENTIFY_SYSTEM']
-  expect((await lab.client('psql', args)).stderr).toContain('does not include replication')
-  lab.control.change = { options: { ...NONE, replication: true } }
-  const done = await lab.client('psql', args)
-  expect(done.stdout, done.stderr).toContain('shop')
-})

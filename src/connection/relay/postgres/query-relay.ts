@@ -138,7 +138,7 @@ export class QueryRelay {
     this.#watch = this.#clock.after(Math.min(limit, WATCH_MS), () => {
       if (!this.#isRelaying) return
       const now = this.#clock.monotonic()
-      const stands = this.isBusy && this.#observer.answers === answers
+      const stands = this.isBusy && !this.#observer.isStreaming && this.#observer.answers === answers
       // A little later than the server, so that its own error is what is seen.
       const isLate = stands && now - since > limit + WATCH_MS
       if (isLate) {

@@ -68,6 +68,7 @@ interface Admitted {
   relay: QueryRelay | null
   cancelKey: Buffer | null
   watch: { stop(): void } | null
+  isReplication: boolean
 }
 
 /** One connection: identify -> authorize -> upstream -> start of use -> relay and record -> end. */
@@ -255,7 +256,7 @@ export class PostgresSession {
     })
     const admitted: Admitted = {
       ...{ facts, client, liveEnd },
-      ...{ recorder: null, upstream: null, relay: null, cancelKey: null, watch: null },
+      ...{ recorder: null, upstream: null, relay: null, cancelKey: null, watch: null, isReplication: false },
     }
     this.#admitted = admitted
     // It may call back at once, so everything that an end needs is there before.
@@ -267,6 +268,7 @@ export class PostgresSession {
   async #connect(admitted: Admitted, client: Identified, wanted: Wanted): Promise<void> {
     this.#move('connecting')
     const { facts } = admitted
+    admitted.isReplication = wanted.isReplication
     if (wanted.isReplication && !facts.options.replication) {
       this.#end({
         reason: 'replication_refused',
@@ -418,7 +420,7 @@ export class PostgresSession {
       reason,
       head: end?.head ?? null,
       complete: end?.complete ?? false,
-      contents: [...(recorder?.contents ?? [])],
+      contents: [...(recorder?.contents ?? []), ...(recorder && admitted.isReplication ? ['replication'] : [])],
     })
   }
 

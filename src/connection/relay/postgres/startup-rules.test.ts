@@ -68,6 +68,11 @@ describe('what a startup message asks for', () => {
   test('replication is known as such, and only where it is asked for', () => {
     expect(wanted({ user: 'app', replication: 'database' }).isReplication).toBe(true)
     expect(wanted({ user: 'app', replication: 'off' }).isReplication).toBe(false)
+    const of = (replication: string) => wanted({ user: 'app', database: 'shop', replication })
+    // A server that is asked for all of its changes looks at no name: whoever may use one database may not have that.
+    expect(['database', 'true', 'on', '1', 'DATABASE', 'off'].map((value) => of(value).dbName)).toEqual([
+      ...['shop', 'replication', 'replication', 'replication', 'replication', 'shop'],
+    ])
     expect(wanted({ user: 'app' }).isReplication).toBe(false)
   })
 

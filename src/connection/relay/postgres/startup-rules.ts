@@ -43,6 +43,8 @@ const PASSED_ON: ReadonlySet<string> = new Set([
   'timezone',
 ])
 
+/** What `pg_hba.conf` and stock clients call physical replication in place of a database. A role has to name it. */
+const ALL_BY_REPLICATION = 'replication'
 /** Meant for us, not for the server. */
 const REASON = 'sallyport.reason'
 const LONGEST_VALUE = 1024
@@ -69,12 +71,14 @@ export function judgeStartup({ parameters }: Startup, route: string | null): Sta
   const replication = parameters.get('replication')
   const isReplication = replication !== undefined && !NO_REPLICATION.has(replication.toLowerCase())
   if (isReplication) passed.parameters.set('replication', replication ?? '')
+  // A server looks at no name of a database then, and sends them all.
+  const isOfAll = isReplication && replication !== 'database'
   return {
     ok: true,
     wanted: {
       database,
       dbUser: dbUser === '' ? null : dbUser,
-      dbName: dbName === '' ? null : dbName,
+      dbName: isOfAll ? ALL_BY_REPLICATION : dbName === '' ? null : dbName,
       parameters: passed.parameters,
       isReplication,
       reason: passed.reason,

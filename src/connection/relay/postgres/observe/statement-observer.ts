@@ -55,6 +55,8 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
   readonly #names = new PreparedNames()
   /** The server takes COPY data: Sync says nothing to it until that ends */
   #isCopyingIn = false
+  /** Replication: a statement that goes on as long as somebody listens */
+  #isStreaming = false
   /** COPY data was sent whose end was not */
   #sendsData = false
   /** Syncs that the server ignores, unless an error came before them */
@@ -83,6 +85,10 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
   /** Counts what was answered: as long as it stands still, the server works on one thing. */
   get answers(): number {
     return this.#answers
+  }
+
+  get isStreaming(): boolean {
+    return this.#isStreaming
   }
 
   /** Transaction status as the server said it last: I, T or E */
@@ -239,11 +245,14 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
     }
   }
 
-  copyBoth(): void {}
+  copyBoth(): void {
+    this.#isStreaming = true
+  }
 
   ready(status: number): void {
     this.#answers++
     this.#status = String.fromCharCode(status)
+    this.#isStreaming = false
     this.#isSkipping = false
     this.#isUnclear = false
     this.#endCopy()
