@@ -19,3 +19,9 @@ export async function scramVerifier(password: string): Promise<string> {
   const stored = createHash('sha256').update(hmac('Client Key')).digest('base64')
   return `SCRAM-SHA-256$${ROUNDS}:${salt.toString('base64')}$${stored}:${hmac('Server Key').toString('base64')}`
 }
+
+/** What MariaDB stores of a password for mysql_native_password: `*` and the digits of SHA-1 of SHA-1 of it. */
+export function nativePasswordHash(password: string): string {
+  const sha1 = (data: string | Buffer): Buffer => createHash('sha1').update(data).digest()
+  return `*${sha1(sha1(password)).toString('hex').toUpperCase()}`
+}

@@ -75,7 +75,7 @@ export async function openControlSide(
   const credentials = credentialsOf({ authorities, sealer, reads: database.reads })
   const justInTime = new JustInTimeUsers({
     ...{ reads: database.reads, deeds, sealer, credentials, clock, log },
-    servers: { postgres: postgresUsers, mysql: mariadbUsers },
+    servers: { postgres: postgresUsers, mysql: mariadbUsers(clock) },
     isLive: ({ id, instance_id: holder }) => holder !== instanceId || control.live.get(id) !== undefined,
   })
   const control: LocalControlPlane = new LocalControlPlane({

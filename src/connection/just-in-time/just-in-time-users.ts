@@ -79,7 +79,10 @@ export class JustInTimeUsers {
       const password = this.#passwordOf(row)
       const admin = await this.#admin(row)
       const dbRoles = JSON.parse(row.db_roles_json) as string[]
-      const order = { name: row.name, dbRoles, password, validUntil: row.valid_until }
+      const order = {
+        ...{ name: row.name, dbRoles, password, validUntil: row.valid_until, isReadOnly: facts.options.readOnly },
+        ownCredential: () => this.#ownCredential(row, password),
+      }
       const isOpen = await this.#servers(row).open(admin, { ...order, isWanted: () => Promise.resolve(isWanted()) })
       if (!isOpen) throw new Refused('access_denied', 'this session is over')
       return password
@@ -221,9 +224,17 @@ export class JustInTimeUsers {
     const { credentials } = this.#parts
     if (credential === 'password')
       return { kind: 'password', password: await credentials.databasePassword(databaseId, adminUser) }
+    return await this.#certificateOf(adminUser, id)
+  }
+
+  #ownCredential(row: Row, password: string | null): Promise<AdminCredential> {
+    return password === null ? this.#certificateOf(row.name, row.id) : Promise.resolve({ kind: 'password', password })
+  }
+
+  async #certificateOf(dbUser: string, id: string): Promise<AdminCredential> {
     const { publicKey, privateKey } = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' })
     const spki = publicKey.export({ type: 'spki', format: 'der' })
-    const shown = await credentials.databaseCertificate({ publicKey: spki, dbUser: adminUser, sessionId: id })
+    const shown = await this.#parts.credentials.databaseCertificate({ publicKey: spki, dbUser, sessionId: id })
     const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
     return { kind: 'certificate', keyPem, certificatePem: new X509Certificate(shown).toString() }
   }

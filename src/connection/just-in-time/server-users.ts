@@ -23,6 +23,10 @@ export interface OpenOrder {
   /** Null: it signs in by certificate, and has none */
   readonly password: string | null
   readonly validUntil: number
+  /** Its roles must permit reading alone; asked of servers that cannot keep a session to it */
+  readonly isReadOnly: boolean
+  /** For signing in as itself, once */
+  readonly ownCredential: () => Promise<AdminCredential>
   /** Asked while nobody else can open or close this user: false, and nothing is done. */
   readonly isWanted: () => Promise<boolean>
 }

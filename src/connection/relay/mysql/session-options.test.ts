@@ -13,12 +13,16 @@ const OPTIONS = {
 
 test('an option of a role that MySQL cannot keep refuses the session, saying what would do', () => {
   const [utf8mb4, gbk] = [45, 28]
-  expect(whatCannotBeKept(OPTIONS, gbk)).toBeNull()
-  expect(whatCannotBeKept({ ...OPTIONS, readOnly: true }, utf8mb4)).toMatch(
+  expect(whatCannotBeKept({ options: OPTIONS }, gbk)).toBeNull()
+  expect(whatCannotBeKept({ options: { ...OPTIONS, readOnly: true } }, utf8mb4)).toMatch(
     /read-only.*use a db user that may only read/,
   )
-  expect(whatCannotBeKept({ ...OPTIONS, deniedStatements: ['ddl'] }, utf8mb4)).toBeNull()
-  expect(whatCannotBeKept({ ...OPTIONS, deniedStatements: ['ddl'] }, gbk)).toMatch(/denies statements \(ddl\).*utf8mb4/)
+  expect(whatCannotBeKept({ options: { ...OPTIONS, deniedStatements: ['ddl'] } }, utf8mb4)).toBeNull()
+  expect(whatCannotBeKept({ options: { ...OPTIONS, deniedStatements: ['ddl'] } }, gbk)).toMatch(
+    /denies statements \(ddl\).*utf8mb4/,
+  )
+  const justInTime = { id: 'jit_1', dbRoles: ['reader'] }
+  expect(whatCannotBeKept({ options: { ...OPTIONS, readOnly: true }, justInTime }, utf8mb4)).toBeNull()
 })
 
 test('only the same person in the same account resolves a thread id of ours, and only while its session lives', () => {

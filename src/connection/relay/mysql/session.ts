@@ -153,7 +153,7 @@ export class MysqlSession {
     else if (waiting.left.aborted || client.socket.destroyed) this.#end(CLIENT_LEFT)
     else if (!this.#isStillValid(client)) this.#end(NO_LONGER_VALID)
     else {
-      const missing = whatCannotBeKept(admitted.facts.options, client.collation)
+      const missing = whatCannotBeKept(admitted.facts, client.collation)
       if (missing === null) await this.#connect(admitted)
       else this.#end({ reason: 'option_not_enforceable', text: missing })
     }
