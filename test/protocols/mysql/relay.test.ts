@@ -304,7 +304,7 @@ describe('the end', () => {
     client.child.kill('SIGKILL')
     expect(await ended()).toBe('client_left')
     await until('the server is left', () => silent.connections.size === 0)
-    await until("nobody is connected any more", () => lab.relay.connections === 0)
+    await until('nobody is connected any more', () => lab.relay.connections === 0)
   })
 
   test('in the middle of a long result, and when the client has just gone: no thread remains', async () => {
