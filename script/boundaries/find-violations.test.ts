@@ -188,6 +188,10 @@ const ELSEWHERE: readonly (readonly [name: string, text: string])[] = [
     `import type { Kysely } from 'kysely'\nexport const f = (db: Kysely) => db.updateTable('grants')`,
   ],
   [
+    'a power table on what may be a transaction',
+    `import type { Kysely } from 'kysely'\nexport const f = (tx: Kysely & { isTransaction: boolean }) => tx.insertInto('users')`,
+  ],
+  [
     'a computed table outside a transaction',
     `import type { Kysely } from 'kysely'\nexport const f = (db: Kysely, t: string) => db.deleteFrom(t)`,
   ],
@@ -218,6 +222,10 @@ describe('deeds that only named files may do', () => {
     [
       'a power table on a transaction',
       `import type { Transaction } from 'kysely'\nexport const f = (tx: Transaction) => tx.insertInto('users')`,
+    ],
+    [
+      'a power table on what is known as a transaction',
+      `import type { Kysely } from 'kysely'\nexport const f = (tx: Kysely & { isTransaction: true }) => tx.insertInto('users')`,
     ],
     [
       'an ordinary table outside a transaction',

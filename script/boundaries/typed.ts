@@ -8,9 +8,12 @@ const POWER_BECAUSE =
   'rows that give power are written on the transaction that commitDeed hands out, together with their event'
 const PROMISE_BECAUSE = 'its failure would be lost: await it, return it, or write void and say why it cannot matter'
 
-function isTransaction(type: ts.Type): boolean {
-  const parts = type.isUnionOrIntersection() ? type.types : [type]
-  return parts.every((part) => ['Transaction', 'ControlledTransaction'].includes(part.getSymbol()?.name ?? ''))
+/** Kysely's own, and what says of itself that it is one (foundation/database/tx.ts). */
+function isTransaction(checker: ts.TypeChecker, type: ts.Type): boolean {
+  if (type.isUnion()) return type.types.every((part) => isTransaction(checker, part))
+  if (['Transaction', 'ControlledTransaction'].includes(type.getSymbol()?.name ?? '')) return true
+  const says = type.getProperty('isTransaction')
+  return says !== undefined && checker.typeToString(checker.getTypeOfSymbol(says)) === 'true'
 }
 
 function receiver(call: ts.CallExpression): ts.Expression | null {
@@ -51,7 +54,7 @@ export function typedViolations(
       const table = writtenTable(node)
       const from = receiver(node)
       const guarded = table !== null && (table === '' || powerTables.includes(table))
-      if (guarded && from && !isTransaction(checker.getTypeAtLocation(from)))
+      if (guarded && from && !isTransaction(checker, checker.getTypeAtLocation(from)))
         violations.push(violationAt(source, file, node, `writes ${table || 'a computed table'}: ${POWER_BECAUSE}`))
     }
     // In a test the runner itself reports a failure that nobody waited for.

@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely'
+import type { Kysely } from 'kysely'
 import { NodeSqliteAdapter } from '../foundation/database/node-sqlite-dialect.ts'
 import type { LocksTable, Tables } from '../foundation/database/tables.ts'
 import type { Person, RoleContent } from '../identity/role-rules.ts'
@@ -7,7 +7,7 @@ import type { PolicyContent, RuleContent } from './automate/automation.ts'
 import { readKnownRows } from './directory/known-rows.ts'
 import { fitting, viewRows, type View } from './directory/view-rows.ts'
 
-export type Reader = Kysely<Tables> | Transaction<Tables>
+export type Reader = Kysely<Tables>
 
 /** A user with what decides whether deeds and votes count. */
 export interface Member extends Person {

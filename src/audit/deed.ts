@@ -1,8 +1,8 @@
-import type { Transaction } from 'kysely'
 import type { Actor, EventType } from '../contract/audit.ts'
-import type { PowerTable, Tables } from '../foundation/database/tables.ts'
+import type { PowerTable } from '../foundation/database/tables.ts'
+import type { Tx } from '../foundation/database/tx.ts'
 
-export type Tx = Transaction<Tables>
+export type { Tx } from '../foundation/database/tx.ts'
 
 export interface ResourceRef {
   readonly kind: string

@@ -1,10 +1,10 @@
-import type { Kysely, Transaction } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { RoleSpec } from '../contract/role.ts'
 import type { LocksTable, Tables } from '../foundation/database/tables.ts'
 import { mayDo, onlyDenies } from './role-rules.ts'
 import type { Person, RoleContent } from './role-rules.ts'
 
-export type Reader = Kysely<Tables> | Transaction<Tables>
+export type Reader = Kysely<Tables>
 
 /** A user with own roles as they stand in the store; a locked role only takes away. null: unknown or deleted. */
 export async function loadPerson(reader: Reader, userId: string, now: number): Promise<Person | null> {

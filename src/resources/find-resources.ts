@@ -1,11 +1,11 @@
-import type { Kysely, Transaction } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { ResourceKind } from '../contract/common.ts'
 import type { Tables } from '../foundation/database/tables.ts'
 import { databaseFacts } from './database-facts.ts'
 import { nodeFacts } from './node-facts.ts'
 import { resourceKey, type ResourceFacts } from './resource.ts'
 
-type Reader = Kysely<Tables> | Transaction<Tables>
+type Reader = Kysely<Tables>
 type Lookup = (reader: Reader, by: 'id' | 'name', values: readonly string[]) => Promise<ResourceFacts[]>
 
 /** One entry a kind. A kind without one has no resources: whoever asks for one is told what is said of any absent name. */

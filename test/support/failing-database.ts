@@ -1,6 +1,7 @@
 // The store's boundary as a place where things break: `strike` runs behind the n-th statement of write transactions.
 import type { KyselyPlugin } from 'kysely'
 import type { Database } from '../../src/foundation/database/open-database.ts'
+import { asTx } from '../../src/foundation/database/tx.ts'
 
 /** The database, with every statement of its write transactions counted. `strike` is given its number: 1, 2, 3 ... */
 export function withStrikes(database: Database, strike: (statement: number) => void): Database {
@@ -14,7 +15,7 @@ export function withStrikes(database: Database, strike: (statement: number) => v
     },
   }
   const transact: Database['transact'] = (work, landed) =>
-    database.transact(async (tx) => work(tx.withPlugin(plugin)), landed)
+    database.transact(async (tx) => work(asTx(tx.withPlugin(plugin))), landed)
   return new Proxy(database, {
     get(target, property) {
       if (property === 'transact') return transact

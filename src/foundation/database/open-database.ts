@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { Kysely, type Transaction } from 'kysely'
+import { Kysely } from 'kysely'
 import { type Clock, type Instant, systemClock } from '../clock.ts'
 import { Bug, Refused } from '../errors.ts'
 import { migrate } from './migrations/migrations.ts'
@@ -12,6 +12,7 @@ import { ensurePrivateFile } from './private-files.ts'
 import { forgetTouchedRows, touchedRows, watchPowerRows } from './row-watch.ts'
 import { takeStoreLock } from './store-lock.ts'
 import type { Tables } from './tables.ts'
+import { asTx, type Tx } from './tx.ts'
 
 /** Below it, a WAL reset race could lose commits (SQLite 3.51.3 release notes). */
 const OLDEST_SQLITE = [3, 51, 3] as const
@@ -30,11 +31,11 @@ export interface Database {
    * One write transaction at a time, in the order of the calls. Await only queries on `tx` in `work`. State changes go through
    * DeedLog.commitDeed instead: power rows left without an event make the commit fail (Bug).
    */
-  transact<T>(work: (tx: Transaction<Tables>) => Promise<T>, landed?: Landed): Promise<T>
+  transact<T>(work: (tx: Tx) => Promise<T>, landed?: Landed): Promise<T>
   /** The instant by which the store decides: `clock` on SQLite, the server's own inside `tx` on PostgreSQL. */
-  storeNow(tx: Transaction<Tables>, clock: Clock): Promise<Instant>
+  storeNow(tx: Tx, clock: Clock): Promise<Instant>
   /** Power rows that `tx` has written or removed and that no event names yet. */
-  touched(tx: Transaction<Tables>): Promise<readonly TouchedRow[]>
+  touched(tx: Tx): Promise<readonly TouchedRow[]>
   /**
    * Calls `onHead` with the seq of the chain's head whenever it may have moved by whoever writes, in order, until stopped. SQLite
    * has one writer, who knows: nothing is told.
@@ -50,7 +51,7 @@ export interface Database {
   /** Tells the time by which the store decides, between its transactions. */
   storeClock(clock: Clock): Clock
   /** All of them are named now. */
-  forgetTouched(tx: Transaction<Tables>): Promise<void>
+  forgetTouched(tx: Tx): Promise<void>
   /** Drops the write connection; the next transaction opens a new one. For after I/O errors. */
   reopen(): void
   /** `quick` leaves the indexes out. Empty = whole. */
@@ -74,7 +75,7 @@ export interface TouchedRow {
 }
 
 /** Asks whether a transaction whose commit was not answered was stored after all. */
-export type Landed = (tx: Transaction<Tables>) => Promise<boolean>
+export type Landed = (tx: Tx) => Promise<boolean>
 
 export interface DatabaseOptions {
   readonly clock?: Clock
@@ -217,10 +218,11 @@ class SqliteStore implements Database {
     return this.#writer
   }
 
-  async transact<T>(work: (tx: Transaction<Tables>) => Promise<T>): Promise<T> {
+  async transact<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     if (this.#inside.getStore()) throw new Bug('a transaction inside a transaction would wait for itself')
     return this.#inside.run(true, () =>
-      this.#writes.transaction().execute(async (tx) => {
+      this.#writes.transaction().execute(async (transaction) => {
+        const tx = asTx(transaction)
         const result = await work(tx)
         refuseUnnamed(await this.touched(tx))
         return result
@@ -228,7 +230,7 @@ class SqliteStore implements Database {
     )
   }
 
-  async storeNow(_tx: Transaction<Tables>, clock: Clock): Promise<Instant> {
+  async storeNow(_tx: Tx, clock: Clock): Promise<Instant> {
     return clock.now()
   }
 
@@ -244,11 +246,11 @@ class SqliteStore implements Database {
     return clock
   }
 
-  touched(tx: Transaction<Tables>): Promise<readonly TouchedRow[]> {
+  touched(tx: Tx): Promise<readonly TouchedRow[]> {
     return touchedRows(tx)
   }
 
-  forgetTouched(tx: Transaction<Tables>): Promise<void> {
+  forgetTouched(tx: Tx): Promise<void> {
     return forgetTouchedRows(tx)
   }
 

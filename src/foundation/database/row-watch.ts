@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { Transaction } from 'kysely'
 import { fixedStatement } from './fixed-statement.ts'
 import type { TouchedRow } from './open-database.ts'
-import { POWER_TABLES, type Tables } from './tables.ts'
+import { POWER_TABLES } from './tables.ts'
+import type { Tx } from './tx.ts'
 
 /**
  * Notes on this connection every power row that a statement writes or removes, so that a commit can be refused when no event
@@ -37,7 +37,7 @@ const readTouched = fixedStatement<{ table_name: string; row_id: string; before_
 const deleteTouched = fixedStatement('delete from temp.touched_rows')
 
 /** What `tx` has touched and no event names yet, each as it was before its first touch. */
-export async function touchedRows(tx: Transaction<Tables>): Promise<readonly TouchedRow[]> {
+export async function touchedRows(tx: Tx): Promise<readonly TouchedRow[]> {
   return (await readTouched(tx)).map(({ table_name: table, row_id: id, before_json: before }) => ({
     table,
     id,
@@ -46,6 +46,6 @@ export async function touchedRows(tx: Transaction<Tables>): Promise<readonly Tou
 }
 
 /** All of them are named now. */
-export async function forgetTouchedRows(tx: Transaction<Tables>): Promise<void> {
+export async function forgetTouchedRows(tx: Tx): Promise<void> {
   await deleteTouched(tx)
 }

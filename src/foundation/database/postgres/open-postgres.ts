@@ -12,6 +12,7 @@ import { Bug, Refused } from '../../errors.ts'
 import { type Database, type HeadWatch, type Landed, refuseUnnamed, type TouchedRow } from '../open-database.ts'
 import { storeTrouble } from '../store-errors.ts'
 import type { Tables } from '../tables.ts'
+import { asTx, type Tx } from '../tx.ts'
 import { migratePostgres } from './migrate-postgres.ts'
 import { openPool, WRITE_LOCK } from './postgres-connections.ts'
 import { postgresDialect } from './postgres-dialect.ts'
@@ -94,18 +95,18 @@ class PostgresStore implements Database {
     this.#writes = new Kysely<Tables>({ dialect: postgresDialect(writing), plugins })
   }
 
-  transact<T>(work: (tx: ControlledTransaction<Tables>) => Promise<T>, landed?: Landed): Promise<T> {
+  transact<T>(work: (tx: Tx) => Promise<T>, landed?: Landed): Promise<T> {
     if (this.#inside.getStore()) throw new Bug('a transaction inside a transaction would wait for itself')
     const mine = this.#turn.then(() => this.#inside.run(true, () => this.#transact(work, landed)))
     this.#turn = mine.catch(() => {})
     return mine
   }
 
-  async #transact<T>(work: (tx: ControlledTransaction<Tables>) => Promise<T>, landed?: Landed): Promise<T> {
+  async #transact<T>(work: (tx: Tx) => Promise<T>, landed?: Landed): Promise<T> {
     const tx = await this.#begin()
     let result: T
     try {
-      result = await work(tx)
+      result = await work(asTx(tx))
       refuseUnnamed(this.#written.list())
     } catch (error) {
       await tx.rollback().execute()
@@ -167,7 +168,7 @@ class PostgresStore implements Database {
     for (let attempt = 1; attempt <= LANDED_TRIES; attempt++) {
       try {
         const tx = await this.#begin()
-        const found = await landed(tx).finally(() => tx.rollback().execute())
+        const found = await landed(asTx(tx)).finally(() => tx.rollback().execute())
         return found
       } catch {
         continue
@@ -180,7 +181,7 @@ class PostgresStore implements Database {
     )
   }
 
-  async storeNow(tx: ControlledTransaction<Tables>): Promise<Instant> {
+  async storeNow(tx: Tx): Promise<Instant> {
     // Not now(): that is when the transaction began, before it waited for its turn.
     const { rows } = await sql<{ ms: number }>`
       select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as ms`.execute(tx)
