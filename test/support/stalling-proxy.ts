@@ -45,6 +45,12 @@ export class StallingProxy implements Disposable {
     if (darkness === 'hold') for (const { near, far } of this.#lines) for (const side of [near, far]) side.pause()
   }
 
+  /** Everything that was held goes on. */
+  lightUp(): void {
+    this.#darkness = null
+    for (const { near, far } of this.#lines) for (const side of [near, far]) side.resume()
+  }
+
   /** Swallows all that comes once the server has answered with so many bytes on one connection. */
   goDarkAfter(bytes: number): void {
     this.#darkAfter = bytes

@@ -1,0 +1,18 @@
+import { describe, expect, test } from 'vitest'
+import { readCorpus } from '../../../../../test/fuzz/corpus.ts'
+import { fuzz } from '../../../../../test/fuzz/fuzzer.ts'
+import { POSTGRES_TARGETS } from '../../../../../test/fuzz/postgres-targets.ts'
+
+/** The long run is script/fuzz. */
+const RUNS = 60
+
+describe.each(POSTGRES_TARGETS)('$name', (target) => {
+  test('keeps its promises for what was found before and for some of what was not', () => {
+    const corpus = readCorpus(target.name)
+    const most = target.seeds.length + corpus.length + RUNS
+    const { broken, runs } = fuzz(target, { seed: 1, corpus, coverage: null, goOn: (done) => done < most })
+    expect(corpus.length).toBeGreaterThan(0)
+    expect(runs).toBeGreaterThanOrEqual(most)
+    expect(broken).toBeNull()
+  })
+})
