@@ -71,7 +71,7 @@ suite.each(RELEASES)('PostgreSQL %s', (release) => {
     expect(texts.at(-1)).toMatch(/^START_REPLICATION SLOT "slot" LOGICAL/)
   })
 
-  test("a stream goes on for longer than statements may, and ends well when its client leaves", async () => {
+  test('a stream goes on for longer than statements may, and ends well when its client leaves', async () => {
     lab.control.change = { options: { ...ALLOWED, statementTimeoutMs: 500 } }
     const client = await stream()
     await until('the stream to run', async () => (await senders()).length === 1)
