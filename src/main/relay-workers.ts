@@ -64,7 +64,13 @@ export class RelayWorkers {
     this.#ports = { shared: options.listen.shared.port, mysql: options.listen.mysql?.port ?? null }
     // The kernel spreads connections over the workers: this process never touches one.
     cluster.schedulingPolicy = cluster.SCHED_NONE
-    cluster.setupPrimary({ exec: options.entry, args: ['relay-worker', options.logLevel], serialization: 'advanced' })
+    cluster.setupPrimary({
+      exec: options.entry,
+      args: ['relay-worker', options.logLevel],
+      // For foundation/buffer-garbage.ts
+      execArgv: [...process.execArgv, '--expose-gc'],
+      serialization: 'advanced',
+    })
   }
 
   /** Resolves with the ports once every worker listens. */

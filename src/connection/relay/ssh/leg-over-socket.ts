@@ -1,8 +1,10 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { CERTIFICATE_SUFFIX } from '../../../formats/openssh/algorithms.ts'
+import { leftInBuffers } from '../../../foundation/buffer-garbage.ts'
 import type { Task, Timer } from '../../../foundation/clock.ts'
 import type { InboundPacket, SshLeg } from './ssh-leg.ts'
+import { Outgoing } from './outgoing.ts'
 import type { HostIdentity, KexSide, VerifyHostKey } from './wire/key-exchange.ts'
 import { SshTransport } from './wire/transport.ts'
 import type { RekeyLimits } from './wire/transport.ts'
@@ -149,8 +151,7 @@ class LegOverSocket implements SshLeg {
   #ended: Why | null = null
   #isToldEnd = false
   #isFull = false
-  #outgoing: Buffer[] = []
-  #outgoingBytes = 0
+  readonly #outgoing = new Outgoing()
   #writes = 0
   #acknowledged = 0
   #isUsed = false
@@ -170,6 +171,8 @@ class LegOverSocket implements SshLeg {
     const { software = 'Sallyport', ciphers, rekey } = options
     const transportOptions = { side, software, ...(ciphers && { ciphers }), ...(rekey && { rekey }) }
     this.#transport = new SshTransport(transportOptions, {
+      // Other streams may hand the very same memory to their reader.
+      ...(duplex instanceof Socket && { room: (bytes: number) => this.#outgoing.room(bytes) }),
       write: (bytes) => this.#write(bytes),
       onReady: () => this.#onReady(),
       onPacket: (payload, frame) => this.#onPacket?.({ payload, frame }),
@@ -268,17 +271,17 @@ class LegOverSocket implements SshLeg {
       if (this.#transport.heard !== heard) this.#acknowledge()
     })
     if (this.#duplex.writableLength > FLOOD) this.#updateReading()
+    leftInBuffers(chunk.length)
   }
 
   #write(bytes: Buffer): void {
     if (!this.#duplex.writable) return
-    if (this.#outgoing.length === 0) {
+    if (this.#outgoing.bytes === 0) {
       if (written) written.push(this)
       else process.nextTick(() => this.flush())
     }
     this.#writes += 1
-    this.#outgoing.push(bytes)
-    this.#outgoingBytes += bytes.length
+    this.#outgoing.add(bytes)
     this.#prepareSoon()
   }
 
@@ -288,15 +291,14 @@ class LegOverSocket implements SshLeg {
   }
 
   flush(): void {
-    const frames = this.#outgoing
-    this.#outgoing = []
-    this.#outgoingBytes = 0
+    const { pieces, release } = this.#outgoing.take()
     const duplex = this.#duplex
-    if (!duplex.writable) return
-    const isOne = frames.length === 1
-    if (!isOne) duplex.cork()
-    for (const frame of frames) duplex.write(frame)
-    if (!isOne) duplex.uncork()
+    const last = pieces.length - 1
+    if (!duplex.writable || last < 0) return
+    if (last > 0) duplex.cork()
+    for (let piece = 0; piece < last; piece++) duplex.write(pieces[piece])
+    duplex.write(pieces[last], release)
+    if (last > 0) duplex.uncork()
   }
 
   /** Once per turn of the event loop and leg, after everything that is ready was relayed. */
@@ -313,7 +315,7 @@ class LegOverSocket implements SshLeg {
   }
 
   #hasRoom(isQueueShort: boolean): boolean {
-    const waiting = this.#outgoingBytes + this.#duplex.writableLength
+    const waiting = this.#outgoing.bytes + this.#duplex.writableLength
     const hasRoom = isQueueShort && waiting < this.#highWater
     if (!hasRoom) this.#isFull = true
     return hasRoom

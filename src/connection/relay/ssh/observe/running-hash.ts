@@ -15,9 +15,9 @@ export type NewHash = () => RunningHash
 /** What is longer goes to the thread: below, waking it costs more than it saves. */
 export const SHORT = 128 * 1024
 /** So much of a stream is held while the thread starts; what is faster is hashed here. */
-const MOST_HELD = 4 * 1024 * 1024
+const MOST_HELD = 8 * 1024 * 1024
 /** All short streams of the process hold this much at most; the one that began first is hashed here then. */
-const MOST_GATHERED = 8 * 1024 * 1024
+const MOST_GATHERED = 16 * 1024 * 1024
 
 let thread: HashThread | null = null
 const gathering = new Set<StreamHash>()

@@ -13,6 +13,8 @@ export class FrameReader {
   /** The start of a frame that the chunks so far do not complete */
   #partial: Buffer = EMPTY
   #have = 0
+  /** Memory of the last partial frame, for the next: an opened frame is not looked at again. */
+  #spare: Buffer = EMPTY
 
   /** Bytes given but not yet returned */
   get buffered(): number {
@@ -30,7 +32,15 @@ export class FrameReader {
     this.#position = 0
   }
 
-  /** The next complete frame, length and tag included, or null. `maxLength` bounds the length field. */
+  /** The connection is idle. */
+  rest(): void {
+    if (this.#have === 0) this.#spare = EMPTY
+  }
+
+  /**
+   * The next complete frame, length and tag included, or null; with an encrypting opener it is valid until the next call.
+   * `maxLength` bounds the length field.
+   */
   next(opener: Opener, maxLength: number): Buffer | null {
     for (;;) {
       const frame = this.#have > 0 ? this.#complete(opener, maxLength) : this.#fromChunk(opener, maxLength)
@@ -53,21 +63,28 @@ export class FrameReader {
       return null
     }
     if (left < LENGTH) {
-      this.#startPartial(LENGTH)
+      this.#startPartial(Buffer.allocUnsafeSlow(LENGTH))
       return null
     }
     const size = frameSize(chunk.readUInt32BE(start), opener, maxLength)
     if (left < size) {
-      this.#startPartial(size)
+      this.#startPartial(this.#memory(size, opener))
       return null
     }
     this.#position = start + size
     return chunk.subarray(start, start + size)
   }
 
-  /** Takes the rest of the chunk as the start of a frame of (so far) `size` bytes. */
-  #startPartial(size: number): void {
-    this.#partial = Buffer.allocUnsafeSlow(size)
+  /** For a frame. What is not encrypted is opened without a copy, and so has memory of its own. */
+  #memory(size: number, opener: Opener): Buffer {
+    if (opener.tagLength === 0) return Buffer.allocUnsafeSlow(size)
+    if (size > this.#spare.length) this.#spare = Buffer.allocUnsafeSlow(size)
+    return this.#spare.subarray(0, size)
+  }
+
+  /** Takes the rest of the chunk as the start of a frame, or of its length. */
+  #startPartial(memory: Buffer): void {
+    this.#partial = memory
     this.#have = this.#chunk.copy(this.#partial, 0, this.#position)
     this.#chunk = EMPTY
     this.#position = 0
@@ -76,7 +93,7 @@ export class FrameReader {
   #complete(opener: Opener, maxLength: number): Buffer | null {
     if (!this.#fill()) return null
     if (this.#partial.length === LENGTH) {
-      const grown = Buffer.allocUnsafeSlow(frameSize(this.#partial.readUInt32BE(0), opener, maxLength))
+      const grown = this.#memory(frameSize(this.#partial.readUInt32BE(0), opener, maxLength), opener)
       this.#partial.copy(grown)
       this.#partial = grown
       if (!this.#fill()) return null

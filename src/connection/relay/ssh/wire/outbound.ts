@@ -1,6 +1,6 @@
 import { MESSAGE } from './messages.ts'
 import { bodyOf, clearSealer } from './packet-codec.ts'
-import type { Sealer } from './packet-codec.ts'
+import type { Room, Sealer } from './packet-codec.ts'
 
 /** What may wait for the end of a key exchange, in bytes: above the first `send` says no, above the second we give up. */
 const QUEUE_FULL = 256 * 1024
@@ -16,6 +16,8 @@ export interface KeyUse {
 }
 
 export interface OutboundEvents {
+  /** Memory for the frame that is written next */
+  readonly room: Room
   write(frame: Buffer): void
   /** The keys were used enough. Called for each packet from then on. */
   onKeysUsedUp(): void
@@ -99,7 +101,7 @@ export class Outbound {
   }
 
   #write(body: Buffer): void {
-    const frame = this.#sealer.seal(body)
+    const frame = this.#sealer.seal(body, this.#events.room)
     this.#bytes += frame.length
     this.#packets++
     this.#events.write(frame)

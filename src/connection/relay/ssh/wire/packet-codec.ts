@@ -15,11 +15,16 @@ interface Preparing {
   rest(): void
 }
 
+export type Room = (bytes: number) => Buffer
+
+export const roomOfItsOwn: Room = (bytes) => Buffer.allocUnsafeSlow(bytes)
+
 /** Turns bodies into frames of one direction, under one set of keys. */
 export interface Sealer extends Preparing {
   /** The body's length is a multiple of this when the length field is not counted (GCM) or with the length field (clear). */
   readonly isEncrypting: boolean
-  seal(body: Buffer): Buffer
+  /** `room`: gives memory for the frame */
+  seal(body: Buffer, room?: Room): Buffer
 }
 
 /** Turns frames back into bodies. */
@@ -41,8 +46,8 @@ const nothingToPrepare: Preparing = { prepare() {}, rest() {} }
 export const clearSealer: Sealer = {
   ...nothingToPrepare,
   isEncrypting: false,
-  seal(body) {
-    const frame = Buffer.allocUnsafe(4 + body.length)
+  seal(body, room = roomOfItsOwn) {
+    const frame = room(4 + body.length)
     frame.writeUInt32BE(body.length, 0)
     frame.set(body, 4)
     return frame
@@ -77,9 +82,9 @@ export class GcmSealer implements Sealer {
     this.#next = null
   }
 
-  seal(body: Buffer): Buffer {
+  seal(body: Buffer, room = roomOfItsOwn): Buffer {
     const length = body.length
-    const frame = Buffer.allocUnsafeSlow(4 + length + TAG)
+    const frame = room(4 + length + TAG)
     frame.writeUInt32BE(length, 0)
     const cipher = this.#next ?? createCipheriv(this.#cipher, this.#key, this.#iv)
     this.#next = null

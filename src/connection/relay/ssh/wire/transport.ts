@@ -7,8 +7,8 @@ import type { KexSide, Session } from './key-exchange.ts'
 import { CIPHER_NAMES } from './kex-init.ts'
 import type { Negotiated } from './kex-init.ts'
 import { DISCONNECT_REASON, MESSAGE } from './messages.ts'
-import { clearOpener, GcmOpener, GcmSealer, payloadOf } from './packet-codec.ts'
-import type { Opener, Sealer } from './packet-codec.ts'
+import { clearOpener, GcmOpener, GcmSealer, payloadOf, roomOfItsOwn } from './packet-codec.ts'
+import type { Opener, Room, Sealer } from './packet-codec.ts'
 import { Outbound } from './outbound.ts'
 import type { KeyUse } from './outbound.ts'
 import { ProtocolError } from './protocol-error.ts'
@@ -49,6 +49,8 @@ export interface TransportOptions {
 }
 
 export interface TransportEvents {
+  /** Memory for bytes that are given to `write` next; of their own when not given */
+  readonly room?: Room
   /** Bytes for the peer, in order. The buffer is not touched again. */
   write(bytes: Buffer): void
   /** The first key exchange is done. */
@@ -98,6 +100,7 @@ export class SshTransport {
     this.#events = events
     this.#rekeyAt = options.rekey ?? REKEY_LIMITS
     this.#outbound = new Outbound(this.#rekeyAt, {
+      room: events.room ?? roomOfItsOwn,
       write: (frame) => events.write(frame),
       onKeysUsedUp: () => this.rekey(),
       onQueueOverflow: () => this.#fail(new ProtocolError('too much to send during a key exchange')),
@@ -382,6 +385,7 @@ export class SshTransport {
   rest(): void {
     this.#opener.rest()
     this.#outbound.rest()
+    this.#frames.rest()
   }
 
   /** Says nothing, so that TCP's acknowledgement has something to travel with. */
