@@ -10,17 +10,23 @@ const file = {
 }
 const NO_FLAGS = { last: false, gap: false }
 
-test('a chunk and its digest are the same whether they were prepared, dropped again or made at once', () => {
+const CHUNKS = 64
+
+test('a chunk and its digest are the same whether its cipher was made ahead, dropped and made again, or made at once', () => {
   const plain = new ChunkSealer(file)
+  const busy = new ChunkSealer(file)
   const prepared = new ChunkSealer(file)
-  for (let index = 0; index < 8; index++) {
-    prepared.prepare()
+  for (let index = 0; index < CHUNKS; index++) {
+    plain.rest()
+    if (index % 3 !== 2) prepared.prepare()
     if (index % 3 === 0) prepared.prepare()
-    if (index % 4 === 1) prepared.rest()
+    if (index % 7 === 1) prepared.rest()
     const body = Buffer.from(`record ${index}`)
     const counters = { bytes: index, packets: index, statements: 0, channels: 1 }
-    const flags = { ...NO_FLAGS, last: index === 7 }
-    expect(prepared.seal(body, counters, index, flags)).toEqual(plain.seal(body, counters, index, flags))
+    const flags = { ...NO_FLAGS, last: index === CHUNKS - 1 }
+    const chunk = plain.seal(body, counters, index, flags)
+    expect(busy.seal(body, counters, index, flags)).toEqual(chunk)
+    expect(prepared.seal(body, counters, index, flags)).toEqual(chunk)
     if (index % 2 === 0) expect(prepared.digest).toEqual(plain.digest)
   }
   prepared.prepare()

@@ -25,6 +25,8 @@ import {
 
 const CIPHER = 'aes-256-gcm'
 const NO_BYTES = Buffer.alloc(0)
+/** Most ciphers that a busy session has ready: making many in a row costs a fraction of making each between other work. */
+const MOST_READY = 16
 
 interface FileKeys {
   readonly content: KeyObject
@@ -60,7 +62,10 @@ export class ChunkSealer {
   /** Digest of what stands before the next chunk; null: not computed yet, of `#last` */
   #previous: Buffer | null
   #last: Buffer
-  #next: CipherGCM | null = null
+  /** Of the next chunks, in their order; each works with the nonce of its own chunk alone */
+  readonly #ready: CipherGCM[] = []
+  /** Chunks in a row for which there was no rest */
+  #run = 0
   #closed = false
 
   /** `salt`: 32 random bytes, never used before. `time`: ms since 1970. */
@@ -89,16 +94,27 @@ export class ChunkSealer {
     if (this.#closed) return
     this.#previous ??= sha256(this.#last)
     this.#last = NO_BYTES
-    this.#next ??= this.#cipher()
+    if (this.#ready.length === 0) this.#ready.push(this.#cipher(this.#index))
   }
 
   /** Drops it again: an idle session should not hold it. */
   rest(): void {
-    this.#next = null
+    this.#ready.length = 0
+    this.#run = 0
   }
 
-  #cipher(): CipherGCM {
-    return createCipheriv(CIPHER, this.#keys.content, nonceOf(this.#keys, this.#index))
+  #cipher(index: number): CipherGCM {
+    return createCipheriv(CIPHER, this.#keys.content, nonceOf(this.#keys, index))
+  }
+
+  /** The busier, the more are made at once. */
+  #nextCipher(): CipherGCM {
+    this.#run += 1
+    const ready = this.#ready.shift()
+    if (ready) return ready
+    for (let ahead = 1; ahead < Math.min(this.#run, MOST_READY); ahead++)
+      this.#ready.push(this.#cipher(this.#index + ahead))
+    return this.#cipher(this.#index)
   }
 
   /** The whole chunk, in a buffer of its own. `body`: 1 byte to LONGEST_BODY. */
@@ -121,8 +137,7 @@ export class ChunkSealer {
       time,
       counters,
     })
-    const cipher = this.#next ?? this.#cipher()
-    this.#next = null
+    const cipher = this.#nextCipher()
     cipher.setAAD(chunk.subarray(0, CHUNK_HEADER_SIZE))
     cipher.update(body).copy(chunk, CHUNK_HEADER_SIZE)
     cipher.final()

@@ -155,6 +155,7 @@ export class RecordingWriter {
       return undefined
     }
     this.#mustStore(() => this.#store(entries, false))
+    this.#prepareSoon()
     return this.#stored()
   }
 
@@ -292,9 +293,9 @@ export class RecordingWriter {
     const counters: Counters = this.#counters
     this.#file.append(body.view(), counters, this.#clock.now(), { last, gap: this.#gap })
     body.truncate(0)
-    this.#prepareSoon()
   }
 
+  /** Behind single records, as keystrokes are. Statements come by `commit`, many at a time over all sessions: nothing is idle then. */
   #prepareSoon(): void {
     if (this.#preparing) return
     this.#preparing = true
