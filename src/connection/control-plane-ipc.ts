@@ -49,8 +49,11 @@ export type ToControl =
   | { readonly kind: 'listening'; readonly ports: Ports }
   /** A client cancels by a key that this worker did not give out: `cancelled` tells that another worker has */
   | { readonly kind: 'cancel'; readonly id: number; readonly digest: string }
-  /** It was of this worker, and the server has been told. `from`: the worker that asked, 0: another daemon */
-  | { readonly kind: 'cancelled'; readonly id: number; readonly from: number }
+  /**
+   * It is of this worker. `from`: the worker that asked, 0: another daemon. `said`: 0 when the server has been told, or its id
+   * of the thread that is to be stopped.
+   */
+  | { readonly kind: 'cancelled'; readonly id: number; readonly from: number; readonly said: number }
   | {
       [K in CallName]: { readonly kind: 'call'; readonly id: number; readonly method: K; readonly input: CallInputs[K] }
     }[CallName]
@@ -67,7 +70,7 @@ export type ToWorker =
   | { readonly kind: 'news'; readonly door: string; readonly news: RequestNews }
   | { readonly kind: 'beat' }
   | { readonly kind: 'cancel'; readonly id: number; readonly from: number; readonly digest: string }
-  | { readonly kind: 'cancelled'; readonly id: number }
+  | { readonly kind: 'cancelled'; readonly id: number; readonly said: number }
   /** Take no more sessions, tell the live ones, end them within the grace. */
   | { readonly kind: 'stop'; readonly text: string; readonly graceMs: number }
 

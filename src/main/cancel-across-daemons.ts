@@ -1,6 +1,7 @@
 import type { Clock } from '../foundation/clock.ts'
 import type { Database } from '../foundation/database/open-database.ts'
 import type { Log } from '../foundation/log.ts'
+import type { Cancelled } from './cancel-elsewhere.ts'
 
 /** As long as a worker waits for it */
 const PATIENCE_MS = 3_000
@@ -8,14 +9,13 @@ const PATIENCE_MS = 3_000
 const MOST_PER_SECOND = 50
 
 const ASK = /^cancel (\S{1,64}) (\d{1,15}) ([0-9a-f]{64})$/
-const ANSWER = /^cancelled (\S{1,64}) (\d{1,15})$/
+const ANSWER = /^cancelled (\S{1,64}) (\d{1,15}) (\d{1,15})$/
 
 export interface CancelAcrossDaemonsParts {
   readonly database: Pick<Database, 'tellDaemons' | 'onWord'>
   /** Of this daemon on the store */
   readonly id: string
-  /** True: the key is of a session here, and its server has been told. */
-  readonly cancelHere: (digest: string) => Promise<boolean>
+  readonly cancelHere: (digest: string) => Promise<Cancelled>
   readonly clock: Clock
   readonly log: Log
 }
@@ -26,7 +26,7 @@ export interface CancelAcrossDaemonsParts {
  */
 export class CancelAcrossDaemons {
   readonly #parts: CancelAcrossDaemonsParts
-  readonly #asked = new Map<number, () => void>()
+  readonly #asked = new Map<number, (said: Cancelled) => void>()
   #nextId = 1
   #second = 0
   #inSecond = 0
@@ -36,37 +36,34 @@ export class CancelAcrossDaemons {
     parts.database.onWord((word) => this.#hear(word))
   }
 
-  /** True: the session was of another daemon, and its server has been told. False: nobody has said so in time. */
-  async ask(digest: string): Promise<boolean> {
-    if (!this.#mayAsk()) return false
+  /** What the daemon has said whose session it is. Null: nobody has in time. */
+  async ask(digest: string): Promise<Cancelled> {
+    if (!this.#mayAsk()) return null
     const { clock, id: from } = this.#parts
     const id = this.#nextId++
-    const answered = new Promise<boolean>((resolve) => {
-      const late = clock.after(PATIENCE_MS, () => this.#done(id, resolve, false))
-      this.#asked.set(id, () => {
+    const answered = new Promise<Cancelled>((resolve) => {
+      const done = (said: Cancelled): void => {
         late.cancel()
-        this.#done(id, resolve, true)
-      })
+        this.#asked.delete(id)
+        resolve(said)
+      }
+      const late = clock.after(PATIENCE_MS, () => done(null))
+      this.#asked.set(id, done)
     })
     this.#tell(`cancel ${from} ${id} ${digest}`)
     return answered
   }
 
-  #done(id: number, resolve: (isTold: boolean) => void, isTold: boolean): void {
-    this.#asked.delete(id)
-    resolve(isTold)
-  }
-
   #hear(word: string): void {
     const [, from, number, digest] = ASK.exec(word) ?? []
     if (from !== undefined && digest !== undefined && from !== this.#parts.id) {
-      void this.#parts.cancelHere(digest).then((isOurs) => {
-        if (isOurs) this.#tell(`cancelled ${from} ${number}`)
+      void this.#parts.cancelHere(digest).then((said) => {
+        if (said !== null) this.#tell(`cancelled ${from} ${number} ${said}`)
       })
       return
     }
-    const [, to, asked] = ANSWER.exec(word) ?? []
-    if (to === this.#parts.id) this.#asked.get(Number(asked))?.()
+    const [, to, asked, said] = ANSWER.exec(word) ?? []
+    if (to === this.#parts.id) this.#asked.get(Number(asked))?.(Number(said))
   }
 
   #tell(word: string): void {

@@ -121,7 +121,7 @@ async function openFront(
     listen: { shared: config.listen, mysql: config.mysql.listen },
     settings: () => settings.current(),
     control,
-    cancelElsewhere: async (digest) => (across ? across.ask(digest) : false),
+    cancelElsewhere: async (digest) => (across ? across.ask(digest) : null),
     closeOrphan,
     clock,
     log,

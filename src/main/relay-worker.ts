@@ -19,6 +19,7 @@ const LAST_WORDS_MS = 1000
 interface Front {
   readonly listeners: readonly SharedPortListener[]
   readonly postgres: PostgresRelay
+  readonly mysql: MysqlRelay
   readonly relays: readonly { tellAndClose(text: string): Promise<void> }[]
 }
 
@@ -44,8 +45,11 @@ export function runRelayWorker(level: string | undefined): void {
       log,
     }
     const ssh = new SshRelay(shared)
-    const mysql = new MysqlRelay(shared)
-    const postgres = new PostgresRelay({ ...shared, cancelElsewhere: (digest) => cancelElsewhere.cancel(digest) })
+    const mysql = new MysqlRelay({ ...shared, threadElsewhere: (digest) => cancelElsewhere.cancel(digest) })
+    const postgres = new PostgresRelay({
+      ...shared,
+      cancelElsewhere: async (digest) => void (await cancelElsewhere.cancel(digest)),
+    })
     const open = (protocols: ListenerOptions['protocols']): SharedPortListener =>
       new SharedPortListener({ limits: first.limits, clock: systemClock, log, protocols })
     const onePort = open({
@@ -55,7 +59,7 @@ export function runRelayWorker(level: string | undefined): void {
     })
     const mysqlPort = listen.mysql && open((arrival) => void mysql.handle(arrival))
     const relays = [ssh, mysql, postgres]
-    front = { listeners: mysqlPort ? [onePort, mysqlPort] : [onePort], postgres, relays }
+    front = { listeners: mysqlPort ? [onePort, mysqlPort] : [onePort], postgres, mysql, relays }
     Promise.all([
       listening(onePort, listen.shared),
       mysqlPort && listen.mysql && listening(mysqlPort, listen.mysql),
@@ -83,7 +87,10 @@ export function runRelayWorker(level: string | undefined): void {
     }
     if (message.kind === 'cancel') {
       const { id, from, digest } = message
-      void front?.postgres.cancelHere(digest)?.then(() => port.send({ kind: 'cancelled', id, from }))
+      const answer = (said: number): void => port.send({ kind: 'cancelled', id, from, said })
+      const thread = front?.mysql.threadHere(digest) ?? null
+      if (thread !== null) answer(thread)
+      else void front?.postgres.cancelHere(digest)?.then(() => answer(0))
     }
     if (message.kind === 'stop') void stop(message.text, message.graceMs).then(() => process.exit(0))
   })

@@ -12,6 +12,7 @@ import {
 } from '../connection/control-plane-ipc.ts'
 import { sleep, type Clock, type Timer } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
+import type { Cancelled } from './cancel-elsewhere.ts'
 
 const RESTART_FIRST_MS = 200
 const RESTART_LONGEST_MS = 10_000
@@ -30,7 +31,7 @@ export interface RelayWorkersOptions {
   readonly settings: () => WorkerSettings
   readonly control: ControlPlane
   /** Asks the other daemons. True: one of them has told the server. */
-  readonly cancelElsewhere: (digest: string) => Promise<boolean>
+  readonly cancelElsewhere: (digest: string) => Promise<Cancelled>
   /** Closes what a worker that died left open. */
   readonly closeOrphan: (sessionId: string) => Promise<void>
   readonly clock: Clock
@@ -51,7 +52,7 @@ export class RelayWorkers {
   readonly #options: RelayWorkersOptions
   readonly #running = new Map<number, RunningWorker>()
   /** Cancel requests of other daemons that our workers were asked about */
-  readonly #cancelling = new Map<number, () => void>()
+  readonly #cancelling = new Map<number, (said: Cancelled) => void>()
   #nextCancel = 1
   #beat: Timer | null = null
   /** Known once the first worker listens: where port 0 was asked for, it stays what it was */
@@ -94,18 +95,18 @@ export class RelayWorkers {
     await Promise.all(gone)
   }
 
-  /** For another daemon, whose client has this key. True: it was of a worker of ours, and the server has been told. */
-  cancel(digest: string): Promise<boolean> {
-    if (this.#cancelling.size >= MOST_CANCELLING) return Promise.resolve(false)
+  /** For another daemon, whose client has this key: what the worker says that has its session, if one of ours does. */
+  cancel(digest: string): Promise<Cancelled> {
+    if (this.#cancelling.size >= MOST_CANCELLING) return Promise.resolve(null)
     const id = this.#nextCancel++
     return new Promise((resolve) => {
-      const done = (isTold: boolean): void => {
+      const done = (said: Cancelled): void => {
         late.cancel()
         this.#cancelling.delete(id)
-        resolve(isTold)
+        resolve(said)
       }
-      const late = this.#options.clock.after(CANCEL_PATIENCE_MS, () => done(false))
-      this.#cancelling.set(id, () => done(true))
+      const late = this.#options.clock.after(CANCEL_PATIENCE_MS, () => done(null))
+      this.#cancelling.set(id, done)
       for (const { worker } of this.#running.values())
         this.#send(worker, { kind: 'cancel', id, from: ANOTHER_DAEMON, digest })
     })
@@ -154,15 +155,15 @@ export class RelayWorkers {
     for (const { worker } of this.#running.values()) {
       if (worker !== asking) this.#send(worker, { kind: 'cancel', id, from: asking.id, digest })
     }
-    void this.#options.cancelElsewhere(digest).then((isTold) => {
-      if (isTold) this.#send(asking, { kind: 'cancelled', id })
+    void this.#options.cancelElsewhere(digest).then((said) => {
+      if (said !== null) this.#send(asking, { kind: 'cancelled', id, said })
     })
   }
 
-  #answerCancel({ id, from }: Extract<ToControl, { kind: 'cancelled' }>): void {
+  #answerCancel({ id, from, said }: Extract<ToControl, { kind: 'cancelled' }>): void {
     const asking = this.#running.get(from)
-    if (asking) this.#send(asking.worker, { kind: 'cancelled', id })
-    else if (from === ANOTHER_DAEMON) this.#cancelling.get(id)?.()
+    if (asking) this.#send(asking.worker, { kind: 'cancelled', id, said })
+    else if (from === ANOTHER_DAEMON) this.#cancelling.get(id)?.(said)
   }
 
   #onExit(running: RunningWorker, code: number | null, signal: string | null): void {

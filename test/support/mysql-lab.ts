@@ -18,6 +18,7 @@ export { INSTALLATION, PASSWORD } from './database-lab.ts'
 
 export interface MysqlLabOptions extends DatabaseLabOptions {
   readonly server?: MariadbOptions
+  readonly threadElsewhere?: (digest: string) => Promise<number | null>
 }
 
 export class MysqlLab extends DatabaseLab<MariadbServer, MysqlRelay> {
@@ -35,7 +36,10 @@ export class MysqlLab extends DatabaseLab<MariadbServer, MysqlRelay> {
     `)
     const control = labControl(ground, 'mysql', server)
     control.passwords.set('app', PASSWORD)
-    const relay = new MysqlRelay(await relayDeps(ground, control, options))
+    const relay = new MysqlRelay({
+      ...(await relayDeps(ground, control, options)),
+      threadElsewhere: options.threadElsewhere ?? (() => Promise.resolve(null)),
+    })
     const listener = await listen((socket) => void relay.handle({ socket, address: '127.0.0.1', signedIn: () => {} }))
     return new MysqlLab({ ...ground, server, serverAuthority: server.authority, control, relay, listener })
   }

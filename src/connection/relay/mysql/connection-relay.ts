@@ -10,7 +10,7 @@ import { answerOf, COMMAND } from './wire/commands.ts'
 import { framed } from './wire/packets.ts'
 import { ERROR, ProtocolError, type ErrorCode } from './wire/protocol-error.ts'
 import { writeError } from './wire/replies.ts'
-import { isOurThreadId, readKill } from './wire/thread-ids.ts'
+import { isOurThreadId, readKill, type Kill } from './wire/thread-ids.ts'
 
 export type Side = 'client' | 'target'
 
@@ -20,6 +20,8 @@ const BOUNDARY_GRACE_MS = 200
 export interface RelayHost {
   /** The server's id of the thread that we have named so, if it is the same person's; null: there is none. */
   resolveThread(threadId: number): number | null
+  /** The same of a session that another worker or daemon has. */
+  resolveElsewhere(threadId: number): Promise<number | null>
   /** Somebody is at work: restarts the idle time. */
   active(): void
   /** A command has taken longer than it may. */
@@ -63,6 +65,8 @@ export class ConnectionRelay {
   #hasQuit = false
   /** What a read from the client gave waits to be stored: nothing may overtake it */
   #isHolding = false
+  /** A KILL waits for who knows the thread: no command behind it is looked at */
+  #isAsking = false
   readonly #statementTimeoutMs: number | null
   #timeout: Timer | null = null
   /** Set while the end waits for the end of a packet */
@@ -103,12 +107,10 @@ export class ConnectionRelay {
     client.on('data', (chunk: Buffer) => this.#guard('client', () => this.#fromClient(chunk)))
     target.on('data', (chunk: Buffer) => this.#guard('target', () => this.#fromTarget(chunk)))
     client.on('drain', () => target.resume())
-    target.on('drain', () => {
-      if (!this.#isHolding) client.resume()
-    })
+    target.on('drain', () => this.#resumeClient())
     if (fromTarget.length > 0) this.#guard('target', () => this.#fromTarget(fromTarget))
     if (fromClient.length > 0) this.#guard('client', () => this.#fromClient(fromClient))
-    if (!this.#isHolding && !target.writableNeedDrain) client.resume()
+    this.#resumeClient()
     if (!client.writableNeedDrain) target.resume()
   }
 
@@ -157,9 +159,15 @@ export class ConnectionRelay {
     this.#host.active()
     this.#recorder.seen(chunk.length)
     this.#commands.push(chunk)
-    const passed: Buffer[] = []
-    let isRecorded = false
-    for (let piece = this.#commands.next(); piece && this.#isRelaying; piece = this.#commands.next()) {
+    this.#takeAll([], false)
+  }
+
+  /** `passed`: what goes on before the commands that are there. `isRecorded`: something of it must be stored first */
+  #takeAll(passed: Buffer[], wasRecorded: boolean): void {
+    let isRecorded = wasRecorded
+    while (this.#isRelaying && !this.#isAsking) {
+      const piece = this.#commands.next()
+      if (!piece) break
       if (this.#take(piece, passed)) isRecorded = true
     }
     if (!this.#isRelaying) return
@@ -186,8 +194,12 @@ export class ConnectionRelay {
       passed.push(...gated)
       return false
     }
-    const wire = isWhole ? this.#withServersThread(piece) : null
-    if (isWhole && !wire) return false
+    const wires = isWhole ? this.#withServersThread(piece) : gated
+    return wires !== null && this.#forward(piece, wires, passed)
+  }
+
+  /** The last piece of a command goes on. True: it was recorded. */
+  #forward(piece: CommandPiece, wires: readonly Buffer[], passed: Buffer[]): boolean {
     const shape = answerOf(piece.command) ?? 'nothing'
     if (this.#answers.outstanding >= MOST_OUTSTANDING)
       throw new ProtocolError('too many commands wait for their answers')
@@ -196,8 +208,7 @@ export class ConnectionRelay {
     const isFirst = !this.isBusy
     this.#answers.expect(shape, piece.sequence)
     if (isFirst) this.#timeNext()
-    if (wire) passed.push(wire)
-    else passed.push(...gated)
+    passed.push(...wires)
     return isRecorded
   }
 
@@ -209,26 +220,44 @@ export class ConnectionRelay {
     if (this.isBusy) this.#timeout = this.#clock.after(limit, () => this.#host.tooLong())
   }
 
-  /** A KILL of one of our ids becomes one of the server's; null: it has been answered. */
-  #withServersThread(piece: CommandPiece): Buffer | null {
-    if (piece.command === COMMAND.QUERY) {
-      const kill = readKill(piece.payload)
-      if (!kill) return piece.wire
-      const thread = this.#host.resolveThread(kill.threadId)
-      if (thread !== null) return framed(piece.sequence, kill.rewrittenTo(thread))
-      this.#refuse(piece, `Unknown thread id: ${String(kill.threadId)}`, ERROR.unknownThread)
-      return null
-    }
-    if (piece.command !== COMMAND.PROCESS_KILL || piece.payload.length !== 5) return piece.wire
-    const id = piece.payload.readUInt32LE(1)
-    const thread = isOurThreadId(id) ? this.#host.resolveThread(id) : null
-    if (thread === null) {
-      this.#refuse(piece, `Unknown thread id: ${String(id)}`, ERROR.unknownThread)
-      return null
-    }
-    const wire = Buffer.from(piece.wire)
-    wire.writeUInt32LE(thread, wire.length - 4)
-    return wire
+  /** A KILL of one of our ids becomes one of the server's. Null: it has been answered, or waits for who knows the thread. */
+  #withServersThread(piece: CommandPiece): readonly Buffer[] | null {
+    const kill = killOf(piece)
+    if (!kill) return [piece.wire]
+    const thread = this.#host.resolveThread(kill.threadId)
+    if (thread !== null) return [kill.rewrittenTo(thread)]
+    // Nobody waits for two things at once: a client that does not wait for its answers is told no.
+    if (this.isBusy || !isOurThreadId(kill.threadId)) this.#refuseKill(piece, kill)
+    else this.#askElsewhere(piece, kill)
+    return null
+  }
+
+  #refuseKill(piece: CommandPiece, { threadId }: Kill): void {
+    this.#refuse(piece, `Unknown thread id: ${String(threadId)}`, ERROR.unknownThread)
+  }
+
+  #askElsewhere(piece: CommandPiece, kill: Kill): void {
+    this.#isAsking = true
+    this.#client.pause()
+    this.#host.resolveElsewhere(kill.threadId).then(
+      (thread) => {
+        this.#isAsking = false
+        if (this.#isRelaying) this.#guard('client', () => this.#goOn(piece, kill, thread))
+      },
+      (error: unknown) => this.#host.fail(error instanceof Error ? error : new Error('nobody could be asked'), null),
+    )
+  }
+
+  #goOn(piece: CommandPiece, kill: Kill, thread: number | null): void {
+    const passed: Buffer[] = []
+    if (thread === null) this.#refuseKill(piece, kill)
+    const isRecorded = thread !== null && this.#forward(piece, [kill.rewrittenTo(thread)], passed)
+    this.#takeAll(passed, isRecorded)
+    this.#resumeClient()
+  }
+
+  #resumeClient(): void {
+    if (!this.#isHolding && !this.#isAsking && !this.#target.writableNeedDrain) this.#client.resume()
   }
 
   #refuse(piece: CommandPiece, text: string, shown: ErrorCode): void {
@@ -256,8 +285,8 @@ export class ConnectionRelay {
       () => {
         this.#isHolding = false
         if (!this.#isRelaying) return
-        this.#client.resume()
         this.#pass(passed)
+        this.#resumeClient()
       },
       (error: unknown) => this.#host.fail(error instanceof Error ? error : new Error('not stored'), null),
     )
@@ -269,7 +298,7 @@ export class ConnectionRelay {
     let isRoom = true
     for (const wire of passed) isRoom = target.write(wire)
     if (passed.length > 1) target.uncork()
-    if (!isRoom || this.#isHolding) this.#client.pause()
+    if (!isRoom || this.#isHolding || this.#isAsking) this.#client.pause()
   }
 
   #fromTarget(chunk: Buffer): void {
@@ -288,6 +317,21 @@ export class ConnectionRelay {
     if (taken > 0 && !this.#client.write(chunk.subarray(0, taken))) this.#target.pause()
     if (this.#answers.isAtBoundary) this.#onBoundary?.()
   }
+}
+
+/** What a command stops of another session; null: nothing, or something that the server knows better. */
+function killOf(piece: CommandPiece): Kill | null {
+  if (piece.command === COMMAND.QUERY) {
+    const kill = readKill(piece.payload)
+    return kill && { ...kill, rewrittenTo: (thread) => framed(piece.sequence, kill.rewrittenTo(thread)) }
+  }
+  if (piece.command !== COMMAND.PROCESS_KILL || piece.payload.length !== 5) return null
+  const rewrittenTo = (thread: number): Buffer => {
+    const wire = Buffer.from(piece.wire)
+    wire.writeUInt32LE(thread, wire.length - 4)
+    return wire
+  }
+  return { threadId: piece.payload.readUInt32LE(1), rewrittenTo }
 }
 
 /** Why a command does not pass; null: it does. */

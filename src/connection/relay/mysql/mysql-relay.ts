@@ -14,6 +14,8 @@ export interface MysqlRelayDeps {
   /** What the worker was told last */
   readonly settings: () => WorkerSettings
   readonly authorizationOf: (facts: DatabaseFacts) => Authorization<DatabaseFacts>
+  /** Asks the other workers and daemons for the server's id of a thread. Null: nobody has it. */
+  readonly threadElsewhere: (digest: string) => Promise<number | null>
   readonly clock: Clock
   readonly log: Log
 }
@@ -29,15 +31,15 @@ export class MysqlRelay {
   readonly #deps: MysqlRelayDeps
   readonly #world: SessionWorld
   readonly #sessions: RelaySessions
+  readonly #threads = new ThreadNames()
 
   constructor(deps: MysqlRelayDeps) {
     this.#deps = deps
     this.#sessions = new RelaySessions(deps)
-    const { control, clock, log, authorizationOf } = deps
+    const { control, clock, log, authorizationOf, threadElsewhere } = deps
     const tls = clientTlsContext(deps.settings)
     this.#world = {
-      ...{ control, clock, log, authorizationOf },
-      threads: new ThreadNames(),
+      ...{ control, clock, log, authorizationOf, threadElsewhere, threads: this.#threads },
       offer: (threadId) => ({
         threadId,
         scramble: newScramble(),
@@ -66,6 +68,11 @@ export class MysqlRelay {
     prepareSocket(socket)
     const signInBy = clock.monotonic() + settings().limits.loginGraceMs
     await this.#sessions.run(new MysqlSession({ socket, address, signInBy, signedIn }, this.#world))
+  }
+
+  /** For another worker: the server's id of a thread of this one. Null: it is none of this one. */
+  threadHere(digest: string): number | null {
+    return this.#threads.find(digest)
   }
 
   /** Takes no more connections and ends the live ones, telling the clients. */

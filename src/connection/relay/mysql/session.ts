@@ -12,7 +12,7 @@ import { ConnectionRelay, type Side } from './connection-relay.ts'
 import { killThread, openUpstream, type OpenedUpstream } from './open-upstream.ts'
 import { whatCannotBeKept } from './session-options.ts'
 import { statementRefusal } from './statement-rules.ts'
-import type { ThreadNames } from './thread-names.ts'
+import { digestOfThread, type ThreadNames } from './thread-names.ts'
 import { UpstreamFailed } from './upstream-side.ts'
 import { ERROR, ProtocolError, type ErrorCode } from './wire/protocol-error.ts'
 import { writeError } from './wire/replies.ts'
@@ -29,6 +29,7 @@ export interface SessionWorld {
   /** Creates the recording file; throws where there is none to be had. `onFailure`: the session must end. */
   openRecorder(facts: DatabaseFacts, onFailure: (error: Error) => void): StatementRecorder
   readonly threads: ThreadNames
+  threadElsewhere(digest: string): Promise<number | null>
   readonly clock: Clock
   readonly log: Log
 }
@@ -261,6 +262,7 @@ export class MysqlSession {
       clock,
       host: {
         resolveThread: (threadId) => threads.resolve(threadId, owner),
+        resolveElsewhere: (threadId) => this.#world.threadElsewhere(digestOfThread(threadId, owner)),
         active: () => liveEnd.active(),
         tooLong: () => this.#end(TOO_LONG),
         fail: (error, side) => this.#relayFailed(error, side),

@@ -1,4 +1,4 @@
-import { randomBytes, randomInt } from 'node:crypto'
+import { createHash, randomBytes, randomInt } from 'node:crypto'
 import { threadIdFrom } from './wire/thread-ids.ts'
 import { SCRAMBLE_BYTES } from './wire/greeting.ts'
 
@@ -13,9 +13,19 @@ interface NamedThread extends ThreadOwner {
   readonly threadId: number
 }
 
+/**
+ * What another worker or daemon is asked by for a thread that has this id and this owner: without knowing both, nobody learns
+ * anything of it.
+ */
+export const digestOfThread = (id: number, { userId, databaseId, dbUser }: ThreadOwner): string =>
+  createHash('sha256')
+    .update(JSON.stringify(['mysql thread', id, userId, databaseId, dbUser]))
+    .digest('hex')
+
 /** The thread ids that this worker has given to clients, and the server's for those whose sessions live. */
 export class ThreadNames {
   readonly #given = new Map<number, NamedThread | null>()
+  readonly #byDigest = new Map<string, number>()
 
   /** An id that nobody has at the moment. */
   give(): number {
@@ -29,9 +39,12 @@ export class ThreadNames {
 
   bind(id: number, thread: NamedThread): void {
     this.#given.set(id, thread)
+    this.#byDigest.set(digestOfThread(id, thread), thread.threadId)
   }
 
   takeBack(id: number): void {
+    const thread = this.#given.get(id)
+    if (thread) this.#byDigest.delete(digestOfThread(id, thread))
     this.#given.delete(id)
   }
 
@@ -40,6 +53,11 @@ export class ThreadNames {
     const thread = this.#given.get(id)
     const isOwn = thread?.userId === userId && thread.databaseId === databaseId && thread.dbUser === dbUser
     return isOwn ? thread.threadId : null
+  }
+
+  /** The server's id of the thread that another worker asks for; null: it is not of this one. */
+  find(digest: string): number | null {
+    return this.#byDigest.get(digest) ?? null
   }
 }
 
