@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { framed } from '../../src/connection/relay/mysql/wire/packets.ts'
 import { databaseClient, type DatabaseClientFiles } from './database-client.ts'
+import { freePort } from './free-port.ts'
 import { MariadbServer } from './mariadb.ts'
 import { needProgram } from './need-program.ts'
 import { secureServer } from './postgres-lab.ts'
@@ -70,7 +71,8 @@ export class DatabaseHouse implements AsyncDisposable {
 
   static async start(protocol: DatabaseProtocol, options: DatabaseHouseOptions = {}): Promise<DatabaseHouse> {
     const { roleOptions = {}, server: serverConfig = [], config, ...others } = options
-    const mysql = protocol === 'mysql' ? { mysql: { listen: '127.0.0.1:0' } } : {}
+    // It must be the same after a restart.
+    const mysql = protocol === 'mysql' ? { mysql: { listen: `127.0.0.1:${String(await freePort())}` } } : {}
     const sallyport = await startSallyport({ ...others, config: { ...mysql, ...config } })
     let server: DatabaseServer | null = null
     try {
