@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { anyText } from '../../test/support/any-text.ts'
 import { parsePeerLine } from './peer-line.ts'
 
 test.each([
@@ -21,7 +22,7 @@ test.each([
 
 test('what is read is an address and a port, whatever the line', () => {
   const lines = fc.oneof(
-    fc.string({ unit: 'binary' }),
+    anyText(),
     fc.tuple(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string()), fc.nat(99_999)).map(([a, p]) => `PEER ${a} ${p}`),
   )
   fc.assert(

@@ -13,7 +13,7 @@ import type { AccessRequest, Start } from '../../src/contract/request.ts'
 import { ResourceName } from '../../src/contract/common.ts'
 import { RoleDocument } from '../../src/contract/role.ts'
 import { canonicalJson } from '../../src/formats/canonical-json.ts'
-import { openTemporaryDatabase, type Database } from '../../src/foundation/database/open-database.ts'
+import type { Database } from '../../src/foundation/database/open-database.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import type { DatabasesTable } from '../../src/foundation/database/tables.ts'
 import { Snapshot, type TakenAway } from '../../src/grants/snapshot.ts'
@@ -25,6 +25,7 @@ import { storedGrant } from '../../src/grants/stored-grant.ts'
 import { rowsUsed, useGrant } from '../../src/grants/use-grant.ts'
 import type { Clock } from '../../src/foundation/clock.ts'
 import { ManualClock } from './manual-clock.ts'
+import { pooledStore } from './pooled-store.ts'
 
 export const MINUTE = 60_000
 export const HOUR = 60 * MINUTE
@@ -62,10 +63,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
 
   static open(): Promise<AccessWorld>
   static open<C extends Clock>(clock: C, database?: Database): Promise<AccessWorld<C>>
-  static async open(
-    clock: Clock = new ManualClock(),
-    database = openTemporaryDatabase(clock),
-  ): Promise<AccessWorld<Clock>> {
+  static async open(clock: Clock = new ManualClock(), database = pooledStore()): Promise<AccessWorld<Clock>> {
     const world = new AccessWorld(database, clock)
     await world.database.transact((tx) =>
       tx.insertInto('installation').values({ id: 'ins_test', name: 'test', created_at: clock.now() }).execute(),

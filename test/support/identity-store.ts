@@ -2,9 +2,9 @@ import { createSecretKey, randomBytes } from 'node:crypto'
 import { StoredDeedLog } from '../../src/audit/commit-deed.ts'
 import { spillInMemory } from '../../src/audit/spill-file.ts'
 import type { Database } from '../../src/foundation/database/open-database.ts'
-import { openTemporaryDatabase } from '../../src/foundation/database/open-database.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import { ManualClock } from './manual-clock.ts'
+import { pooledStore } from './pooled-store.ts'
 import { createSealer } from '../../src/identity/sealing.ts'
 import type { Sealer } from '../../src/identity/sealing.ts'
 
@@ -19,10 +19,7 @@ export interface IdentityStore {
 }
 
 /** A store with a frozen clock and a key-encryption key of its own. */
-export function identityStore(
-  clock = new ManualClock(),
-  database: Database = openTemporaryDatabase(clock),
-): IdentityStore {
+export function identityStore(clock = new ManualClock(), database: Database = pooledStore()): IdentityStore {
   const deeds = new StoredDeedLog({ database, clock, log: silentLog, spill: spillInMemory() })
   const sealer = createSealer({ id: '0011223344556677', key: createSecretKey(randomBytes(32)) })
   return {

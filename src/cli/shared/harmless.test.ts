@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { anyText } from '../../../test/support/any-text.ts'
 import { displayWidth, fitTo } from './display-width.ts'
 import { escapeInQuotes, harmless, harmlessLines } from './harmless.ts'
 
@@ -22,7 +23,7 @@ test.each([
 
 test('nothing that moves a cursor is left of any text', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (text) => {
+    fc.property(anyText(), (text) => {
       expect(harmless(text)).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
       expect(harmless(harmless(text))).toBe(harmless(text))
     }),
@@ -35,7 +36,7 @@ test('line ends of several lines stay, and nothing else does', () => {
 
 test('JSON for programs keeps every value and holds no unsafe character', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (text) => {
+    fc.property(anyText(), (text) => {
       const printed = escapeInQuotes(JSON.stringify({ text }, null, 2))
       expect(JSON.parse(printed)).toEqual({ text })
       expect(printed.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u)
