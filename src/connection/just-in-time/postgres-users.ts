@@ -126,9 +126,9 @@ async function closeUser(client: Client, { name, wish, isUnwanted }: CloseOrder)
   if (!found) return { kind: 'absent' }
   if (!found.isOurs) return { kind: 'not_ours' }
   await client.query(`alter role ${quotedName(name)} nologin password null`)
-  await giveExactly(client, name, [MARKER])
+  const left = await takeRoles(client, name)
   await endBackends(client, name)
-  if (wish === 'lock') return { kind: 'locked', kept: null }
+  if (wish === 'lock') return { kind: 'locked', kept: left }
   await client.query('savepoint dropping')
   try {
     await client.query(`drop role ${quotedName(name)}`)
@@ -137,6 +137,19 @@ async function closeUser(client: Client, { name, wish, isUnwanted }: CloseOrder)
     if (!(error instanceof DatabaseError) || error.code !== DEPENDED_ON) throw error
     await client.query('rollback to savepoint dropping')
     return { kind: 'locked', kept: `objects depend on it: ${(error.detail ?? '').slice(0, 500)}` }
+  }
+}
+
+/** What cannot be taken back must not keep the user from being locked: why, then; null: all roles are gone. */
+async function takeRoles(client: Client, name: string): Promise<string | null> {
+  await client.query('savepoint taking')
+  try {
+    await giveExactly(client, name, [MARKER])
+    return null
+  } catch (error) {
+    if (!(error instanceof Refused) && !(error instanceof DatabaseError)) throw error
+    await client.query('rollback to savepoint taking')
+    return `it keeps its roles: ${error.message}`
   }
 }
 

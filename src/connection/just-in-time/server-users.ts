@@ -39,7 +39,10 @@ export interface CloseOrder {
 }
 
 export type Closed =
-  | { readonly kind: 'locked'; /** Why it was not dropped; null: it was to be locked */ readonly kept: string | null }
+  | {
+      readonly kind: 'locked'
+      /** What was left that should have gone, and why; null: nothing */ readonly kept: string | null
+    }
   | { readonly kind: 'dropped' }
   /** It was never made, or somebody else has dropped it */
   | { readonly kind: 'absent' }
