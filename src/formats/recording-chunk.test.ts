@@ -78,6 +78,9 @@ describe('a recording file', () => {
   })
 
   test('a flipped bit anywhere is found, or the file no longer ends as it should', () => {
+    // A chunk that goes on and one that is the last: what there is.
+    const { header, chunks } = make(['one', 'x'])
+    const whole = Buffer.concat([header, ...chunks])
     for (let bit = 0; bit < whole.length * 8; bit++) {
       const altered = Buffer.from(whole)
       altered[bit >> 3] = (altered[bit >> 3] ?? 0) ^ (1 << (bit & 7))

@@ -68,7 +68,9 @@ function copySources(folder: string): void {
   for (const name of [
     'support/access-world.ts',
     'support/manual-clock.ts',
+    'support/pooled-store.ts',
     'support/reused-store.ts',
+    'support/temp-folder.ts',
     'behaviours/decision-model.ts',
     'behaviours/decision-run.ts',
     'behaviours/seat-model.ts',

@@ -1,9 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { openDatabase, type Database } from '../../src/foundation/database/open-database.ts'
 import { ManualClock } from './manual-clock.ts'
+import { processFolder } from './temp-folder.ts'
 
 /** Stores that nobody has now, each empty. As many as a test has at the same time. */
 const idle: PooledStore[] = []
@@ -20,11 +19,8 @@ export function pooledStore(): Database {
 }
 
 function poolFolder(): string {
-  if (folder !== null) return folder
-  const path = mkdtempSync(join(tmpdir(), 'sallyport-stores-'))
-  process.once('exit', () => rmSync(path, { recursive: true, force: true }))
-  folder = path
-  return path
+  folder ??= processFolder('stores')
+  return folder
 }
 
 class PooledStore {

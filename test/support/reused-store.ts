@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { openDatabase, type Database } from '../../src/foundation/database/open-database.ts'
 import { AccessWorld } from './access-world.ts'
 import { ManualClock } from './manual-clock.ts'
+import { processFolder } from './temp-folder.ts'
 
 type Row = Readonly<Record<string, SQLInputValue>>
 type Rows = ReadonlyMap<string, readonly Row[]>
@@ -37,9 +36,7 @@ export class ReusedStore {
   }
 
   static #make(): ReusedStore {
-    const folder = mkdtempSync(join(tmpdir(), 'sallyport-reused-'))
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-    return new ReusedStore(join(folder, 'store.db'))
+    return new ReusedStore(join(processFolder('reused'), 'store.db'))
   }
 
   /** A world as `furnish` leaves it, which runs once for each name. Close it by `stop`. */
