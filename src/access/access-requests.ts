@@ -24,7 +24,7 @@ import { cancelDeed } from './end/cancel-request.ts'
 import { grantHasEnded, takeBackDeed, ORDERS, type OrderName, type TakeBackInput } from './end/take-back.ts'
 import { LIMITS } from './limits.ts'
 import { orNothing } from './nothing-to-do.ts'
-import { loadCase, loadWhole, type RequestCase } from './request-case.ts'
+import { loadCase, loadWhole, withSteps, type RequestCase } from './request-case.ts'
 import { findPending, type Wanted } from './show/find-pending.ts'
 import { listRequests, type ListQuery } from './show/list-requests.ts'
 import { previewRequest } from './show/preview/preview-request.ts'
@@ -60,8 +60,8 @@ export class AccessRequests {
 
   /** Stores the request, or finds the identical one that is pending. */
   async ask(caller: Caller, asked: Asked): Promise<{ request: AccessRequest; existing: boolean }> {
-    const { requestId, existing } = await this.#ask(caller, asked)
-    return { request: await this.show(caller, requestId), existing }
+    const { requestId, existing, after } = await this.#ask(caller, asked)
+    return { request: await this.#showAfter(caller, requestId, after), existing }
   }
 
   /** As `ask`, with what the dry run would have said, worked out once. */
@@ -69,9 +69,9 @@ export class AccessRequests {
     caller: Caller,
     asked: Asked,
   ): Promise<{ request: AccessRequest; existing: boolean; preview: AskPreview }> {
-    const { requestId, existing, forecast } = await this.#ask(caller, asked)
+    const { requestId, existing, forecast, after } = await this.#ask(caller, asked)
     const preview = forecast ? previewOf(forecast()) : await this.forecast(caller, asked)
-    return { request: await this.show(caller, requestId), existing, preview }
+    return { request: await this.#showAfter(caller, requestId, after), existing, preview }
   }
 
   #ask(caller: Caller, asked: Asked): Promise<AskOutcome> {
@@ -129,7 +129,18 @@ export class AccessRequests {
 
   /** Errors: Refused('not_found'), also for requests that the caller must not know of. */
   async show(caller: Caller, id: string): Promise<AccessRequest> {
-    const shown = presentRequest(await this.#see(caller, id), caller, this.#parts.clock.now())
+    return this.#present(await this.#see(caller, id), caller)
+  }
+
+  /** What a deed has left, if it can tell, and else what is there now. Errors: as of `show`. */
+  async #showAfter(caller: Caller, id: string, after: RequestCase | null): Promise<AccessRequest> {
+    if (!after) return this.show(caller, id)
+    if (!maySee(caller, after, this.#parts.clock.now())) throw requestNotFound()
+    return this.#present(await withSteps(this.#parts.reads, after), caller)
+  }
+
+  #present(loaded: RequestCase, caller: Caller): AccessRequest {
+    const shown = presentRequest(loaded, caller, this.#parts.clock.now())
     return { ...shown, look: this.#watchers.looked(viewerOf(caller), shown) }
   }
 
@@ -181,36 +192,32 @@ export class AccessRequests {
 
   /**
    * One vote. `demandFresh` throws unless a second factor was proven lately; it is asked after it is clear that the caller
-   * may review at all, and before anything is written. What it gives is used up by the vote.
+   * may review at all, and before anything is written. What it gives is used up by the vote. Null: one was, and none is used up.
    */
   async review(
     caller: Caller,
     id: string,
     ballot: Ballot,
-    demandFresh: () => Promise<Confirmation | null>,
+    demandFresh: (() => Promise<Confirmation | null>) | null,
   ): Promise<AccessRequest> {
+    let outcome: VoteOutcome
     try {
-      const outcome = await orNothing(this.#vote(caller, id, ballot, demandFresh))
+      outcome = await orNothing(this.#vote(caller, id, ballot, demandFresh))
       if (outcome.kind === 'late') throw lateness(outcome.because)
     } catch (error) {
       if (error instanceof Refused) await this.#recordRefusedVote(caller, id, ballot, error)
       throw error
     }
-    return this.show(caller, id)
+    return this.#showAfter(caller, id, outcome.after)
   }
 
-  /** Looks first, so that nobody is asked for a second factor for a vote that is refused anyway. */
   async #vote(
     caller: Caller,
     id: string,
     ballot: Ballot,
-    demandFresh: () => Promise<Confirmation | null>,
+    demandFresh: (() => Promise<Confirmation | null>) | null,
   ): Promise<VoteOutcome> {
-    const now = this.#parts.clock.now()
-    const loaded = await loadCase(this.#parts.reads, id, now)
-    if (!loaded) throw requestNotFound()
-    checkBallot(loaded, caller, ballot, now)
-    const confirmation = await demandFresh()
+    const confirmation = demandFresh && (await this.#lookAndConfirm(caller, id, ballot, demandFresh))
     return this.#withPolicies((answers) =>
       this.#parts.deeds.commitDeed(async (tx, at) => {
         const deed = await voteDeed(tx, at, caller, id, ballot, answers)
@@ -219,6 +226,20 @@ export class AccessRequests {
         return deed
       }),
     )
+  }
+
+  /** Looks first, so that nobody is asked for a second factor for a vote that is refused anyway. */
+  async #lookAndConfirm(
+    caller: Caller,
+    id: string,
+    ballot: Ballot,
+    demandFresh: () => Promise<Confirmation | null>,
+  ): Promise<Confirmation | null> {
+    const now = this.#parts.clock.now()
+    const loaded = await loadCase(this.#parts.reads, id, now)
+    if (!loaded) throw requestNotFound()
+    checkBallot(loaded, caller, ballot, now)
+    return demandFresh()
   }
 
   #withPolicies<T>(deed: (answers: Answers | null) => Promise<T>): Promise<T> {

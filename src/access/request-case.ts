@@ -4,6 +4,7 @@ import { rulingOf, type Ruling } from './automate/ruling.ts'
 import type { AcknowledgementsTable, EscalationsTable } from '../foundation/database/tables.ts'
 import { tally, type Tally, type TallyInput } from './decide/tally.ts'
 import type { Delegation } from './delegation/delegation.ts'
+import type { Changed } from './end/expire-request.ts'
 import { stepsOf } from './escalate/plan-escalation.ts'
 import { loadDirectory, type Directory, type Reader } from './directory.ts'
 import { hindranceOf } from './route/hindrance.ts'
@@ -48,16 +49,22 @@ export interface RequestCase {
 /** As `loadCase`, with what is only shown. */
 export async function loadWhole(tx: Reader, id: string, now: number): Promise<RequestCase | null> {
   const loaded = await loadCase(tx, id, now)
-  if (!loaded) return null
-  const steps = await stepsOf(tx, [id])
+  return loaded && withSteps(tx, loaded)
+}
+
+export async function withSteps(tx: Reader, loaded: RequestCase): Promise<RequestCase> {
+  const steps = await stepsOf(tx, [loaded.request.id])
   return steps.length === 0 ? loaded : { ...loaded, steps }
 }
 
-/** What a case was made of, and the case. */
-interface Made {
+/** What a case is made of, besides the directory. */
+interface CaseRows {
   readonly row: AccessRequestsTable
   readonly votes: readonly ReviewsTable[]
   readonly grant: GrantsTable | undefined
+}
+
+interface Made extends CaseRows {
   readonly loaded: RequestCase
 }
 
@@ -77,15 +84,52 @@ export async function loadCase(
   const votes = await votesOn(tx, id)
   const [grant] = mayBeGranted(row) ? await grantOf(tx, id) : []
   const known = directory ?? (await loadDirectory(tx, now))
-  const cases = made.get(known) ?? new Map<string, Made>()
-  const before = cases.get(id)
+  const before = made.get(known)?.get(id)
   if (before && sameRow(before.row, row) && sameRows(before.votes, votes) && sameRow(before.grant, grant))
     return before.loaded
   const loaded = await makeCase(tx, row, votes, grant, known)
-  if (!dependsOnOtherRows(loaded)) {
-    if (cases.size >= MOST_MADE) cases.clear()
-    made.set(known, cases.set(id, { row, votes, grant, loaded }))
+  if (!dependsOnOtherRows(loaded)) keep({ row, votes, grant, loaded })
+  return loaded
+}
+
+function keep(kept: Made): void {
+  const { directory, request } = kept.loaded
+  const cases = made.get(directory) ?? new Map<string, Made>()
+  if (cases.size >= MOST_MADE) cases.clear()
+  made.set(directory, cases.set(request.id, kept))
+}
+
+/**
+ * The case of a request that a deed has just stored. Null: what else it depends on has to be read. Whoever reads the same rows
+ * finds it made.
+ */
+export function caseOfNew(row: AccessRequestsTable, made: RequestCase): RequestCase | null {
+  if (made.votes.length > 0 || dependsOnOtherRows(made)) return null
+  const loaded = { ...made, request: storedRequest(row) }
+  keep({ row, votes: [], grant: undefined, loaded })
+  return loaded
+}
+
+/** What a deed did to a request, its new vote and the grant that it made. */
+export interface Done {
+  readonly changed: Changed
+  readonly vote: ReviewsTable
+  readonly grant: GrantsTable | null
+}
+
+/** As `caseOfNew`, of a request that got one vote more: `before` as it was read, `counted` with the vote. */
+export function caseAfter(before: RequestCase, counted: RequestCase, done: Done): RequestCase | null {
+  const was = made.get(before.directory)?.get(before.request.id)
+  if (was?.loaded !== before) return null
+  const rows = {
+    row: { ...was.row, ...done.changed },
+    votes: [...was.votes, done.vote],
+    grant: done.grant ?? undefined,
   }
+  const { votes, tally, names } = counted
+  const request = { ...before.request, ...done.changed }
+  const loaded = { ...before, request, votes, tally, names, grant: done.grant && storedGrant(done.grant) }
+  keep({ ...rows, loaded })
   return loaded
 }
 
@@ -96,9 +140,11 @@ const dependsOnOtherRows = ({ request, names, directory }: RequestCase): boolean
   request.resources.length > 0 ||
   [...names.keys()].some((id) => !directory.members.has(id))
 
+/** Whatever event tells of it. */
 function sameRow(one: object | undefined, other: object | undefined): boolean {
   if (!one || !other) return one === other
-  for (const [column, value] of Object.entries(one)) if (value !== Reflect.get(other, column)) return false
+  for (const [column, value] of Object.entries(one))
+    if (value !== Reflect.get(other, column) && column !== 'event_id') return false
   return true
 }
 

@@ -15,7 +15,7 @@ type Json =
   | 'start_json'
   | 'automation_json'
 
-export interface StoredRequest extends Omit<AccessRequestsTable, Json> {
+export interface StoredRequest extends Omit<AccessRequestsTable, Json | 'event_id'> {
   readonly roles: readonly PinnedRole[]
   readonly resources: readonly PinnedResource[]
   readonly narrowing: Narrowing | null
@@ -58,7 +58,6 @@ export function storedRequest(row: AccessRequestsTable): StoredRequest {
   const asked = parseShared<AskedFacts>(row.facts_json)
   return {
     id: row.id,
-    event_id: row.event_id,
     kind: row.kind,
     user_id: row.user_id,
     reason: row.reason,
@@ -86,14 +85,29 @@ export function storedRequest(row: AccessRequestsTable): StoredRequest {
   }
 }
 
-export interface Vote extends Omit<ReviewsTable, 'roles_json'> {
+export interface Vote extends Omit<ReviewsTable, 'roles_json' | 'event_id'> {
   /** Ids of the requested roles that the voter could review when voting */
   readonly roleIds: readonly string[]
 }
 
 export function storedVote(row: ReviewsTable): Vote {
-  const { roles_json, ...rest } = row
-  return { ...rest, roleIds: parseShared<readonly string[]>(roles_json) }
+  return {
+    id: row.id,
+    request_id: row.request_id,
+    reviewer_id: row.reviewer_id,
+    reviewer_kind: row.reviewer_kind,
+    decision: row.decision,
+    reason: row.reason,
+    roleIds: parseShared<readonly string[]>(row.roles_json),
+    duration_ms: row.duration_ms,
+    request_digest: row.request_digest,
+    facts_digest: row.facts_digest,
+    created_at: row.created_at,
+    ordinal: row.ordinal,
+    superseded_at: row.superseded_at,
+    start_at: row.start_at,
+    on_behalf_of: row.on_behalf_of,
+  }
 }
 
 /** Cast by a rule or policy. */

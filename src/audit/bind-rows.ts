@@ -27,26 +27,33 @@ export interface Bound {
   readonly altered: readonly { readonly where: string; readonly message: string }[]
 }
 
+/** An event with the id that it will have. */
+export interface IdentifiedEvent {
+  readonly id: string
+  readonly event: NewEvent
+}
+
 /**
- * Digests of the named rows as they are at the deed's end; all that was touched must be named, and must have been what its
- * last event says. `takes`: the deed takes power away and is done all the same. `accepts`: an operator has looked and takes
+ * Digests of the named rows as they are at the deed's end, in which their event is named; all that was touched must be named,
+ * and must have been what its last event says. `takes`: the deed takes power away and is done all the same. `accepts`: an operator has looked and takes
  * the rows as they are.
  * Errors: Bug when a row was touched that no event names, or a named row never was there; RowAltered.
  */
 export async function bindRows(
   database: Database,
   tx: Tx,
-  events: readonly NewEvent[],
+  events: readonly IdentifiedEvent[],
   kind: 'gives' | 'takes' | 'accepts',
 ): Promise<Bound> {
   const touched = new Map((await database.touched(tx)).map((row) => [rowKey(row), row]))
   const unnamed = new Set(touched.keys())
   const rows = new Map<string, BoundRow>()
   const altered: { where: string; message: string }[] = []
-  for (const ref of events.flatMap((event) => event.rows ?? [])) {
+  for (const { ref, id } of events.flatMap(({ id, event }) => (event.rows ?? []).map((ref) => ({ ref, id })))) {
     const key = rowKey(ref)
+    const row = await nameEvent(tx, ref, id)
     if (rows.has(key)) continue
-    const { row, trouble } = await inspect(tx, ref, touched.get(key), kind)
+    const trouble = await inspect(tx, ref, row, touched.get(key), kind)
     unnamed.delete(key)
     if (trouble !== null && kind === 'gives') throw new RowAltered(key, trouble)
     if (trouble !== null) altered.push({ where: key, message: trouble })
@@ -58,21 +65,33 @@ export async function bindRows(
   return { rows, altered }
 }
 
-const rowIn = Object.fromEntries(
-  POWER_TABLES.map((table) => [table, fixedStatement<Record<string, unknown>>(`select * from ${table} where id = ?`)]),
-) as Record<PowerTable, ReturnType<typeof fixedStatement<Record<string, unknown>>>>
+type Row = Record<string, unknown>
+
+// In one statement what would be two: each costs as much as all else that is done for a row.
+const nameIn = Object.fromEntries(
+  POWER_TABLES.map((table) => [
+    table,
+    fixedStatement<Row>(`update ${table} set event_id = ? where id = ? returning *`),
+  ]),
+) as Record<PowerTable, ReturnType<typeof fixedStatement<Row>>>
+
+/** The row with its event; null: there is none any more. */
+async function nameEvent(tx: Tx, ref: RowRef, eventId: string): Promise<Row | null> {
+  const [row = null] = await nameIn[ref.table](tx, eventId, ref.id)
+  return row
+}
 
 async function inspect(
   tx: Tx,
   ref: RowRef,
+  row: Row | null,
   touch: TouchedRow | undefined,
   kind: 'gives' | 'takes' | 'accepts',
-): Promise<{ row: Record<string, unknown> | null; trouble: string | null }> {
-  const [row = null] = await rowIn[ref.table](tx, ref.id)
-  if (kind === 'accepts') return { row, trouble: null }
+): Promise<string | null> {
+  if (kind === 'accepts') return null
   if (!row && !touch) throw new Bug(`the event names ${rowKey(ref)}, which is not there`)
   const before = touch ? touch.before : row
-  return { row, trouble: before === undefined ? null : await troubleBefore(tx, ref, before) }
+  return before === undefined ? null : await troubleBefore(tx, ref, before)
 }
 
 export function rowKey(ref: { readonly table: string; readonly id: string }): string {

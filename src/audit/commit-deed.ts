@@ -15,7 +15,7 @@ import { Turns, type Waiting } from './turns.ts'
 export const CLOCK_TOLERANCE_MS = 60_000
 const RETRY_MS = 1000
 /** Deeds that are stored with one sync at most. They hold up the event loop together. */
-const TOGETHER = 32
+const TOGETHER = 64
 
 type Work<T> = (tx: Tx, now: number) => Promise<Deed<T>>
 /** Makes the work of an order that was spilled, perhaps by an earlier process. Run at least once: it must bear repetition. */

@@ -1,12 +1,12 @@
 import type { Database } from '../foundation/database/open-database.ts'
 import { Refused } from '../foundation/errors.ts'
 import { fixedStatement } from '../foundation/database/fixed-statement.ts'
-import { POWER_TABLES, type AuditEventsTable, type PowerTable } from '../foundation/database/tables.ts'
+import type { AuditEventsTable, PowerTable } from '../foundation/database/tables.ts'
 import { newId, someRandomBytes } from '../foundation/ids.ts'
 import { type BoundRow, detailsHash, GENESIS, leafHash, nextHead } from '../formats/audit-chain.ts'
 import { canonicalJson } from '../formats/canonical-json.ts'
-import { bindRows, rowKey } from './bind-rows.ts'
-import type { Committed, NewEvent, OutboxMessage, RowRef, Tx } from './deed.ts'
+import { bindRows, rowKey, type IdentifiedEvent } from './bind-rows.ts'
+import type { Committed, NewEvent, OutboxMessage, Tx } from './deed.ts'
 
 /** Of an event's details, as JSON, in UTF-16 units. */
 export const LONGEST_DETAILS = 65_536
@@ -34,13 +34,10 @@ const moveHead = fixedStatement(
    on conflict (id) do update set seq = excluded.seq, hash = excluded.hash, time = excluded.time`,
 )
 const logChange = fixedStatement('insert into change_log (seq, position, table_name, row_id) values (?, ?, ?, ?)')
-const lastQueued = fixedStatement<{ position: number }>('select position from outbox order by position desc limit 1')
 const queueMessage = fixedStatement(
-  'insert into outbox (id, position, topic, body_json, created_at, delivered_at) values (?, ?, ?, ?, ?, null)',
+  `insert into outbox (id, position, topic, body_json, created_at, delivered_at)
+   values (?, (select coalesce(max(position), 0) + 1 from outbox), ?, ?, ?, null)`,
 )
-const nameIn = Object.fromEntries(
-  POWER_TABLES.map((table) => [table, fixedStatement(`update ${table} set event_id = ? where id = ?`)]),
-) as Record<PowerTable, ReturnType<typeof fixedStatement>>
 
 /** The chain's head; `tx` holds the write lock, so it stays the head until the commit. */
 export async function readHead(tx: Tx): Promise<ChainHead> {
@@ -63,18 +60,20 @@ export async function storeEvents(
   time: number,
   deed: { readonly events: readonly NewEvent[]; readonly kind: 'gives' | 'takes' | 'accepts' },
 ): Promise<{ head: ChainHead; committed: Committed }> {
-  const { rows: bound, altered } = await bindRows(database, tx, deed.events, deed.kind)
-  const events = altered.length > 0 ? [...deed.events, alteredEvent(altered)] : deed.events
+  const identified = (event: NewEvent): IdentifiedEvent => ({ id: newId('event', time), event })
+  const own = deed.events.map(identified)
+  const { rows: bound, altered } = await bindRows(database, tx, own, deed.kind)
+  const events = altered.length > 0 ? [...own, identified(alteredEvent(altered))] : own
   let { seq, hash } = head
   const stored: AuditEventsTable[] = []
-  for (const event of events) {
+  for (const { id, event } of events) {
     seq += 1
     const rows = (event.rows ?? []).map((ref) => bound.get(rowKey(ref)) as BoundRow)
-    const row = eventRow(event, seq, time, rows, hash)
+    const row = eventRow(event, { id, seq, time }, rows, hash)
     hash = row.hash
     stored.push(row)
     await insertEvent(tx, ...valuesOf(row))
-    for (const [position, ref] of (event.rows ?? []).entries()) await nameEvent(tx, ref, row.id, seq, position)
+    for (const [position, ref] of (event.rows ?? []).entries()) await logChange(tx, seq, position, ref.table, ref.id)
   }
   const next = { seq, hash, time }
   await moveHead(tx, seq, hash, time)
@@ -84,16 +83,18 @@ export async function storeEvents(
     committed: {
       position: seq,
       rows: refs,
-      events: stored.map((row, index) => ({ seq: row.seq, id: row.id, type: (events[index] as NewEvent).type })),
+      events: stored.map((row, index) => ({
+        seq: row.seq,
+        id: row.id,
+        type: (events[index] as IdentifiedEvent).event.type,
+      })),
     },
   }
 }
 
 export async function queueOutbox(tx: Tx, messages: readonly OutboxMessage[], now: number): Promise<void> {
-  if (messages.length === 0) return
-  const [last] = await lastQueued(tx)
-  for (const [index, { topic, body }] of messages.entries())
-    await queueMessage(tx, newId('delivery', now), (last?.position ?? 0) + index + 1, topic, canonicalJson(body), now)
+  for (const { topic, body } of messages)
+    await queueMessage(tx, newId('delivery', now), topic, canonicalJson(body), now)
 }
 
 /** What the daemon stores when it has met rows that somebody changed beside it. */
@@ -107,15 +108,9 @@ export function alteredEvent(found: readonly { readonly where: string; readonly 
   }
 }
 
-async function nameEvent(tx: Tx, ref: RowRef, eventId: string, seq: number, position: number): Promise<void> {
-  await nameIn[ref.table](tx, eventId, ref.id)
-  await logChange(tx, seq, position, ref.table, ref.id)
-}
-
 function eventRow(
   event: NewEvent,
-  seq: number,
-  time: number,
+  { id, seq, time }: { readonly id: string; readonly seq: number; readonly time: number },
   rows: readonly BoundRow[],
   before: string,
 ): AuditEventsTable {
@@ -127,7 +122,7 @@ function eventRow(
   const salt = someRandomBytes(16).toString('hex')
   const envelope = {
     seq,
-    id: newId('event', time),
+    id,
     time,
     type: event.type,
     actor_json: canonicalJson(actor),

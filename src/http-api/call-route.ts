@@ -10,7 +10,7 @@ import type { Log } from '../foundation/log.ts'
 import { setAnswerHeaders } from './answer-headers.ts'
 import { actorOf, checkAccess, checkOperator } from './caller.ts'
 import type { Caller, MayOperate, SignedInCaller } from './caller.ts'
-import { actionOf, demandFresh, demandStepUp } from './freshness.ts'
+import { actionOf, demandFresh, demandStepUp, isFresh } from './freshness.ts'
 import type { CheckStepUp } from './freshness.ts'
 import type { CallContext, Handler, Handlers, LineStream } from './handler.ts'
 import { parsePart } from './parse-part.ts'
@@ -193,6 +193,7 @@ function contextOf(call: Call, token: string | undefined, listening: Listening):
       tellingRefusal(caller, call.name, listening, () => checkOperator(caller, resource, verb, options.mayOperate)),
     requireFresh: async () => await demandFresh(caller, action, token, options.checkStepUp, options.clock.now()),
     confirmation,
+    isFresh: isFresh(caller, token, options.clock.now()),
     log: options.log.child({ route: request.routeOptions.url }),
   }
 }

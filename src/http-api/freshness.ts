@@ -35,6 +35,12 @@ export async function demandStepUp(
   return await check(caller.loginId, action, token)
 }
 
+/** A second factor was proven on the login at most five minutes ago, and none came with the call. */
+export function isFresh(caller: Caller, token: string | undefined, now: number): boolean {
+  const provenAt = caller.kind === 'user' ? caller.secondFactorAt : null
+  return provenAt !== null && token === undefined && provenAt <= now && now - provenAt <= FRESH_MS
+}
+
 /** For a review and the like: a second factor on the login that is at most five minutes old, or a step-up. */
 export async function demandFresh(
   caller: Caller,
@@ -43,7 +49,6 @@ export async function demandFresh(
   check: CheckStepUp,
   now: number,
 ): Promise<Confirmation | null> {
-  const provenAt = caller.kind === 'user' ? caller.secondFactorAt : null
-  if (provenAt !== null && token === undefined && provenAt <= now && now - provenAt <= FRESH_MS) return null
+  if (isFresh(caller, token, now)) return null
   return await demandStepUp(caller, action, token, check)
 }

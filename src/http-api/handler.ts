@@ -32,6 +32,8 @@ export interface CallContext {
    * need no call: theirs is in `confirmation`.
    */
   readonly requireFresh: () => Promise<Confirmation | null>
+  /** `requireFresh` would pass now, with nothing to be used up */
+  readonly isFresh?: boolean
   /** Of routes with `fresh`: used up in the deed's own transaction (audit/confirmation.ts). null: none was demanded */
   readonly confirmation: Confirmation | null
   readonly log: Log

@@ -48,7 +48,7 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
         requestDigest,
         factsDigest,
       }
-      return await requests.review(caller, idOf(params), ballot, context.requireFresh)
+      return await requests.review(caller, idOf(params), ballot, context.isFresh === true ? null : context.requireFresh)
     },
     async extendGrant(context, { params, body }) {
       const { duration: durationMs, reason, pendingFor, reviewers } = body

@@ -401,7 +401,11 @@ class Run {
     }
     await both(
       () => this.#model.ask(name, action.roles, action.duration, action.pending, more.reason, start),
-      async () => this.#made(await this.#world.ask(name, action.roles, more)),
+      async () => {
+        const made = await this.#world.ask(name, action.roles, more)
+        await this.#isShown(name, made)
+        this.#made(made)
+      },
     )
     if (happens) same('requests made', this.#ids.length, this.#model.requests.length)
   }
@@ -421,6 +425,11 @@ class Run {
       async () => this.#made(await this.#world.requests.extend(callerNamed(name), id, asked)),
     )
     if (happens) same('requests made', this.#ids.length, this.#model.requests.length)
+  }
+
+  /** What a deed answers is what a look finds then. */
+  async #isShown(name: string, answer: AccessRequest): Promise<void> {
+    same('the answer', answer, await this.#world.requests.show(callerNamed(name), answer.id))
   }
 
   #made(request: AccessRequest): void {
@@ -449,7 +458,9 @@ class Run {
         const decision = action.approve ? 'approve' : 'deny'
         const limits = { durationMs: action.duration, startAt: null, shown }
         const ballot = { decision, reason, ...limits, requestDigest, factsDigest } as const
-        await this.#world.requests.review(callerNamed(name), id, ballot, async () => null)
+        // With a second factor that was just proven, and with one that is demanded.
+        const demand = action.reason % 2 === 0 ? null : async (): Promise<null> => null
+        await this.#isShown(name, await this.#world.requests.review(callerNamed(name), id, ballot, demand))
       },
     )
   }

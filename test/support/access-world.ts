@@ -275,7 +275,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
     return request
   }
 
-  /** Votes with the digests that are current, as somebody does who has just looked. */
+  /** Votes with the digests that are current, as somebody does who has just looked and just proven a second factor. */
   async vote(
     user: string,
     id: string,
@@ -294,7 +294,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
       requestDigest,
       factsDigest,
     }
-    return this.requests.review(callerNamed(user), id, ballot, async () => null)
+    return this.requests.review(callerNamed(user), id, ballot, null)
   }
 
   approve(

@@ -18,7 +18,7 @@ import { escalationSteps, firstToTell, storeEscalation, type PlannedStep } from 
 import { LIMITS } from '../limits.ts'
 import { requestCreated } from '../messages.ts'
 import { NothingToDo } from '../nothing-to-do.ts'
-import { buildCase, loadCase, type RequestCase } from '../request-case.ts'
+import { buildCase, caseOfNew, loadCase, type RequestCase } from '../request-case.ts'
 import { digestOfFacts } from '../route/route-request.ts'
 import { membersWhoMayReview, nobodyCanApprove } from '../route/who-can-review.ts'
 import { delegatesOf, presentReviewers } from '../show/present-reviewers.ts'
@@ -43,6 +43,8 @@ export interface AskOutcome {
   readonly existing: boolean
   /** What the dry run would have said of it; null: it was there already */
   readonly forecast: (() => AskForecast) | null
+  /** The request as the deed left it; null: it has to be read */
+  readonly after: RequestCase | null
 }
 
 /** What a request would be: who could approve it and what stands against it. */
@@ -159,7 +161,8 @@ async function storePlan(
   const overdue = identical ?? (plan.extended && (await overdueExtension(tx, plan.extended, now)))
   const judged = judgeAsk(row, { plan, ...asking }, now)
   const expired = overdue ? await expireRequest(tx, overdue, requester.name) : null
-  await insertRow(tx, 'access_requests', { ...row, facts_json: factsJson(plan, judged.automation) })
+  const stored = { ...row, facts_json: factsJson(plan, judged.automation) }
+  await insertRow(tx, 'access_requests', stored)
   await indexRequest(tx, row, requester.name)
   const steps = escalationSteps(requester, plan.roles, askedAs(plan))
   await storeEscalation(tx, row, steps)
@@ -175,6 +178,7 @@ async function storePlan(
       requestId: row.id,
       existing: false,
       forecast: () => forecastOf(plan, steps, begun.routed, now),
+      after: begun.message === null && steps.length === 0 ? caseOfNew(stored, begun.routed) : null,
     },
     events: [...(expired ? [expired.event] : []), created, ...begun.events] as [NewEvent, ...NewEvent[]],
     // Nobody is asked about what rules and policies have decided already.
@@ -275,7 +279,8 @@ const pendingWithIdentity = fixedStatement<AccessRequestsTable>(
 async function identicalPending(tx: Tx, identity: string, now: number): Promise<StoredRequest | null> {
   const [row] = await pendingWithIdentity(tx, identity)
   if (!row) return null
-  if (now < row.pending_until) throw new NothingToDo<AskOutcome>({ requestId: row.id, existing: true, forecast: null })
+  if (now < row.pending_until)
+    throw new NothingToDo<AskOutcome>({ requestId: row.id, existing: true, forecast: null, after: null })
   return storedRequest(row)
 }
 

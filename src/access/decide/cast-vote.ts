@@ -3,6 +3,7 @@ import { canonicalJson } from '../../formats/canonical-json.ts'
 import { insertRow } from '../../foundation/database/fixed-statement.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { newId } from '../../foundation/ids.ts'
+import type { ReviewsTable } from '../../foundation/database/tables.ts'
 import { refuseBadLength, refuseBadReason } from '../ask/plan-ask.ts'
 import { requestNotFound, type Caller } from '../caller.ts'
 import { judgeAgain } from '../automate/judge-again.ts'
@@ -14,10 +15,10 @@ import { bounded } from '../bounded.ts'
 import { LIMITS } from '../limits.ts'
 import { requestReviewed } from '../messages.ts'
 import { NothingToDo } from '../nothing-to-do.ts'
-import { buildCase, loadCase, type RequestCase } from '../request-case.ts'
+import { buildCase, caseAfter, loadCase, type RequestCase } from '../request-case.ts'
 import { indexVoters } from '../search-index.ts'
 import { storedVote, type Vote } from '../stored-request.ts'
-import { decide } from './decide-request.ts'
+import { decide, type Decided } from './decide-request.ts'
 import { refuseClosedWindow, seatFor, type Seating } from './seat.ts'
 import { outcomeOf } from './tally.ts'
 import { limitedBallot, narrowed, refuseOtherStart, termsAsked, type Terms } from './terms.ts'
@@ -56,13 +57,19 @@ export async function voteDeed(
   const { reviewer, before, limited, ...seat } = checkBallot(loaded, caller, ballot, now)
   if (isLate(loaded, now)) return lateDeed(tx, loaded, now)
   const automatic = await judgeAgain(tx, loaded, answers, now)
-  const vote = await storeVote(tx, { ...loaded, votes: automatic.votes }, reviewer, seat, limited, before, now)
+  const row = await storeVote(tx, { ...loaded, votes: automatic.votes }, reviewer, seat, limited, before, now)
+  const vote = storedVote(row)
   const votes = [...automatic.votes.filter((other) => other !== before), vote]
   const names = new Map(loaded.names)
   for (const member of [reviewer, seat.absent]) if (member) names.set(member.id, member.name)
   const { request, directory, resources, extended } = loaded
   const counted = buildCase(request, votes, null, directory, names, resources, extended, automatic.automation)
-  return decisionDeed(tx, counted, { vote, before, reviewer, caller, automatic: automatic.events }, now)
+  const cast = { vote, before, reviewer, caller, automatic: automatic.events }
+  const { changed, grant, ...deed } = await decisionDeed(tx, counted, cast, now)
+  // Replaced votes and what rules said anew are read.
+  const isAlone = before === null && automatic.votes === loaded.votes
+  const after = isAlone ? caseAfter(loaded, counted, { changed, vote: row, grant }) : null
+  return { ...deed, result: { kind: 'counted', after } }
 }
 
 /** Everything that can be refused before a vote is written. An overdue request passes: its end has to be stored first. */
@@ -85,7 +92,7 @@ export function checkBallot(
   // Rules and policies may say something else this time.
   const settled = loaded.facts.rules.length + loaded.facts.policies.length === 0
   if (again && settled && outcomeOf(loaded.tally, before.id) === 'pending')
-    throw new NothingToDo<VoteOutcome>({ kind: 'counted' })
+    throw new NothingToDo<VoteOutcome>({ kind: 'counted', after: null })
   return { ...seating, before, limited }
 }
 
@@ -94,7 +101,7 @@ function refuseResolved({ request }: RequestCase, before: Vote | null, ballot: B
   // A double click, or a retry after a lost answer, is told what came of it.
   const sent = [ballot, narrowed(request, ballot, ballot.shown)]
   if (before && sent.some((each) => sameVote(before, each, seat)) && request.state !== 'expired')
-    throw new NothingToDo<VoteOutcome>({ kind: 'counted' })
+    throw new NothingToDo<VoteOutcome>({ kind: 'counted', after: null })
   if (request.state === 'expired') throw latenessOf(request)
   throw new Refused(
     'already_resolved',
@@ -161,7 +168,7 @@ async function storeVote(
   ballot: Ballot,
   before: Vote | null,
   now: number,
-): Promise<Vote> {
+): Promise<ReviewsTable> {
   if (before) await tx.updateTable('reviews').set({ superseded_at: now }).where('id', '=', before.id).execute()
   const row = {
     id: newId('review', now),
@@ -183,7 +190,7 @@ async function storeVote(
   }
   await insertRow(tx, 'reviews', row)
   await indexVoters(tx, request, [row.reviewer_id, row.on_behalf_of])
-  return storedVote(row)
+  return row
 }
 
 interface Cast {
@@ -200,19 +207,18 @@ async function decisionDeed(
   counted: RequestCase,
   { vote, before, reviewer, caller, automatic }: Cast,
   now: number,
-): Promise<Deed<VoteOutcome>> {
+): Promise<Omit<Deed<unknown>, 'result'> & Pick<Decided, 'changed' | 'grant'>> {
   const outcome = outcomeOf(counted.tally, vote.id)
   const reviewed = reviewEvent(counted, vote, before, caller)
   const told = requestReviewed(counted, reviewer.name, vote.decision, vote.reason)
   const failed = conditionEvents(counted, caller)
-  const result = { kind: 'counted' } as const
   if (outcome === 'pending') {
-    await touchRequest(tx, counted.request)
+    const changed = await touchRequest(tx, counted.request)
     const rows = [...(reviewed.rows ?? []), { table: 'access_requests', id: counted.request.id } as const]
-    return { result, events: [{ ...reviewed, rows }, ...automatic, ...failed], outbox: [told] }
+    return { events: [{ ...reviewed, rows }, ...automatic, ...failed], outbox: [told], changed, grant: null }
   }
-  const decided = await decide(tx, counted, outcome, caller, now)
-  return { result, events: [reviewed, ...automatic, ...failed, ...decided.events], outbox: [told, decided.message] }
+  const { events, message, changed, grant } = await decide(tx, counted, outcome, caller, now)
+  return { events: [reviewed, ...automatic, ...failed, ...events], outbox: [told, message], changed, grant }
 }
 
 function reviewEvent(

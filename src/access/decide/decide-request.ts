@@ -1,8 +1,9 @@
 import type { NewEvent, OutboxMessage, Tx } from '../../audit/deed.ts'
 import { Bug } from '../../foundation/errors.ts'
+import type { GrantsTable } from '../../foundation/database/tables.ts'
 import { bounded } from '../bounded.ts'
 import type { Caller } from '../caller.ts'
-import { closeRequest } from '../end/expire-request.ts'
+import { closeRequest, type Changed } from '../end/expire-request.ts'
 import { extendGrant } from '../grant/extend-grant.ts'
 import { grantOf, storeGrant } from '../grant/make-grant.ts'
 import { requestDecided } from '../messages.ts'
@@ -12,6 +13,14 @@ import { isAutomatic, type Vote } from '../stored-request.ts'
 /** Whose vote, or which rule's or policy's, has decided. */
 export type Decider = Pick<Caller, 'actor' | 'loginId'>
 
+export interface Decided {
+  readonly events: NewEvent[]
+  readonly message: OutboxMessage
+  readonly changed: Changed
+  /** What the approval made; null: nothing, or more time for a grant */
+  readonly grant: GrantsTable | null
+}
+
 /** Closes the request in the deciding transaction, and gives what was approved. */
 export async function decide(
   tx: Tx,
@@ -19,14 +28,16 @@ export async function decide(
   outcome: 'approved' | 'denied',
   caller: Decider,
   now: number,
-): Promise<{ events: NewEvent[]; message: OutboxMessage }> {
+): Promise<Decided> {
   const resolution = resolutionOf(counted, outcome)
-  await closeRequest(tx, counted.request, outcome, now, resolution)
+  const changed = await closeRequest(tx, counted.request, outcome, now, resolution)
   const events = [decisionEvent(counted, outcome, caller)]
-  if (outcome === 'denied') return { events, message: requestDecided(counted, outcome, resolution, null) }
+  if (outcome === 'denied')
+    return { events, message: requestDecided(counted, outcome, resolution, null), changed, grant: null }
   if (counted.tally.grantedMs <= 0) throw new Bug(`request ${counted.request.id} would be granted for no time`)
-  const { event, endsAt } = await give(tx, counted, caller, now)
-  return { events: [...events, event], message: requestDecided(counted, outcome, resolution, endsAt) }
+  const { event, endsAt, grant } = await give(tx, counted, caller, now)
+  const message = requestDecided(counted, outcome, resolution, endsAt)
+  return { events: [...events, event], message, changed, grant }
 }
 
 /** What an approval gives: a grant, or more time for one. */
@@ -35,14 +46,14 @@ async function give(
   counted: RequestCase,
   { actor, loginId }: Decider,
   now: number,
-): Promise<{ event: NewEvent; endsAt: number }> {
+): Promise<{ event: NewEvent; endsAt: number; grant: GrantsTable | null }> {
   const { request, extended, tally } = counted
   if (request.kind !== 'extension') {
     const grant = grantOf(counted, now)
-    return { event: await storeGrant(tx, grant, actor, loginId), endsAt: grant.ends_at }
+    return { event: await storeGrant(tx, grant, actor, loginId), endsAt: grant.ends_at, grant }
   }
   if (!extended) throw new Bug(`request ${request.id} extends nothing`)
-  return extendGrant(tx, extended, request, tally.grantedMs, { actor, login: loginId, now })
+  return { ...(await extendGrant(tx, extended, request, tally.grantedMs, { actor, login: loginId, now })), grant: null }
 }
 
 function resolutionOf({ tally, names }: RequestCase, outcome: 'approved' | 'denied'): string {

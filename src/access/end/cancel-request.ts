@@ -18,7 +18,7 @@ export async function cancelDeed(tx: Tx, now: number, caller: Caller, id: string
   if (request.state !== 'pending') throw new Refused('already_resolved', `the request is ${request.state} already`)
   if (isLate(loaded, now)) return lateDeed(tx, loaded, now)
   return {
-    result: { kind: 'counted' },
+    result: { kind: 'counted', after: null },
     evenIfAltered: true,
     ...(await cancelled(tx, loaded, now, caller.actor, caller.loginId, `cancelled by ${requesterName}`)),
   }

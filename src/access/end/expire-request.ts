@@ -47,6 +47,9 @@ const closePending = fixedStatement<{ id: string }>(
 )
 const setVersion = fixedStatement('update access_requests set version = ? where id = ?')
 
+/** Columns that a deed has changed. */
+export type Changed = Partial<Pick<StoredRequest, 'version' | 'state' | 'decided_at' | 'resolution'>>
+
 /** Writes a terminal state. Only a row that is still pending is moved: anything else is our bug. */
 export async function closeRequest(
   tx: Tx,
@@ -54,14 +57,22 @@ export async function closeRequest(
   to: Exclude<RequestState, 'pending'>,
   decidedAt: number,
   resolution: string,
-): Promise<void> {
-  const state = moveRequest(request.state, to)
-  const moved = await closePending(tx, state, decidedAt, resolution, request.version + 1, request.id)
+): Promise<Changed> {
+  const changed = {
+    state: moveRequest(request.state, to),
+    decided_at: decidedAt,
+    resolution,
+    version: request.version + 1,
+  }
+  const moved = await closePending(tx, changed.state, decidedAt, resolution, changed.version, request.id)
   if (moved.length !== 1) throw new Bug(`request ${request.id} was decided twice`)
   await dropEscalation(tx, request.id)
+  return changed
 }
 
 /** Raises the version, so that whoever waits for a change of the request hears of it. */
-export async function touchRequest(tx: Tx, request: Pick<StoredRequest, 'id' | 'version'>): Promise<void> {
-  await setVersion(tx, request.version + 1, request.id)
+export async function touchRequest(tx: Tx, request: Pick<StoredRequest, 'id' | 'version'>): Promise<Changed> {
+  const version = request.version + 1
+  await setVersion(tx, version, request.id)
+  return { version }
 }

@@ -5,8 +5,13 @@ import type { RequestCase } from '../request-case.ts'
 import { expireRequest, type Lateness } from './expire-request.ts'
 import { expireExtension, GRANT_GONE, grantGone, isGone } from './grant-gone.ts'
 
-/** `late`: the request's time was over; that is stored, and the vote is refused afterwards. */
-export type VoteOutcome = { readonly kind: 'counted' } | { readonly kind: 'late'; readonly because: Lateness['code'] }
+/**
+ * `late`: the request's time was over; that is stored, and the vote is refused afterwards. `after`: the request as the deed left
+ * it; null: it has to be read.
+ */
+export type VoteOutcome =
+  | { readonly kind: 'counted'; readonly after: RequestCase | null }
+  | { readonly kind: 'late'; readonly because: Lateness['code'] }
 
 /** Undecided in time, or nothing is left to extend. */
 export function isLate(loaded: RequestCase, now: number): boolean {

@@ -63,7 +63,6 @@ function cannotApprove(reviewers: readonly Member[], routed: Routed, now: number
 function imaginedApproval(member: Pick<Member, 'id'>, routed: Routed, ordinal: number, now: number): Vote {
   return {
     id: `imagined ${ordinal}`,
-    event_id: '',
     request_id: routed.request.id,
     reviewer_id: member.id,
     reviewer_kind: 'user',
