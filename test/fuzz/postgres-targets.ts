@@ -60,6 +60,9 @@ class HeardClient implements ClientSink<Pieces> {
   describe(): void {
     this.events.push(['describe'])
   }
+  functionCall({ text, writes }: { readonly text: string; readonly writes: boolean }): void {
+    this.events.push(['functionCall', text, String(writes)])
+  }
   copyData(): void {
     this.events.push(['copyData'])
   }
@@ -106,6 +109,7 @@ const clientFrames: FuzzTarget = {
     message('P', `name\0${'x'.repeat(70_000)}\0\0\0`),
     message('B', `portal\0prepared\0${'x'.repeat(70_000)}`),
     message('F', 'x'),
+    message('F', '\0\0\x03\xb8\0\x01\0\x01\0\x02\0\0\0\x04\0\0\x10\x92\0\0\0\x04\0\x04\0\0\0\x01'),
   ],
   check(input) {
     const whole = clientSays([input])
@@ -130,6 +134,9 @@ class HeardServer implements ServerSink {
   }
   parseComplete(): void {
     this.events.push(['parseComplete'])
+  }
+  functionResult(): void {
+    this.events.push(['functionResult'])
   }
   stepComplete(step: string): void {
     this.events.push(['stepComplete', step])

@@ -178,6 +178,7 @@ test('protocol 3.2 has a longer key, later versions and extensions are negotiate
 
 test.each<[string, Buffer, string]>([
   ['a function call', message('F', 'x'), '0A000'],
+  ['a call of pg_read_file', message('F', Buffer.from([0, 0, 0x0c, 0x31, 0, 0, 0, 0, 0, 1])), '0A000'],
   ['an unknown type', message('z', 'x'), '08P01'],
   ['a length of 3', message('Q', '', 3), '08P01'],
   ['a length of 2^32 - 1', message('Q', '', 0xffffffff), '08P01'],

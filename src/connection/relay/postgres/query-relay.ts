@@ -32,7 +32,7 @@ export interface RelayHost {
 export interface QueryRelayParts {
   readonly client: Socket
   readonly upstream: Upstream
-  readonly recorder: Pick<StatementRecorder, 'query' | 'prepare' | 'execute' | 'result' | 'commit' | 'seen'>
+  readonly recorder: Pick<StatementRecorder, 'query' | 'prepare' | 'execute' | 'command' | 'result' | 'commit' | 'seen'>
   readonly host: RelayHost
   readonly clock: Clock
   /** Why a text is not passed on; null: every text is */

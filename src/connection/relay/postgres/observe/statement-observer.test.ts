@@ -19,6 +19,9 @@ class Lines implements Statements {
   execute(prepared: number | null, name: string): number {
     return this.#begin(`execute ${prepared ?? `? ${name}`}`)
   }
+  command(what: string): number {
+    return this.#begin(`command ${what}`)
+  }
   result(number: number, { outcome, rows, code = '' }: StatementResult): void {
     this.lines.push([number, outcome, code || rows].join(' ').trim())
   }
@@ -46,6 +49,7 @@ function observe(conversation: readonly string[], refusal: ((sql: string) => str
       E: () => observer.execute(name(first)),
       CS: () => observer.close('prepared', name(first)),
       CP: () => observer.close('portal', name(first)),
+      F: () => observer.functionCall({ text: first, writes: second === 'writes' }),
       S: () => observer.sync(),
       d: () => observer.copyData(),
       c: () => observer.copyEnd(),
@@ -54,6 +58,7 @@ function observe(conversation: readonly string[], refusal: ((sql: string) => str
       '<2': () => observer.stepComplete('bind'),
       '<3': () => observer.stepComplete('close'),
       '<T': () => observer.stepComplete('describe'),
+      '<V': () => observer.functionResult(),
       '<s': () => observer.portalSuspended(2),
       '<I': () => observer.emptyQuery(),
       '<G': () => observer.copyIn(),
@@ -169,6 +174,11 @@ const CASES: readonly (readonly [string, readonly string[], readonly string[]])[
     ['1 prepare s one', '2 execute 1', '2 suspended 2', '3 execute 1', '3 ok 1', '4 execute ? p', '4 error 34000'],
   ],
   [
+    'calls of large objects, among statements',
+    ['F lo_open(1)', 'F lo_close(0)', 'Q one', '<V', '<Z', '<E 42704', '<Z', '<C SELECT 1', '<Z'],
+    ['1 command lo_open(1)', '2 command lo_close(0)', '3 query one', '1 ok 0', '2 error 42704', '3 ok 1'],
+  ],
+  [
     'COPY in: the Sync that comes along with it is not answered',
     [
       'P - copy',
@@ -240,6 +250,11 @@ test('a text that is denied is recorded as denied, and nothing of it goes on', (
     observe(['P - drop'], () => 'no')
   }).toThrow('no')
   expect(lines).toEqual(['1 query select', '1 ok 1'])
+})
+
+test('where statements are judged, large objects are read and not written', () => {
+  expect(observe(['F loread(0)', '<V', '<Z'], () => null).lines).toEqual(['1 command loread(0)', '1 ok 0'])
+  expect(() => observe(['F lowrite(0,1) writes'], () => null)).toThrow('does not include lowrite')
 })
 
 test('it is busy as long as the server owes an answer, and knows the state of the transaction', () => {

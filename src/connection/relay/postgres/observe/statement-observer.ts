@@ -1,5 +1,6 @@
 import { LongBytes, LongParameters, type StatementBytes, type StatementRecorder } from '../../../statement-recorder.ts'
 import type { ClientSink } from '../wire/client-frames.ts'
+import type { FunctionCall } from '../wire/function-call.ts'
 import { FROM_CLIENT, SQLSTATE } from '../wire/codes.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import type { ServerSink } from '../wire/server-frames.ts'
@@ -8,7 +9,7 @@ import { PreparedNames, type Undo } from './prepared-names.ts'
 import { Queue } from './queue.ts'
 
 /** What the observer does with a recorder. */
-export type Statements = Pick<StatementRecorder, 'query' | 'prepare' | 'execute' | 'result'>
+export type Statements = Pick<StatementRecorder, 'query' | 'prepare' | 'execute' | 'command' | 'result'>
 
 /** Command tags of one simple query that are shown one by one */
 const MOST_TAGS = 8
@@ -25,7 +26,7 @@ type Outstanding =
 interface Query {
   readonly kind: 'query'
   readonly number: number
-  readonly undo: Undo
+  readonly undo: Undo | null
   rows: number
   readonly tags: string[]
   error: Failure | null
@@ -112,6 +113,23 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
     const undo = this.#names.unprepare('')
     this.#names.closePortal('')
     this.#outstanding.push({ kind: 'query', number, undo, rows: 0, tags: [], error: null, isAnswered: false })
+    this.#batchesSent++
+  }
+
+  /** Answered like a simple query; names stay what they are. */
+  functionCall({ text, writes }: FunctionCall): void {
+    this.#refuseDuringCopy()
+    const number = this.#record.command(text)
+    if (writes && this.#refusal !== null) {
+      const why = `your access does not include ${text.replace(/\(.*/, '')}, which changes large objects`
+      this.#record.result(number, { outcome: 'denied', rows: null, code: SQLSTATE.insufficientPrivilege, text: why })
+      throw new ProtocolError(why, SQLSTATE.insufficientPrivilege)
+    }
+    if (this.#isSkipping) {
+      this.#record.result(number, { outcome: 'skipped', rows: null })
+      return
+    }
+    this.#outstanding.push({ kind: 'query', number, undo: null, rows: 0, tags: [], error: null, isAnswered: false })
     this.#batchesSent++
   }
 
@@ -208,6 +226,11 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
 
   stepComplete(step: 'bind' | 'describe' | 'close'): void {
     this.#stepDone(step)
+  }
+
+  functionResult(): void {
+    const head = this.#answered()
+    if (head?.kind === 'query') head.isAnswered = true
   }
 
   error(body: Buffer): void {

@@ -32,6 +32,9 @@ class Told implements ClientSink<Pieces> {
     this.lines.push(`B ${portal} ${prepared}: ${text(parameters)}`)
   }
   copyData(): void {}
+  functionCall({ text }: { readonly text: string }): void {
+    this.lines.push(`F ${text}`)
+  }
   describe(): void {
     this.lines.push('D')
   }

@@ -1,13 +1,16 @@
 // Walks the messages of a client that has signed in, in place: what the sink does not ask for is neither cut out nor decoded.
 //   byte type | int32 length (counts itself) | body
 
-import { FROM_CLIENT, HEADER, LONGEST_MESSAGE, SQLSTATE } from './codes.ts'
+import { FROM_CLIENT, HEADER, LONGEST_MESSAGE } from './codes.ts'
+import { readFunctionCall, type FunctionCall } from './function-call.ts'
 import { readBind, readClose, readExecute, readParse, readQuery } from './extended-query.ts'
 import { LongMessage, type Taker } from './long-message.ts'
 import { ProtocolError } from './protocol-error.ts'
 
 /** Bodies that come in pieces are put together up to this length; longer ones are handed on in pieces. */
 export const LONGEST_HELD = 64 * 1024
+/** Clients write large objects in pieces of some kilobytes. */
+const LONGEST_CALL = 1024 * 1024
 /** The server's own limit for messages that carry a name at most */
 const LONGEST_SMALL = 10_000
 
@@ -22,6 +25,7 @@ export interface ClientSink<T extends Taker> {
   /** `parameters`: the body of Bind behind its names */
   bind(portal: string, prepared: string, parameters: Buffer | T): void
   describe(): void
+  functionCall(call: FunctionCall): void
   execute(portal: string): void
   close(what: 'prepared' | 'portal', name: string): void
   sync(): void
@@ -103,7 +107,7 @@ export class ClientFrames<T extends Taker> {
     }
     this.#left = body
     if (type !== copyData) {
-      if (body <= LONGEST_HELD) this.#held = { type, body: Buffer.allocUnsafe(body), have: 0 }
+      if (body <= LONGEST_HELD || type === functionCall) this.#held = { type, body: Buffer.allocUnsafe(body), have: 0 }
       else this.#long = new LongMessage(type, this.#sink.long(type))
     }
     return this.#more(chunk, at)
@@ -146,6 +150,8 @@ export class ClientFrames<T extends Taker> {
       }
       case describe:
         return sink.describe()
+      case functionCall:
+        return sink.functionCall(readFunctionCall(bytes.subarray(from, to)))
       case execute:
         return sink.execute(readExecute(bytes.subarray(from, to)))
       case close: {
@@ -196,10 +202,7 @@ function longest(type: number): number {
     case terminate:
       return 4
     case functionCall:
-      throw new ProtocolError(
-        'function calls of the protocol (fastpath) are not passed on',
-        SQLSTATE.featureNotSupported,
-      )
+      return LONGEST_CALL
     default:
       throw new ProtocolError(`invalid frontend message type ${type}`)
   }

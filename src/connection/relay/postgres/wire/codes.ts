@@ -32,6 +32,7 @@ export const FROM_SERVER = {
   dataRow: byte('D'),
   emptyQuery: byte('I'),
   error: byte('E'),
+  functionResult: byte('V'),
   keyData: byte('K'),
   negotiateVersion: byte('v'),
   noData: byte('n'),

@@ -11,6 +11,7 @@ class Told implements ServerSink {
   readonly portalSuspended = (rows: number): void => void this.lines.push(`suspended after ${rows}`)
   readonly parseComplete = (): void => void this.lines.push('parsed')
   readonly stepComplete = (step: string): void => void this.lines.push(`${step} done`)
+  readonly functionResult = (): void => void this.lines.push('called')
   readonly emptyQuery = (): void => void this.lines.push('empty')
   readonly error = (body: Buffer): void => void this.lines.push(JSON.stringify(readErrorFields(body)))
   readonly parameterStatus = (body: Buffer): void => void this.lines.push(readParameterStatus(body).join('='))

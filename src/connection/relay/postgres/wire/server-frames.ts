@@ -16,6 +16,7 @@ export interface ServerSink {
   parseComplete(): void
   /** An answer to Bind, to Describe or to Close; a description also precedes the rows of a simple query. */
   stepComplete(step: 'bind' | 'describe' | 'close'): void
+  functionResult(): void
   error(body: Buffer): void
   parameterStatus(body: Buffer): void
   copyIn(): void
@@ -35,6 +36,7 @@ const {
   dataRow,
   emptyQuery,
   error,
+  functionResult,
   noData,
   parameterStatus,
   parseComplete,
@@ -150,6 +152,8 @@ export class ServerFrames {
       case rowDescription:
       case noData:
         return sink.stepComplete('describe')
+      case functionResult:
+        return sink.functionResult()
       case error:
         this.#counted()
         return sink.error(body)
@@ -179,6 +183,7 @@ function isWanted(type: number): boolean {
     case commandComplete:
     case portalSuspended:
     case emptyQuery:
+    case functionResult:
     case noData:
     case parseComplete:
     case rowDescription:
