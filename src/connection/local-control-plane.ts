@@ -132,8 +132,9 @@ export class LocalControlPlane implements ControlPlane {
     if (!session || !this.live.recheck(session)) throw new Refused('access_denied', 'this session is over')
     if (facts.protocol === 'ssh' || !facts.justInTime) return mintFor(facts, input, this.#options.credentials)
     const password = await this.#openUser(facts, session)
-    // What was taken away while it was being made.
-    if (!this.live.recheck(session)) throw new Refused('access_denied', 'this session is over')
+    // What was taken away, or closed, while it was being made.
+    if (this.live.get(facts.sessionId) !== session || !this.live.recheck(session))
+      throw new Refused('access_denied', 'this session is over')
     return password === null ? mintFor(facts, input, this.#options.credentials) : { kind: 'password', password }
   }
 

@@ -4,6 +4,7 @@ import { RoleDocument, type RoleSpec } from '../contract/role.ts'
 import { absentResource, type ResourceFacts } from '../resources/resource.ts'
 import { databaseAccess, resolveDatabase, type WantedInDatabase } from './database-access.ts'
 import { mergeDatabaseOptions } from './database-options.ts'
+import { resolveJustInTime } from './just-in-time-access.ts'
 import { nodeAccess, type WorkingRole } from './node-access.ts'
 
 const spec = (input: object): RoleSpec =>
@@ -196,4 +197,76 @@ test('restrictions are the strictest of the roles in use; replication needs one 
   const silent = own('silent', options({ record_parameters: false }))
   expect([merge(silent).recordParameters, merge(silent, loose).recordParameters]).toEqual([false, true])
   expect(merge(granted('g', 'g1', options({ replication: true }), {})).replication).toBe(false)
+})
+
+describe('where users are made on connect', () => {
+  const made: ResourceFacts = { ...orders, isJustInTime: true }
+  const hands = (db_roles: string[], db_names: string[], more: object = {}): object => ({
+    allow: { db_labels: PROD, db_names, db_roles, ...more },
+  })
+  const ada = { databaseId: 'dtb_1', user: { id: 'usr_ada', name: 'ada' } }
+  const resolve = (roles: readonly WorkingRole[], wanted: Partial<WantedInDatabase> = {}) =>
+    resolveJustInTime(
+      databaseAccess(roles, made),
+      { protocol: 'postgres', dbUser: 'ada', dbName: 'shop', ...wanted },
+      ada,
+    )
+
+  test('database roles count and db users do not; elsewhere it is the other way round', () => {
+    const users = own('users', gives(['app', '*'], ['shop']))
+    const handed = own('handed', hands(['reader'], ['shop']))
+    expect(databaseAccess([users], made)).toEqual([])
+    expect(databaseAccess([handed], orders)).toEqual([])
+    expect(databaseAccess([handed], made)).toMatchObject([{ users: ['made on connect (reader)'], dbRoles: ['reader'] }])
+  })
+
+  test('what roles give together for this db name is given, without what they give for others', () => {
+    const roles = [
+      own('a', hands(['reader'], ['shop'])),
+      own('b', hands(['writer', 'reader'], ['sho*'])),
+      own('c', hands(['boss'], ['other'])),
+      own('d', { allow: { db_labels: { env: 'dev' }, db_names: ['shop'], db_roles: ['root'] } }),
+    ]
+    const resolved = resolve(roles)
+    expect(resolved).toMatchObject({ ok: true, dbRoles: ['reader', 'writer'], dbName: 'shop' })
+    expect(resolved.ok && resolved.parts.map((part) => part.map(({ name }) => name))).toEqual([['a', 'b'], ['b']])
+    expect(resolve(roles, { dbName: 'other' })).toMatchObject({ ok: true, dbRoles: ['boss'] })
+    expect(resolve(roles, { dbName: 'nowhere' })).toMatchObject({ ok: false, code: 'db_name_not_allowed' })
+  })
+
+  test('an edit of a granted role hands out no more than was approved, and a deny takes out', () => {
+    const edited = granted('a', 'g', hands(['reader'], ['shop']), hands(['reader', 'boss'], ['shop']))
+    expect(resolve([edited])).toMatchObject({ ok: true, dbRoles: ['reader'] })
+    const denying = own('no', { deny: { db_roles: ['reader'] } })
+    expect(resolve([edited, denying])).toMatchObject({ ok: false, code: 'access_denied' })
+  })
+
+  test('a live session keeps what it was given, and is over when any of it is not given any more', () => {
+    const both = [own('a', hands(['reader', 'writer'], ['shop']))]
+    const held = ['reader']
+    const began = resolve([own('a', hands(held, ['shop']))])
+    expect(resolve(both, { dbRoles: held })).toMatchObject({
+      ok: true,
+      dbRoles: held,
+      dbUser: began.ok && began.dbUser,
+    })
+    expect(resolve([own('a', hands(['writer'], ['shop']))], { dbRoles: held })).toEqual({
+      ...{ ok: false, code: 'db_role_lost', lost: 'reader' },
+    })
+  })
+
+  test('a request that was narrowed to a db user gives nothing there', () => {
+    const narrowed = {
+      ...granted('a', 'g', hands(['reader'], ['shop'])),
+      confinedTo: { resources: null, narrowing: { dbUser: 'x' } },
+    }
+    expect(databaseAccess([narrowed], made)).toEqual([])
+  })
+
+  test.each(['read*', '^reader$', '*', '{{external.roles}}', 'a b', 'a"b', ''])(
+    '%j is no database role: names are exact',
+    (name) => {
+      expect(() => spec(hands([name], ['shop']))).toThrow()
+    },
+  )
 })

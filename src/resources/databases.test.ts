@@ -138,3 +138,25 @@ test.each([
 ])('the document knows no %j', (spec) => {
   expect(() => document(spec)).toThrow()
 })
+
+describe('users that are made on connect', () => {
+  const made = { just_in_time: { admin_user: 'adm', on_end: 'drop' } }
+
+  test('stand in the document as they were written', async () => {
+    await put(document(made))
+    expect(await listDatabaseDocuments(store.database)).toEqual([document(made)])
+  })
+
+  test.each<[string, object, string]>([
+    [
+      'an admin whose password is not there',
+      { auth: { kind: 'password', users: [{ name: 'app', password: 'x' }] } },
+      'no password of adm',
+    ],
+    ['a server without TLS', { tls: { mode: 'insecure-disable' } }, 'over TLS alone'],
+  ])('are refused with %s', async (_what, more, text) => {
+    await expect(put(document({ ...made, ...more }))).rejects.toMatchObject({
+      ...{ code: 'malformed', message: expect.stringContaining(text) },
+    })
+  })
+})

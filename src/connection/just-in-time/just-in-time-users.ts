@@ -10,7 +10,7 @@ import type { Log } from '../../foundation/log.ts'
 import type { Sealer } from '../../identity/sealing.ts'
 import type { DatabaseFacts } from '../authorization.ts'
 import type { Credentials } from '../credentials.ts'
-import type { JustInTimeServer } from './just-in-time-server.ts'
+import { justInTimeServer, type JustInTimeServer } from './just-in-time-server.ts'
 import type { AdminCredential, Closed, ServerUsers } from './server-users.ts'
 import { passwordPlace } from './want-user.ts'
 
@@ -85,6 +85,8 @@ export class JustInTimeUsers {
       }
       const isOpen = await this.#servers(row).open(admin, { ...order, isWanted: () => Promise.resolve(isWanted()) })
       if (!isOpen) throw new Refused('access_denied', 'this session is over')
+      // The server is there.
+      this.#retries.delete(id)
       return password
     })
   }
@@ -96,18 +98,21 @@ export class JustInTimeUsers {
 
   /** Those that are open and that nobody needs. */
   async sweep(): Promise<void> {
-    const { reads, clock, log } = this.#parts
+    const { reads, log } = this.#parts
     try {
       const open = await reads
         .selectFrom('just_in_time_users')
         .select('id')
         .where('state', '=', sql.lit('open'))
         .execute()
-      const due = open.filter(({ id }) => (this.#retries.get(id)?.at ?? 0) <= clock.monotonic())
-      await Promise.all(due.map(({ id }) => this.#close(id)))
+      await Promise.all(open.map(({ id }) => this.#isDue(id) && this.#close(id)))
     } catch (error) {
       log.warn({ err: String(error) }, 'users of databases were not looked after; the next look comes')
     }
+  }
+
+  #isDue(id: string): boolean {
+    return (this.#retries.get(id)?.at ?? 0) <= this.#parts.clock.monotonic()
   }
 
   #arm(ms: number): void {
@@ -118,7 +123,7 @@ export class JustInTimeUsers {
   /** Never rejects: what fails is stored, and tried again. */
   #close(id: string): Promise<void> {
     return this.#inTurn(id, async () => {
-      if (this.#isStopped) return
+      if (this.#isStopped || !this.#isDue(id)) return
       const row = await this.#row(id)
       if (row?.state !== 'open' || (await this.#isNeeded(this.#parts.reads, id))) return
       try {
@@ -220,11 +225,27 @@ export class JustInTimeUsers {
     return { server, credential: await this.#credentialOf(server, row.id) }
   }
 
-  async #credentialOf({ databaseId, adminUser, credential }: JustInTimeServer, id: string): Promise<AdminCredential> {
-    const { credentials } = this.#parts
-    if (credential === 'password')
-      return { kind: 'password', password: await credentials.databasePassword(databaseId, adminUser) }
-    return await this.#certificateOf(adminUser, id)
+  async #credentialOf(server: JustInTimeServer, id: string): Promise<AdminCredential> {
+    const { databaseId, adminUser, credential } = server
+    if (credential === 'certificate') return await this.#certificateOf(adminUser, id)
+    await this.#requireSame(server)
+    return { kind: 'password', password: await this.#parts.credentials.databasePassword(databaseId, adminUser) }
+  }
+
+  /** What is stored for the server of today is not told to the one of yesterday. */
+  async #requireSame(server: JustInTimeServer): Promise<void> {
+    const row = await this.#parts.reads
+      .selectFrom('databases')
+      .selectAll()
+      .where('id', '=', server.databaseId)
+      .executeTakeFirst()
+    const now = row?.just_in_time_json == null ? null : justInTimeServer(row)
+    const same = (['protocol', 'host', 'port', 'adminUser'] as const).every((key) => now?.[key] === server[key])
+    if (same && JSON.stringify(now?.tls) === JSON.stringify(server.tls)) return
+    throw new Refused(
+      'upstream_refused',
+      'its database is another server now, or makes no users any more: lock it by hand',
+    )
   }
 
   #ownCredential(row: Row, password: string | null): Promise<AdminCredential> {
