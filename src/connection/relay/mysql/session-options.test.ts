@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { whatCannotBeKept } from './session-options.ts'
-import { ThreadNames } from './thread-names.ts'
+import { digestOfThread, ThreadNames } from './thread-names.ts'
 import { userAndDatabase } from './user-and-database.ts'
 
 const OPTIONS = {
@@ -32,10 +32,16 @@ test('only the same person in the same account resolves a thread id of ours, and
   expect(threads.resolve(id, alice)).toBeNull()
   threads.bind(id, { ...alice, threadId: 42 })
   expect(threads.resolve(id, alice)).toBe(42)
+  expect(threads.find(digestOfThread(id, alice))).toBe(42)
   for (const other of [{ userId: 'usr_b' }, { databaseId: 'dtb_2' }, { dbUser: 'root' }])
-    expect(threads.resolve(id, { ...alice, ...other })).toBeNull()
+    for (const found of [
+      threads.resolve(id, { ...alice, ...other }),
+      threads.find(digestOfThread(id, { ...alice, ...other })),
+    ])
+      expect(found).toBeNull()
   threads.takeBack(id)
   expect(threads.resolve(id, alice)).toBeNull()
+  expect(threads.find(digestOfThread(id, alice))).toBeNull()
 })
 
 test.each([
