@@ -36,7 +36,7 @@ beforeAll(async () => {
   await sallyport.user('alice', ['engineer'])
   await sallyport.user('bob', ['dba-reviewer'])
   alice = await sallyport.signIn('alice')
-  bob = await sallyport.signIn('bob', { factor: true })
+  bob = await sallyport.signIn('bob', { apps: 1 })
 })
 afterAll(async () => {
   await sallyport?.stop()

@@ -33,7 +33,7 @@ beforeAll(async () => {
   await sallyport.user('bob', ['reviewer'])
   await sallyport.user('carol', ['keeper'])
   ;[alice, bob, carol] = (await Promise.all([
-    sallyport.signIn('alice', { factor: true }),
+    sallyport.signIn('alice', { apps: 3 }),
     sallyport.signIn('bob'),
     sallyport.signIn('carol'),
   ])) as [Account, Account, Account]

@@ -29,9 +29,9 @@ beforeAll(async () => {
   await sallyport.user('dan', ['guest'])
   ;[alice, bob, carol, dan] = (await Promise.all([
     sallyport.signIn('alice'),
-    sallyport.signIn('bob'),
+    sallyport.signIn('bob', { apps: 3 }),
     sallyport.signIn('carol'),
-    sallyport.signIn('dan', { factor: true }),
+    sallyport.signIn('dan', { apps: 1 }),
   ])) as [Account, Account, Account, Account]
 })
 afterAll(() => sallyport?.stop())

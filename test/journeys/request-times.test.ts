@@ -71,7 +71,7 @@ test.concurrent('a grant with a start opens nothing before it, and what nobody d
 })
 
 test.concurrent('an open shell is told of its end, is extended, and outlives the old end', async () => {
-  const request = await granted(alice, 'long', [bob], '--duration=90s')
+  const request = await granted(alice, 'long', [bob], '--duration=75s')
   const { terminal } = await openShell(alice, 'long-box')
   const { endsAt } = await grantOf(request)
   const [, command = ''] = await terminal.shows(/ends in 1 minute, at .* More time: sally (request extend \S+) /, {

@@ -12,11 +12,12 @@ import { openTerminal, type Terminal } from './terminal.ts'
 
 export type AccountProgram = 'sally' | 'sallyctl' | 'ssh' | 'scp' | 'sftp'
 
-/** What an authenticator app holds. Codes work once, so it never shows one twice. */
+/** Authenticator apps of one account. Codes work once, so none is shown twice. */
 export interface Authenticator {
-  readonly secret: string
   /** A code that was not given out before; waits for the next one when all that would be taken are used. */
   code(): Promise<string>
+  /** One more app, and its first code: one code more each half minute. */
+  add(secret: string): Promise<string>
 }
 
 export interface Account {
@@ -42,8 +43,8 @@ export interface Account {
   terminal(program: AccountProgram, ...args: readonly string[]): Promise<Terminal>
   /** Program and first arguments, for scripts of a test. */
   command(program: AccountProgram): readonly [string, ...string[]]
-  /** First sign-in, by invitation. Fails when a command does. */
-  accept(invitation: Invitation, factor: boolean): Promise<void>
+  /** First sign-in, by invitation, with so many authenticator apps; at least one where it is due. Fails when a command does. */
+  accept(invitation: Invitation, apps: number): Promise<void>
   /** `sally login` on this device, by password and code. Fails when the command does. */
   signInAgain(): Promise<void>
   /** `--proxy=...` and `--ca-pin=...`, as they stood in the invitation. */
@@ -94,9 +95,8 @@ export function openAccount({ name, home, programs, like }: AccountOptions): Acc
   }
   const enrol = async (): Promise<void> => {
     const added = JSON.parse(await must(['mfa', 'add', '--secret-only', '--format=json'])) as Added
-    const app = createAuthenticator(added.secret)
-    await must(['mfa', 'add', `--confirm=${added.id}`, `--code=${await app.code()}`])
-    authenticator = app
+    authenticator ??= createAuthenticator()
+    await must(['mfa', 'add', `--confirm=${added.id}`, `--code=${await authenticator.add(added.secret)}`])
   }
   return {
     name,
@@ -129,11 +129,12 @@ export function openAccount({ name, home, programs, like }: AccountOptions): Acc
       open.push(terminal)
       return terminal
     },
-    async accept(invitation, factor) {
+    async accept(invitation, apps) {
       const words = invitation.command.split(' ').slice(1)
       trust = words.filter((word) => /^--(proxy|ca-pin)=/.test(word))
       const answer = JSON.parse(await must([...words, '--format=json'], { SALLY_PASSWORD: password })) as SignedIn
-      if (answer.secondFactorDue || factor) await enrol()
+      if (answer.secondFactorDue && apps === 0) await enrol()
+      for (let app = 0; app < apps; app++) await enrol()
     },
     async signInAgain() {
       const code = authenticator ? [`--code=${await authenticator.code()}`] : []
@@ -157,22 +158,29 @@ interface SignedIn {
 
 const STEP_MS = 30_000
 
-export function createAuthenticator(secret: string): Authenticator {
-  // The daemon takes the step before, the current and the next one, and none at or before the last that it took.
-  let last = 0
-  return {
-    secret,
-    async code() {
-      for (;;) {
-        const now = Date.now()
-        const current = Math.floor(now / STEP_MS)
-        const step = Math.max(last + 1, current)
-        if (step <= current + 1) {
-          last = step
-          return generateSync({ secret, epoch: (step * STEP_MS) / 1000 })
-        }
-        await pause(STEP_MS - (now % STEP_MS) + 50)
+export function createAuthenticator(): Authenticator {
+  const secrets: string[] = []
+  // Of each app the daemon takes the step before, the current and the next one, and none at or before the last that it took.
+  const last = new Map<string, number>()
+  const firstOf = async (apps: readonly string[]): Promise<string> => {
+    for (;;) {
+      const now = Date.now()
+      const current = Math.floor(now / STEP_MS)
+      const next = (secret: string): number => Math.max((last.get(secret) ?? 0) + 1, current)
+      const secret = apps.find((each) => next(each) <= current + 1)
+      if (secret !== undefined) {
+        const step = next(secret)
+        last.set(secret, step)
+        return generateSync({ secret, epoch: (step * STEP_MS) / 1000 })
       }
+      await pause(STEP_MS - (now % STEP_MS) + 50)
+    }
+  }
+  return {
+    add(secret) {
+      secrets.push(secret)
+      return firstOf([secret])
     },
+    code: () => firstOf(secrets),
   }
 }

@@ -221,10 +221,10 @@ export class Sallyport implements AsyncDisposable {
   }
 
   /**
-   * A device on which the account is signed in: the first by its invitation, each later one by password (and code). With
-   * `factor: true` an authenticator app is added even where none is due.
+   * A device on which the account is signed in: the first by its invitation, each later one by password (and code). `apps`:
+   * authenticator apps that are added, one by default where one is due. Each gives a code in half a minute.
    */
-  async signIn(name: string, { factor = false }: { readonly factor?: boolean } = {}): Promise<Account> {
+  async signIn(name: string, { apps = 0 }: { readonly apps?: number } = {}): Promise<Account> {
     const number = [...this.#accounts.keys()].filter((key) => key.startsWith(`${name}/`)).length + 1
     const earlier = this.#accounts.get(`${name}/1`)
     const account = openAccount({
@@ -233,7 +233,7 @@ export class Sallyport implements AsyncDisposable {
       programs: this.programs,
       ...(earlier ? { like: earlier } : {}),
     })
-    await (earlier ? account.signInAgain() : account.accept(this.#invitation(name), factor))
+    await (earlier ? account.signInAgain() : account.accept(this.#invitation(name), apps))
     this.#accounts.set(`${name}/${number}`, account)
     return account
   }
