@@ -52,7 +52,12 @@ async function askForMissing(
     api.checkDatabaseAccess({ params: { name: database }, query, signal: context.terminal.interrupted })
   const first = await look()
   if (first.ok) return null
-  const outcome = await askAndWait(context, api, first, { ...options, again: `sally db connect ${database}` })
+  const chosen = [
+    ...(dbUser === undefined ? [] : [`--db-user=${dbUser}`]),
+    ...(dbName === undefined ? [] : [`--db-name=${dbName}`]),
+  ]
+  const again = ['sally db connect', ...chosen, database].join(' ')
+  const outcome = await askAndWait(context, api, first, { ...options, again })
   if (outcome === null) return null
   if (outcome.kind === 'over') return outcome.exit
   // Approved may mean: later, or for less.

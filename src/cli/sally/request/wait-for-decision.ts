@@ -55,8 +55,9 @@ function accessLine(grant: Grant): string {
 /** What is granted on one node or database, or with one account, is said as it is typed. */
 function asTyped({ resources, narrowing }: Grant): string {
   const [database, ...rest] = resources
+  // What follows the name is for the client program.
   if (database?.kind === 'database' && rest.length === 0)
-    return `sally db connect ${database.name}${narrowing?.dbUser === undefined ? '' : ` --db-user=${narrowing.dbUser}`}`
+    return `sally db connect ${narrowing?.dbUser === undefined ? '' : `--db-user=${narrowing.dbUser} `}${database.name}`
   const [only, ...others] = resources.filter(({ kind }) => kind === 'node')
   const node = only && others.length === 0 ? only.name : 'NODE'
   return `ssh ${narrowing?.login === undefined ? '' : `${narrowing.login}@`}${node}`
