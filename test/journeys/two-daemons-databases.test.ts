@@ -1,83 +1,101 @@
-// Two daemons on one PostgreSQL store behind one name: psql's cancel request is a connection of its own, which may come to the
-// daemon that does not have the session.
+// Two daemons on one PostgreSQL store, and a database that both stand in front of: access is approved at one and used at the other.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startBalancer, type Balancer } from '../support/balancer.ts'
 import { startPair, type DaemonPair } from '../support/daemon-pair.ts'
+import { databaseClient } from '../support/database-client.ts'
 import { needProgram } from '../support/need-program.ts'
-import { PASSWORD, secureServer } from '../support/postgres-lab.ts'
+import { secureServer } from '../support/postgres-lab.ts'
 import { PostgresServer } from '../support/postgres.ts'
-import { packet, RawPostgresClient } from '../support/raw-postgres-client.ts'
-import { start, type RunningProgram } from '../support/run.ts'
+import { run, start, type Finished } from '../support/run.ts'
 import type { Account, Sallyport } from '../support/sallyport.ts'
-import { TestAuthority } from '../support/test-authority.ts'
 import { until } from '../support/until.ts'
 
 let pair: DaemonPair
 let server: PostgresServer
-let balancer: Balancer
 let alice: Account
+let bob: Account
+let env: Readonly<Record<string, string>>
+let request = ''
 
 beforeAll(async () => {
   ;[pair, server] = await Promise.all([startPair(), PostgresServer.start()])
-  balancer = await startBalancer(pair.a.port)
-  const { certificatePem } = await secureServer(server, (await TestAuthority.make('nobody')).certificatePem)
-  await pair.a.document({
+  const { a, b } = pair
+  const { items } = await a.api.listAuthorities({})
+  const authority = items.find(({ kind }) => kind === 'database-x509')?.public ?? ''
+  const { certificatePem } = await secureServer(server, authority)
+  await a.document({
     kind: 'database',
     version: 'v1',
     metadata: { name: 'orders', labels: { env: 'prod' } },
     spec: {
       protocol: 'postgres',
       address: `127.0.0.1:${String(server.port)}`,
-      tls: { ca: certificatePem, server_name: 'localhost' },
-      auth: { kind: 'password', users: [{ name: 'app', password: PASSWORD }] },
+      tls: { mode: 'verify-full', ca: certificatePem, server_name: 'localhost' },
     },
   })
-  const allow = { db_labels: { env: 'prod' }, db_users: ['app'], db_names: ['shop'] }
-  await pair.a.role({ kind: 'role', metadata: { name: 'dba' }, spec: { allow } })
-  await pair.a.user('alice', ['dba'])
-  alice = await pair.a.signIn('alice')
-  const login = await alice.sally('db', 'login', 'orders', '--db-user=app', '--db-name=shop')
-  expect(login.code, login.stderr).toBe(0)
-}, 120_000)
-
+  const role = (name: string, allow: Record<string, unknown>): Promise<void> =>
+    a.role({ kind: 'role', metadata: { name }, spec: { allow } })
+  await role('dba', { db_labels: { env: 'prod' }, db_users: ['bycert'], db_names: ['shop'] })
+  await role('engineer', { request: { search_as_roles: ['dba'], roles: ['dba'], max_duration: '4h' } })
+  await role('reviewer', { review_requests: { roles: ['dba'] } })
+  await a.user('alice', ['engineer'])
+  await b.user('bob', ['reviewer'])
+  ;[alice, bob] = [await a.signIn('alice'), await b.signIn('bob')]
+  const files = await databaseClient(alice, 'orders')
+  const both = join(alice.home, 'both.pem')
+  const others = await b.api.ping({})
+  writeFileSync(both, `${(await a.api.ping({})).tlsAuthority}\n${others.tlsAuthority}\n`)
+  env = {
+    ...{ PGHOST: '127.0.0.1', PGUSER: 'bycert', PGDATABASE: 'shop', PGSSLMODE: 'verify-ca', PGSSLROOTCERT: both },
+    ...{ PGSSLCERT: files.certificateFile, PGSSLKEY: files.keyFile },
+  }
+})
 afterAll(async () => {
-  await balancer?.[Symbol.asyncDispose]()
   await pair?.stop()
   await server?.stop()
 })
 
-/** Its first connection goes to this daemon. */
-function psql(daemon: Sallyport, sql: string): RunningProgram {
-  balancer.to(daemon.port)
-  return start(needProgram('psql'), ['-X', '-A', '-t', '-c', sql, `service=orders port=${String(balancer.port)}`], {
-    env: { HOME: alice.home, PGSERVICEFILE: `${alice.home}/.pg_service.conf` },
-  })
-}
+const words = (sql: string): readonly string[] => ['-X', '-A', '-t', '-c', sql]
+const at = (daemon: Sallyport) => ({ env: { ...env, PGPORT: String(daemon.port) } })
+const psql = (daemon: Sallyport, sql: string): Promise<Finished> => run(needProgram('psql'), words(sql), at(daemon))
+const backends = () => server.query('postgres', "select query from pg_stat_activity where usename = 'bycert'")
 
-const running = async (): Promise<string[]> =>
-  (await server.query('postgres', `select query from pg_stat_activity where usename = 'app'`)).map(({ query }) =>
-    String(query),
+test('1: asked for at A, approved at B: psql works at both at once', async () => {
+  const { a, b } = pair
+  expect((await psql(a, 'select 1')).stderr).toContain('alice may not use bycert on orders/shop')
+  const asked = await alice.sally(
+    ...['request', 'create', '--resource=database/orders', '--db-user=bycert', '--reason=ticket #1', '--nowait'],
   )
-
-test.each<[string, () => readonly [Sallyport, Sallyport]]>([
-  ['on A, its ^C comes to B', () => [pair.a, pair.b]],
-  ['on B, its ^C comes to A', () => [pair.b, pair.a]],
-])('the session is %s: the statement is stopped', async (_where, daemons) => {
-  const [has, is] = daemons()
-  const client = psql(has, 'select pg_sleep(600)')
-  await until('the statement to run', async () => (await running()).includes('select pg_sleep(600)'))
-  balancer.to(is.port)
-  client.child.kill('SIGINT')
-  expect((await client.finished).stderr).toContain('canceling statement due to user request')
-  await until('the backend to go', async () => (await running()).length === 0)
+  request = /\breq_[0-9a-f-]{36}\b/.exec(asked.stdout)?.[0] ?? ''
+  expect(await bob.sally('request', 'review', request, '--approve', '--reason=go ahead')).toMatchObject({ code: 0 })
+  for (const daemon of [b, a]) {
+    await until('the approval to be known', async () => (await psql(daemon, 'select 1')).code === 0)
+    expect((await psql(daemon, 'select current_user')).stdout).toBe('bycert\n')
+  }
 })
 
-test('a key that nobody gave out stops nothing, on any daemon', async () => {
-  const client = psql(pair.a, "select pg_sleep(1), 'done'")
-  await until('the statement to run', async () => (await running()).length === 1)
-  using guess = await RawPostgresClient.plain(pair.b.port)
-  guess.send(packet(80877102, Buffer.alloc(8, 1)))
-  await guess.closes()
-  expect(guess.bytes).toHaveLength(0)
-  expect((await client.finished).stdout).toBe('|done\n')
+test('2: revoked at B while a statement runs through A: it ends there, and is gone from the server within a second', async () => {
+  const { a, b } = pair
+  const client = start(needProgram('psql'), words('select pg_sleep(600)'), at(a))
+  await until('it to run', async () => (await backends()).length === 1)
+  expect(await b.admin('request', 'revoke', request, '--reason=enough')).toMatchObject({ code: 0 })
+  const { stderr, code } = await client.finished
+  expect(code).not.toBe(0)
+  expect(stderr).toContain('FATAL:  your access (dba on database/orders) was revoked by local-admin: enough')
+  await until('no backend to remain', async () => (await backends()).length === 0)
+  const [revoke] = await a.events({ type: 'grant.revoke', request })
+  const end = await until('the end to be stored', async () =>
+    (await b.events({ type: 'db.session.end', request })).find(({ time }) => time >= (revoke?.time ?? Infinity)),
+  )
+  expect(end.time - (revoke?.time ?? 0)).toBeLessThanOrEqual(1000)
+})
+
+test('3: after it neither lets anybody in, and a login session that is ended at B is worth nothing at A', async () => {
+  const { a, b } = pair
+  for (const daemon of [a, b]) expect((await psql(daemon, 'select 1')).stderr).toContain('may not use bycert')
+  await b.admin('users', 'end-logins', 'alice')
+  await until('the certificate to be worth nothing', async () =>
+    /login session|signed in|sally login/.test((await psql(a, 'select 1')).stderr),
+  )
 })
