@@ -8,6 +8,7 @@ import {
   type KeyObject,
   timingSafeEqual,
 } from 'node:crypto'
+import { ownBytes } from './own-bytes.ts'
 import {
   CHUNK_HEADER_SIZE,
   type ChunkHeader,
@@ -76,7 +77,7 @@ export class ChunkSealer {
     readonly salt: Buffer
     readonly time: number
   }) {
-    this.#session = sessionBytes(file.session)
+    this.#session = ownBytes(sessionBytes(file.session))
     this.#keyMark = keyMark(file.keyId)
     this.#keys = deriveKeys(file.key, file.salt, this.#session)
     this.fileHeader = encodeFileHeader({ ...file, keyCheck: this.#keys.check })

@@ -15,6 +15,7 @@ const isLevel = (text: string | undefined): text is 'debug' | 'info' | 'warn' | 
   text === 'debug' || text === 'info' || text === 'warn' || text === 'error'
 
 const LAST_WORDS_MS = 1000
+const SHARED_BY_SMALL_BUFFERS = 4096
 
 interface Front {
   readonly listeners: readonly SharedPortListener[]
@@ -28,6 +29,8 @@ interface Front {
  * session, one recording key; everything else it asks for.
  */
 export function runRelayWorker(level: string | undefined): void {
+  // What small buffers share lives as long as any of them; of Node's 64 KiB idle sessions would hold most.
+  Buffer.poolSize = SHARED_BY_SMALL_BUFFERS
   const log = createLog(isLevel(level) ? level : 'info', { part: 'relay', pid: process.pid })
   const port = processPort()
   const control = new ControlPlaneStub(port, systemClock)

@@ -14,6 +14,11 @@ import { sleep, type Clock, type Timer } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Cancelled } from './cancel-elsewhere.ts'
 
+/**
+ * The first is for foundation/buffer-garbage.ts. The second, in MiB: a relay's garbage lives for one message, and what the
+ * young generation may take is taken for good by a rush of new sessions.
+ */
+const COLLECTOR = ['--expose-gc', '--max-semi-space-size=2']
 const RESTART_FIRST_MS = 200
 const RESTART_LONGEST_MS = 10_000
 /** In place of a worker's id, which begin with 1 */
@@ -68,8 +73,7 @@ export class RelayWorkers {
     cluster.setupPrimary({
       exec: options.entry,
       args: ['relay-worker', options.logLevel],
-      // For foundation/buffer-garbage.ts
-      execArgv: [...process.execArgv, '--expose-gc'],
+      execArgv: [...process.execArgv, ...COLLECTOR],
       serialization: 'advanced',
     })
   }

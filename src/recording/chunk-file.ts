@@ -31,6 +31,8 @@ export const systemCalls: FileCalls = {
   },
 }
 
+const NOTHING = new Uint8Array(0)
+
 /**
  * A recording's file, open for appending. A chunk that could only be written in part stays pending: its rest is written
  * before anything else, and it is never sealed anew (recording-chunk.ts says why).
@@ -103,6 +105,8 @@ export class ChunkFile {
       if (written === 0) throw Object.assign(new Error('write(2) takes nothing'), { code: 'EIO' })
       this.#pending = this.#pending.subarray(written)
     }
+    // An empty part of a chunk would keep the memory of the whole.
+    this.#pending = NOTHING
     if (this.#pendingBytes === 0) return
     this.#stored = {
       chunks: this.#stored.chunks + this.#pendingChunks,

@@ -1,3 +1,4 @@
+import { ownBytes } from '../../../formats/own-bytes.ts'
 import type { Clock } from '../../../foundation/clock.ts'
 import type { SignInProof } from '../../control-plane.ts'
 import type { InboundPacket, SshLeg } from './ssh-leg.ts'
@@ -119,12 +120,13 @@ export class ClientSide {
     }
     this.#stage = 'identified'
     const { user } = verdict
-    const isStillValid = (): boolean => this.#judge({ algorithm: request.algorithm, key: user.blob }).kind === 'valid'
+    const { algorithm } = request
+    const isStillValid = (): boolean => this.#judge({ algorithm, key: user.blob }).kind === 'valid'
     // Copies: the request's bytes are gone after this call.
     const proof = {
-      sessionId: Buffer.from(this.#options.leg.sessionId),
-      request: Buffer.from(request.signedPart),
-      signature: Buffer.from(signature),
+      sessionId: this.#options.leg.sessionId,
+      request: ownBytes(request.signedPart),
+      signature: ownBytes(signature),
     }
     const client = { user, proof, userName: request.user, isStillValid }
     this.#options.onIdentified({ kind: verdict.kind === 'valid' ? 'proven' : 'expired', client })

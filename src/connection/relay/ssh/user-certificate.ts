@@ -6,6 +6,7 @@ import {
   LOGIN_SESSION_OPTION,
   type CertificateVerdict,
 } from '../../../formats/openssh/check-certificate.ts'
+import { ownBytes } from '../../../formats/own-bytes.ts'
 import { fingerprint } from '../../../formats/openssh/public-key.ts'
 import { verifySignature } from '../../../formats/openssh/signature.ts'
 import { isId } from '../../../foundation/ids.ts'
@@ -87,7 +88,7 @@ function userOf(
     loginSessionId: loginSession,
     keyFingerprint: fingerprint(certificate.publicKey.blob),
     serial: certificate.serial.toString(),
-    blob: Buffer.from(certificate.blob),
+    blob: ownBytes(certificate.blob),
   }
   return { kind, user }
 }

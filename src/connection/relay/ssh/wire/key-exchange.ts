@@ -1,5 +1,6 @@
 // One key exchange, first or later: KEXINIT both ways, then
 // client: byte 30 | string value        server: byte 31 | string host key | string value | string signature        both: byte 21
+import { ownBytes } from '../../../../formats/own-bytes.ts'
 import { publicKeyAlgorithm } from '../../../../formats/openssh/algorithms.ts'
 import type { SignatureAlgorithm } from '../../../../formats/openssh/algorithms.ts'
 import { MAX_CERTIFICATE, parseCertificate } from '../../../../formats/openssh/certificate.ts'
@@ -191,7 +192,7 @@ export class KeyExchange {
   }
 
   #switchKeys(secret: EncodedSecret, hash: Buffer, hostKey: Buffer): void {
-    this.session ??= { id: hash, hostKey }
+    this.session ??= { id: hash, hostKey: ownBytes(hostKey) }
     const { id } = this.session
     const { toServer, toClient } = this.#settled()
     const up = deriveKeys(toServer, 'toServer', secret, hash, id)

@@ -2,6 +2,7 @@
 // length counts the body. With AES-GCM it is sent in clear and authenticated; before the first NEWKEYS there is no tag.
 import { createCipheriv, createDecipheriv, createSecretKey, randomFillSync } from 'node:crypto'
 import type { CipherGCM, CipherGCMTypes, DecipherGCM, KeyObject } from 'node:crypto'
+import { ownBytes } from '../../../../formats/own-bytes.ts'
 import { DISCONNECT_REASON } from './messages.ts'
 import { ProtocolError } from './protocol-error.ts'
 
@@ -71,7 +72,7 @@ export class GcmSealer implements Sealer {
   constructor(keys: CipherKeys) {
     this.#cipher = keys.cipher
     this.#key = secretKey(keys)
-    this.#iv = Buffer.from(keys.iv)
+    this.#iv = ownBytes(keys.iv)
   }
 
   prepare(): void {
@@ -107,7 +108,7 @@ export class GcmOpener implements Opener {
   constructor(keys: CipherKeys) {
     this.#cipher = keys.cipher
     this.#key = secretKey(keys)
-    this.#iv = Buffer.from(keys.iv)
+    this.#iv = ownBytes(keys.iv)
   }
 
   prepare(): void {
