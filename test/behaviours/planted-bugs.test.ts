@@ -4,16 +4,31 @@ import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import { KEPT_HISTORIES } from './decision-histories.ts'
 import type { Action } from './decision-run.ts'
-import { PLANTED_BUGS, type PlantedBug } from './planted-bugs.ts'
+import type { PlantedBug } from './planted-bug.ts'
+import { PLANTED_BUGS } from './planted-bugs.ts'
 import { POWER_BUGS } from './power-bugs.ts'
 import { SEAT_BUGS } from './seat-bugs.ts'
+import { TIME_BUGS } from './time-bugs.ts'
+import { KEPT_TIMES } from './time-histories.ts'
+import type { TimeAction } from './time-run.ts'
 
 // What is a model test worth? Here bugs are planted into copies of the sources, and each must be found by it. That takes minutes:
 // usually each third is planted, and all of them with `PLANTED_BUGS=all script/test planted-bugs`.
 
 const root = join(import.meta.dirname, '../..')
 const work = join(root, '.cache', `planted-bugs-${process.pid}`)
-const COPIED = ['access', 'audit', 'contract', 'formats', 'foundation', 'grants', 'identity', 'resources']
+const COPIED = [
+  'access',
+  'audit',
+  'connection',
+  'contract',
+  'formats',
+  'foundation',
+  'grants',
+  'identity',
+  'recording',
+  'resources',
+]
 /** Histories until a bug must have shown itself. */
 const HISTORIES = 1500
 
@@ -27,6 +42,7 @@ test.each(
     ...some(PLANTED_BUGS, 3).map((planted) => ({ planted, by: decisions })),
     ...some(SEAT_BUGS, 3).map((planted) => ({ planted, by: seats })),
     ...some(POWER_BUGS, 3).map((planted) => ({ planted, by: powers })),
+    ...some(TIME_BUGS, 3).map((planted) => ({ planted, by: times })),
   ].map((each, index) => [each.planted.bug, each.planted, each.by, index] as const),
 )('found: %s', { timeout: 1_800_000 }, async (_bug, planted, by, index) => {
   const folder = join(work, String(index))
@@ -60,6 +76,12 @@ async function powers(folder: string): Promise<Found> {
   return fc.check(fc.asyncProperty(run.aPowerHistory, run.playPower), LOOK)
 }
 
+async function times(folder: string): Promise<Found> {
+  const run = (await import(join(folder, 'time-run.ts'))) as typeof import('./time-run.ts')
+  const examples = KEPT_TIMES.map(([, history]): [TimeAction[]] => [history])
+  return fc.check(fc.asyncProperty(run.aTimeHistory, run.playTime), { ...LOOK, examples })
+}
+
 function copySources(folder: string): void {
   const isSource = (path: string): boolean => !path.endsWith('.test.ts')
   for (const name of COPIED)
@@ -77,6 +99,8 @@ function copySources(folder: string): void {
     'behaviours/seat-run.ts',
     'behaviours/power-model.ts',
     'behaviours/power-run.ts',
+    'behaviours/time-model.ts',
+    'behaviours/time-run.ts',
   ])
     cpSync(join(root, 'test', name), join(folder, 'test', name))
 }
@@ -100,7 +124,7 @@ function patternOf(from: string): RegExp {
 }
 
 test('every bug has its place in the sources of today', () => {
-  const lost = [...PLANTED_BUGS, ...SEAT_BUGS, ...POWER_BUGS].flatMap(({ bug, edits }) =>
+  const lost = [...PLANTED_BUGS, ...SEAT_BUGS, ...POWER_BUGS, ...TIME_BUGS].flatMap(({ bug, edits }) =>
     edits.flatMap(({ file, from }) => {
       const found = readFileSync(join(root, 'src', file), 'utf8').match(patternOf(from)) ?? []
       return found.length === 1 ? [] : [`${bug}: ${found.length} times in ${file}`]

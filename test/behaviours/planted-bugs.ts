@@ -1,13 +1,4 @@
-/** One bug: in `file`, `from` (which must stand there exactly once) becomes `to`. Spaces and line breaks count as one blank. */
-export interface PlantedBug {
-  readonly bug: string
-  readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[]
-}
-
-const bug = (name: string, file: string, from: string, to: string): PlantedBug => ({
-  bug: name,
-  edits: [{ file, from, to }],
-})
+import { bug, type PlantedBug } from './planted-bug.ts'
 
 const TALLY = 'access/decide/tally.ts'
 const SEAT = 'access/decide/seat.ts'
@@ -16,6 +7,7 @@ const RULES = 'identity/role-rules.ts'
 const PLAN = 'access/ask/plan-ask.ts'
 const STANDING = 'grants/grant-standing.ts'
 
+/** Found by the model of decisions. */
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug(
     'a quorum is reached one vote early',

@@ -1,9 +1,4 @@
-import type { PlantedBug } from './planted-bugs.ts'
-
-const bug = (name: string, file: string, from: string, to: string): PlantedBug => ({
-  bug: name,
-  edits: [{ file, from, to }],
-})
+import { bug, type PlantedBug } from './planted-bug.ts'
 
 const TALLY = 'access/decide/tally.ts'
 const ACCESS = 'identity/node-access.ts'
