@@ -1,8 +1,9 @@
+import { sql } from 'kysely'
 import type { Reader } from './directory.ts'
 import type { Tx } from '../audit/deed.ts'
 import type { Database } from '../foundation/database/open-database.ts'
-import { fixedStatement } from '../foundation/database/fixed-statement.ts'
-import type { AccessRequestsTable } from '../foundation/database/tables.ts'
+import { fixedList, fixedStatement } from '../foundation/database/fixed-statement.ts'
+import type { AccessRequestsTable, ReviewsTable } from '../foundation/database/tables.ts'
 import { pinnedResources, type PinnedRole } from '../grants/stored-grant.ts'
 
 // By what requests are found: the roles and resources that they name, those who voted, and their words. Nothing is decided from
@@ -40,11 +41,17 @@ export function searchable(words: readonly string[]): string {
   return words.join('\n').toLowerCase()
 }
 
-const FILLED_AT_ONCE = 200
+const FILLED_AT_ONCE = 500
+
+/** Behind which the next ones come */
+type Place = Pick<AccessRequestsTable, 'id' | 'created_at'>
 
 /** For a store whose requests were made before there was an index. Newest first, so the oldest one says whether all is done. */
 export async function fillSearchIndex(database: Database): Promise<void> {
-  while (!(await isFilled(database.reads))) await database.transact(fillSome)
+  if (await isFilled(database.reads)) return
+  let place: Place | null = null
+  do place = await database.transact((tx) => fillSome(tx, place))
+  while (place)
 }
 
 async function isFilled(reader: Reader): Promise<boolean> {
@@ -64,7 +71,13 @@ async function isFilled(reader: Reader): Promise<boolean> {
   return text !== undefined
 }
 
-async function fillSome(tx: Tx): Promise<void> {
+const votersOn = fixedList<Pick<ReviewsTable, 'request_id' | 'reviewer_id' | 'on_behalf_of'>>(
+  (ids) => `select request_id, reviewer_id, on_behalf_of from reviews where request_id in ${ids}`,
+)
+
+/** Those behind the place that are in no index yet. Returns the last of them; null: there are no more. */
+async function fillSome(tx: Tx, place: Place | null): Promise<Place | null> {
+  const behind = place ? sql<boolean>`(r.created_at, r.id) < (${place.created_at}, ${place.id})` : sql<boolean>`1 = 1`
   const rows = await tx
     .selectFrom('access_requests as r')
     .leftJoin('request_texts as s', 's.request_id', 'r.id')
@@ -79,21 +92,17 @@ async function fillSome(tx: Tx): Promise<void> {
       'u.name as requester',
     ])
     .where('s.request_id', 'is', null)
+    .where(behind)
     .orderBy('r.created_at', 'desc')
     .orderBy('r.id', 'desc')
     .limit(FILLED_AT_ONCE)
     .execute()
+  const ids = rows.map(({ id }) => id)
+  const votes = Map.groupBy(await votersOn(tx, ids), (vote) => vote.request_id)
   for (const { requester, ...row } of rows) {
     await indexRequest(tx, row, requester)
-    const votes = await tx
-      .selectFrom('reviews')
-      .select(['reviewer_id', 'on_behalf_of'])
-      .where('request_id', '=', row.id)
-      .execute()
-    await indexVoters(
-      tx,
-      row,
-      votes.flatMap((vote) => [vote.reviewer_id, vote.on_behalf_of]),
-    )
+    const voters = (votes.get(row.id) ?? []).flatMap((vote) => [vote.reviewer_id, vote.on_behalf_of])
+    await indexVoters(tx, row, voters)
   }
+  return rows.at(-1) ?? null
 }
