@@ -21,6 +21,9 @@ const PACKAGES: Readonly<Record<string, string>> = {
   mariadb: 'mariadb-client',
   'mariadb-dump': 'mariadb-client',
   sysbench: 'sysbench',
+  pgcli: 'pgcli',
+  rhino: 'rhino',
+  java: 'default-jre-headless',
 }
 // Where Debian keeps servers that are not in an ordinary PATH.
 const ALSO = ['/usr/sbin', '/sbin', '/usr/lib/openssh']
