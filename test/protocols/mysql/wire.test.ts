@@ -307,6 +307,18 @@ describe('a server that is not MariaDB', () => {
       { signIn: [method('mysql_clear_password')] },
       /mysql_clear_password, which is refused/,
     ],
+    ['it asks for the password with PAM', { signIn: [method('dialog')] }, /dialog, which is refused/],
+    ['it asks for it with RSA', { signIn: [method('sha256_password')] }, /sha256_password, which is refused/],
+    ['it asks for Kerberos', { signIn: [method('auth_gssapi_client')] }, /auth_gssapi_client, which is refused/],
+    ['its scramble is cut short', { signIn: [method('mysql_native_password', Buffer.alloc(5, 7))] }, /too short/],
+    ['it wants more after a scramble', { signIn: [Buffer.from([1, 9])] }, /something unknown to sign in/],
+    ['a packet of its sign-in is too long', { signIn: [Buffer.alloc(20_000, 1)] }, /wrong length/],
+    [
+      'it announces 70,000 columns',
+      { isCached: true, answer: () => framed(1, Buffer.from([0xfd, 0x70, 0x11, 1])) },
+      /too many columns/,
+    ],
+    ['it sends an empty packet', { isCached: true, answer: () => framed(1) }, /empty packet/],
     ['it asks for the hash from before 4.1', { signIn: [Buffer.from([0xfe])] }, /before 4\.1, which is refused/],
     [
       'it switches for ever',

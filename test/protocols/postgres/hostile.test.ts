@@ -266,6 +266,11 @@ const asksFor = (code: number, rest: string | Uint8Array = ''): Buffer => {
   return message('R', Buffer.concat([body, Buffer.from(rest)]))
 }
 
+const SCRAM = asksFor(10, 'SCRAM-SHA-256\0\0')
+const LET_IN = Buffer.concat([asksFor(0), message('Z', 'I')])
+const challenge = (asked: Buffer, iterations: number): Buffer =>
+  asksFor(11, `r=${/r=(.+)$/s.exec(asked.toString('latin1'))?.[1] ?? ''}x,s=AAAA,i=${iterations}`)
+
 test.each<[string, 'tls' | 'clear', (socket: Socket, asked: Buffer) => void, RegExp]>([
   ['says no to TLS', 'tls', (socket) => socket.write('N'), /does not speak TLS/],
   ['says yes and more', 'tls', (socket) => socket.write('SE'), /in clear behind its answer/],
@@ -305,6 +310,64 @@ test.each<[string, 'tls' | 'clear', (socket: Socket, asked: Buffer) => void, Reg
       void socket.write(
         Buffer.concat([asksFor(0), ...Array.from({ length: 10 }, () => message('S', `n\0${'x'.repeat(60_000)}\0`))]),
       ),
+    /says too much/,
+  ],
+  [
+    'asks for SCRAM rounds without end',
+    'clear',
+    (socket, asked) => socket.write(asked[0] === 0x70 ? challenge(asked, 999_999_999) : SCRAM),
+    /999999999 SCRAM iterations/,
+  ],
+  [
+    'answers the challenge of somebody else',
+    'clear',
+    (socket, asked) => socket.write(asked[0] === 0x70 ? asksFor(11, 'r=somebody,s=AAAA,i=4096') : SCRAM),
+    /answers somebody else/,
+  ],
+  [
+    'signs what it cannot know',
+    'clear',
+    (socket, asked) => {
+      if (asked[0] !== 0x70) socket.write(SCRAM)
+      else if (asked.includes('SCRAM-SHA-256')) socket.write(challenge(asked, 4096))
+      else socket.write(Buffer.concat([asksFor(12, `v=${Buffer.alloc(32, 7).toString('base64')}`), LET_IN]))
+    },
+    /did not prove that it knows the password/,
+  ],
+  [
+    'lets us in before its signature',
+    'clear',
+    (socket, asked) => {
+      if (asked[0] !== 0x70) socket.write(SCRAM)
+      else if (asked.includes('SCRAM-SHA-256')) socket.write(challenge(asked, 4096))
+      else socket.write(LET_IN)
+    },
+    /left SCRAM/,
+  ],
+  [
+    'changes its mind from SCRAM to a password in clear',
+    'clear',
+    (socket, asked) => socket.write(asked[0] === 0x70 ? asksFor(3) : SCRAM),
+    /password in clear/,
+  ],
+  [
+    'asks anew once it has let us in',
+    'clear',
+    (socket) => socket.write(Buffer.concat([asksFor(0), asksFor(3)])),
+    /unexpected/,
+  ],
+  ['opens COPY while signing in', 'clear', (socket) => socket.write(message('G', '\0\0\0')), /unexpected message/],
+  [
+    'sends a key of a kilobyte',
+    'clear',
+    (socket) => socket.write(Buffer.concat([asksFor(0), message('K', 'x'.repeat(1024))])),
+    /unexpected message/,
+  ],
+  [
+    'sends notices without end',
+    'clear',
+    (socket) =>
+      void socket.write(Buffer.concat(Array.from({ length: 40 }, () => message('N', `M${'x'.repeat(9000)}\0\0`)))),
     /says too much/,
   ],
   ['hangs up', 'clear', (socket) => socket.destroy(), /closed the connection/],
@@ -366,4 +429,71 @@ test('a wrong password is what the server says it is', async () => {
   const { stderr } = await lab.psql('select 1')
   lab.control.passwords.set('app', 'correct horse')
   expect(stderr).toContain('FATAL:  orders says: password authentication failed for user "app"')
+})
+
+// Nothing a server says once it is ready can reach past the client: at worst the session ends.
+test.each<[string, Buffer, string | null]>([
+  ['a message of 2 GiB', message('D', '', 0x7fffffff), 'target_protocol_error'],
+  ['a length of 3', message('D', '', 3), 'target_protocol_error'],
+  ['a length of 2^32 - 1', message('T', '', 0xffffffff), 'target_protocol_error'],
+  ['ReadyForQuery for nothing', Buffer.concat([message('Z', 'I'), message('Z', 'T'), message('Z', 'I')]), null],
+  [
+    'results of nothing',
+    Buffer.concat([message('C', 'SELECT 1\0'), message('I'), message('s'), message('Z', 'I')]),
+    null,
+  ],
+  ['COPY for nothing', Buffer.concat([message('G', '\0\0\0'), message('H', '\0\0\0'), message('d', 'x')]), null],
+])('a server that is ready and says %s', async (_name, words, reason) => {
+  const server = await rogue((socket, asked) => {
+    if (asked[0] === 0x58) socket.end()
+    else socket.write(asked.readUInt32BE(4) === 3 << 16 ? LET_IN : words)
+  })
+  try {
+    const database = { id: 'dtb_1', name: 'orders', host: '127.0.0.1', port: server.port }
+    const clear = { mode: 'insecure-disable', authorities: null, serverName: '' } as const
+    lab.control.change = { database, tls: clear }
+    using client = await lab.raw()
+    const { sessionId } = lab.facts
+    client.send(message('Q', 'select 1\0'))
+    if (reason === null) {
+      await until('it to be passed on', () => client.bytes.includes(words))
+      client.send(message('X'))
+    }
+    await client.closes()
+    const end = await until('the end to be stored', () => lab.control.ends.get(sessionId))
+    expect(end.reason).toBe(reason ?? 'client_left')
+  } finally {
+    server.stop()
+  }
+})
+
+test('notices without end cost no memory where the client does not read them', async () => {
+  const notice = message('N', `SNOTICE\0M${'x'.repeat(60_000)}\0\0`)
+  let written = 0
+  const server = await rogue((socket, asked) => {
+    if (asked.readUInt32BE(4) === 3 << 16) return void socket.write(LET_IN)
+    const more = (): void => {
+      while (!socket.destroyed && socket.write(notice)) written += notice.length
+      socket.once('drain', more)
+    }
+    more()
+  })
+  try {
+    const database = { id: 'dtb_1', name: 'orders', host: '127.0.0.1', port: server.port }
+    lab.control.change = { database, tls: { mode: 'insecure-disable', authorities: null, serverName: '' } }
+    using client = await lab.raw()
+    client.socket.pause()
+    const before = process.memoryUsage().arrayBuffers
+    client.send(message('Q', 'select 1\0'))
+    let last = -1
+    const stands = (): boolean => {
+      const [was, now] = [last, written]
+      last = now
+      return now > 0 && now === was
+    }
+    await until('nothing to move any more', stands, { every: 200 })
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(32 * 1024 * 1024)
+  } finally {
+    server.stop()
+  }
 })
