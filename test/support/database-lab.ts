@@ -14,7 +14,7 @@ import { readRecording } from '../../src/recording/recording-reader.ts'
 import { FakeDatabaseControl } from './fake-database-control.ts'
 import { TestAuthority, type KeyAndCertificate } from './test-authority.ts'
 
-export const INSTALLATION = 'inst_test'
+const INSTALLATION = 'inst_test'
 export const PASSWORD = 'correct horse'
 
 export interface DatabaseLabOptions {

@@ -14,7 +14,7 @@ import { needProgram } from './need-program.ts'
 import { run, type Finished, type RunOptions } from './run.ts'
 import type { KeyAndCertificate } from './test-authority.ts'
 
-export { INSTALLATION, PASSWORD } from './database-lab.ts'
+export { PASSWORD } from './database-lab.ts'
 
 export interface MysqlLabOptions extends DatabaseLabOptions {
   readonly server?: MariadbOptions

@@ -18,7 +18,7 @@ import { RawPostgresClient, startup } from './raw-postgres-client.ts'
 import { run, type Finished, type RunOptions } from './run.ts'
 import { TestAuthority, type KeyAndCertificate } from './test-authority.ts'
 
-export { INSTALLATION, PASSWORD } from './database-lab.ts'
+export { PASSWORD } from './database-lab.ts'
 
 export interface PostgresLabOptions extends DatabaseLabOptions {
   /** Lines of postgresql.conf */
