@@ -239,7 +239,7 @@ export class JustInTimeUsers {
       .selectAll()
       .where('id', '=', server.databaseId)
       .executeTakeFirst()
-    const now = row?.just_in_time_json == null ? null : justInTimeServer(row)
+    const now = row && row.just_in_time_json !== null ? justInTimeServer(row) : null
     const same = (['protocol', 'host', 'port', 'adminUser'] as const).every((key) => now?.[key] === server[key])
     if (same && JSON.stringify(now?.tls) === JSON.stringify(server.tls)) return
     throw new Refused(
@@ -263,11 +263,9 @@ export class JustInTimeUsers {
   #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
     const mine = (this.#turns.get(id) ?? Promise.resolve()).catch(() => {}).then(work)
     this.#turns.set(id, mine)
-    const done = (): void => {
+    return mine.finally(() => {
       if (this.#turns.get(id) === mine) this.#turns.delete(id)
-    }
-    mine.then(done, done)
-    return mine
+    })
   }
 }
 
