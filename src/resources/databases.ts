@@ -1,7 +1,6 @@
-import { confirmed, type Confirmed } from '../audit/confirmation.ts'
+import { confirmed } from '../audit/confirmation.ts'
 import { X509Certificate } from 'node:crypto'
-import type { DeedLog, NewEvent, Tx } from '../audit/deed.ts'
-import type { Actor } from '../contract/audit.ts'
+import type { DeedLog, Tx } from '../audit/deed.ts'
 import type { DatabaseDocument, DbAuth } from '../contract/database.ts'
 import type { Database } from '../foundation/database/open-database.ts'
 import type { DatabasesTable } from '../foundation/database/tables.ts'
@@ -10,15 +9,12 @@ import { newId } from '../foundation/ids.ts'
 import { checkAddress } from './address.ts'
 import { databaseIdentity, justInTimeOf } from './database-facts.ts'
 import { sealPasswords, unsealPasswords, type Passwords, type PasswordSealer } from './database-passwords.ts'
+import { alreadyThere, notThere, resourceEvent, type ResourceDoer } from './resource-deed.ts'
 
 interface Parts {
   readonly database: Database
   readonly deeds: DeedLog
   readonly sealer: PasswordSealer
-}
-interface Doer extends Confirmed {
-  readonly actor: Actor
-  readonly loginId: string | null
 }
 
 /**
@@ -27,7 +23,7 @@ interface Doer extends Confirmed {
  */
 export async function putDatabase(
   parts: Parts,
-  doer: Doer,
+  doer: ResourceDoer,
   document: DatabaseDocument,
   replace: boolean,
 ): Promise<{ id: string; created: boolean }> {
@@ -35,12 +31,7 @@ export async function putDatabase(
   return await parts.deeds.commitDeed(
     confirmed(doer, async (tx, now) => {
       const before = await findNamed(tx, columns.name)
-      if (before && !replace)
-        throw new Refused(
-          'exists',
-          `there is a database "${columns.name}"`,
-          `to change it: sallyctl edit database/${columns.name}`,
-        )
+      if (before && !replace) throw alreadyThere('database', columns.name)
       if (before && before.protocol !== columns.protocol)
         throw new Refused(
           'malformed',
@@ -62,21 +53,30 @@ export async function putDatabase(
           .values({ id, event_id: '', ...row, created_at: now, deleted_at: null })
           .execute()
       const type = before ? 'resource.update' : 'resource.create'
-      const event = databaseEvent(type, doer, { id, name: columns.name }, { ...columns, passwordsOf: users })
+      const event = resourceEvent(
+        type,
+        doer,
+        { kind: 'database', id, name: columns.name },
+        { ...columns, passwordsOf: users },
+      )
       return { result: { id, created: !before }, events: [event] }
     }),
   )
 }
 
 /** The id never comes back. Errors: Refused('not_found'). */
-export async function removeDatabase(parts: Omit<Parts, 'sealer'>, doer: Doer, name: string): Promise<void> {
+export async function removeDatabase(parts: Omit<Parts, 'sealer'>, doer: ResourceDoer, name: string): Promise<void> {
   await parts.deeds.commitDeed(
     confirmed(doer, async (tx, now) => {
       const found = await findNamed(tx, name)
-      if (!found) throw new Refused('not_found', `there is no database "${name}"`, 'run: sallyctl get database')
+      if (!found) throw notThere('database', name)
       const gone = { deleted_at: now, passwords_sealed: null, password_users_json: '[]' }
       await tx.updateTable('databases').set(gone).where('id', '=', found.id).execute()
-      return { result: null, events: [databaseEvent('resource.delete', doer, found, {})], evenIfAltered: true }
+      return {
+        result: null,
+        events: [resourceEvent('resource.delete', doer, { ...found, kind: 'database' }, {})],
+        evenIfAltered: true,
+      }
     }),
   )
 }
@@ -199,21 +199,4 @@ function passwordsFor(
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) throw new Refused('malformed', `spec.auth.users: ${twice} stands twice`)
   return Object.fromEntries(entries)
-}
-
-function databaseEvent(
-  type: 'resource.create' | 'resource.update' | 'resource.delete',
-  doer: Doer,
-  { id, name }: { readonly id: string; readonly name: string },
-  details: Record<string, unknown>,
-): NewEvent {
-  return {
-    type,
-    actor: doer.actor,
-    login: doer.loginId,
-    outcome: 'success',
-    resource: { kind: 'database', id, name },
-    details,
-    rows: [{ table: 'databases', id }],
-  }
 }

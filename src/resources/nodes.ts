@@ -1,6 +1,5 @@
-import { confirmed, type Confirmed } from '../audit/confirmation.ts'
-import type { DeedLog, NewEvent } from '../audit/deed.ts'
-import type { Actor } from '../contract/audit.ts'
+import { confirmed } from '../audit/confirmation.ts'
+import type { DeedLog } from '../audit/deed.ts'
 import type { NodeDocument } from '../contract/node.ts'
 import { FormatError } from '../formats/format-error.ts'
 import { formatPublicKeyLine, parsePublicKey, parsePublicKeyLine } from '../formats/openssh/public-key.ts'
@@ -8,14 +7,11 @@ import type { Database } from '../foundation/database/open-database.ts'
 import { Refused } from '../foundation/errors.ts'
 import { newId } from '../foundation/ids.ts'
 import { checkAddress } from './address.ts'
+import { alreadyThere, notThere, resourceEvent, type ResourceDoer } from './resource-deed.ts'
 
 interface Parts {
   readonly database: Database
   readonly deeds: DeedLog
-}
-interface Doer extends Confirmed {
-  readonly actor: Actor
-  readonly loginId: string | null
 }
 
 /**
@@ -24,7 +20,7 @@ interface Doer extends Confirmed {
  */
 export async function putNode(
   parts: Parts,
-  doer: Doer,
+  doer: ResourceDoer,
   document: NodeDocument,
   replace: boolean,
 ): Promise<{ id: string; created: boolean }> {
@@ -37,12 +33,7 @@ export async function putNode(
         .where('name', '=', columns.name)
         .where('deleted_at', 'is', null)
         .executeTakeFirst()
-      if (before && !replace)
-        throw new Refused(
-          'exists',
-          `there is a node "${columns.name}"`,
-          `to change it: sallyctl edit node/${columns.name}`,
-        )
+      if (before && !replace) throw alreadyThere('node', columns.name)
       const id = before?.id ?? newId('node', now)
       if (before) await tx.updateTable('nodes').set(columns).where('id', '=', id).execute()
       else
@@ -51,14 +42,14 @@ export async function putNode(
           .values({ id, event_id: '', ...columns, created_at: now, deleted_at: null })
           .execute()
       const type = before ? 'resource.update' : 'resource.create'
-      const event = nodeEvent(type, doer, { id, name: columns.name }, { ...columns })
+      const event = resourceEvent(type, doer, { kind: 'node', id, name: columns.name }, { ...columns })
       return { result: { id, created: !before }, events: [event] }
     }),
   )
 }
 
 /** The id never comes back. Throws Refused('not_found'). */
-export async function removeNode(parts: Parts, doer: Doer, name: string): Promise<void> {
+export async function removeNode(parts: Parts, doer: ResourceDoer, name: string): Promise<void> {
   await parts.deeds.commitDeed(
     confirmed(doer, async (tx, now) => {
       const node = await tx
@@ -67,9 +58,13 @@ export async function removeNode(parts: Parts, doer: Doer, name: string): Promis
         .where('name', '=', name)
         .where('deleted_at', 'is', null)
         .executeTakeFirst()
-      if (!node) throw new Refused('not_found', `there is no node "${name}"`, 'run: sallyctl get node')
+      if (!node) throw notThere('node', name)
       await tx.updateTable('nodes').set({ deleted_at: now }).where('id', '=', node.id).execute()
-      return { result: null, events: [nodeEvent('resource.delete', doer, node, {})], evenIfAltered: true }
+      return {
+        result: null,
+        events: [resourceEvent('resource.delete', doer, { kind: 'node', ...node }, {})],
+        evenIfAltered: true,
+      }
     }),
   )
 }
@@ -111,22 +106,5 @@ function keyLine(field: string, line: string): string {
   } catch (error) {
     if (!(error instanceof FormatError)) throw error
     throw new Refused('malformed', `${field}: ${error.message}`, 'give a line like: ssh-ed25519 AAAA...')
-  }
-}
-
-function nodeEvent(
-  type: 'resource.create' | 'resource.update' | 'resource.delete',
-  doer: Doer,
-  node: { readonly id: string; readonly name: string },
-  details: Record<string, unknown>,
-): NewEvent {
-  return {
-    type,
-    actor: doer.actor,
-    login: doer.loginId,
-    outcome: 'success',
-    resource: { kind: 'node', id: node.id, name: node.name },
-    details,
-    rows: [{ table: 'nodes', id: node.id }],
   }
 }
