@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { sleep, type Clock, type Timer } from '../../../foundation/clock.ts'
 import type { LongBytes, StatementRecorder } from '../../statement-recorder.ts'
 import { StatementObserver } from './observe/statement-observer.ts'
@@ -29,9 +30,15 @@ export interface RelayHost {
   fail(error: Error, side: 'client' | 'server' | null): void
 }
 
+/** As much of an Upstream as is relayed to. */
+export interface RelayedServer extends Pick<Upstream, 'ready' | 'cancel'> {
+  readonly socket: Duplex
+  readonly tcp: Pick<Socket, 'resetAndDestroy'>
+}
+
 export interface QueryRelayParts {
-  readonly client: Socket
-  readonly upstream: Upstream
+  readonly client: Duplex
+  readonly upstream: RelayedServer
   readonly recorder: Pick<StatementRecorder, 'query' | 'prepare' | 'execute' | 'command' | 'result' | 'commit' | 'seen'>
   readonly host: RelayHost
   readonly clock: Clock
@@ -46,9 +53,9 @@ export interface QueryRelayParts {
  * them go on. Each side is read only as fast as the other takes it.
  */
 export class QueryRelay {
-  readonly #client: Socket
-  readonly #upstream: Upstream
-  readonly #server: Socket
+  readonly #client: Duplex
+  readonly #upstream: RelayedServer
+  readonly #server: Duplex
   readonly #recorder: QueryRelayParts['recorder']
   readonly #host: RelayHost
   readonly #clock: Clock
