@@ -100,7 +100,12 @@ test('JDBC: prepared statements, batches, cursors, large objects, COPY, notifica
   const java = await run(
     needProgram('java'),
     [
-      ...['-XX:TieredStopAtLevel=1', '-cp', `/usr/share/java/rhino.jar:${driver}`, 'org.mozilla.javascript.tools.shell.Main'],
+      ...[
+        '-XX:TieredStopAtLevel=1',
+        '-cp',
+        `/usr/share/java/rhino.jar:${driver}`,
+        'org.mozilla.javascript.tools.shell.Main',
+      ],
       ...[file('client.js', JDBC), url, key, file('cert.pem', certificatePem), lab.proxyCa],
     ],
     { timeout: 100_000 },
