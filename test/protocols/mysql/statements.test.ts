@@ -195,7 +195,7 @@ describe('values of parameters', () => {
     )
     await ask(client, EXECUTE, body)
     client[Symbol.dispose]()
-    const [executed] = (await recordedStatements()).filter(({ command }) => command === 'execute')
+    const executed = (await recordedStatements()).find(({ command }) => command === 'execute')
     expect(valuesOf(executed?.parameters?.bytes ?? Buffer.alloc(0))).toEqual(['long'])
     expect(executed?.parameters).toMatchObject({
       length: body.length,
