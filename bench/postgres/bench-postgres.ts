@@ -8,13 +8,18 @@ import { bulk } from './bulk.ts'
 import { connects } from './connects.ts'
 import { idleMemory } from './idle-memory.ts'
 import { addedLatency } from './latency.ts'
-import { pgbench } from './pgbench.ts'
+import { warmUp } from './pgbench.ts'
 import { startPgbouncer } from './pgbouncer.ts'
 import { tlsEnv, type PostgresTarget } from './postgres-target.ts'
 import { secure, startServer } from './server.ts'
+import { startBareRelay } from './start-bare-relay.ts'
 import { startOurs } from './start-ours.ts'
 import type { PostgresTargets } from './targets.ts'
 import { throughput } from './throughput.ts'
+
+/** Transactions until what is compiled while it runs is compiled: counted, because time means nothing beside other work. */
+const WARM = 40_000
+const WARM_QUICK = 8_000
 
 /** Every way in is TLS with a client certificate. Ours is TLS to the server too, and records every statement. */
 export async function benchPostgres({ quick, progress }: BenchOptions): Promise<readonly Row[]> {
@@ -30,6 +35,7 @@ export async function benchPostgres({ quick, progress }: BenchOptions): Promise<
   await secure(server, leaf, [readFileSync(authority.file, 'utf8'), ours.authority])
   await using haproxy = await startHaproxy(folder, server.port)
   await using pgbouncer = await startPgbouncer(server, { ca: authority.file, ...leaf })
+  await using bare = await startBareRelay(server.port, { authority: authority.file, server: leaf, client })
   const way = (name: string, port: number, pid: number | null): PostgresTarget => ({
     name,
     env: tlsEnv(port, { ca: authority.file, ...client }),
@@ -39,11 +45,15 @@ export async function benchPostgres({ quick, progress }: BenchOptions): Promise<
     direct: way('direct', server.port, null),
     haproxy: way('haproxy', haproxy.port, haproxy.pid),
     pgbouncer: way('pgbouncer', pgbouncer.port, pgbouncer.pid),
+    bare: way('bare relay', bare.port, bare.pid),
   }
   const targets: PostgresTargets = { ...peers, ours: ours.targets, all: [...Object.values(peers), ...ours.targets] }
 
   progress('warming up ...')
-  for (const target of targets.all) await pgbench(target, { mode: 'prepared', clients: 8, seconds: quick ? 1 : 5 })
+  for (const target of targets.all) await warmUp(target, quick ? WARM_QUICK : WARM)
+  progress('memory of idle connections ...')
+  // Behind the loads that follow the collector would give back more than connections take.
+  const memory = await idleMemory(ours.targets[0], quick ? 40 : 200)
   const rows: Row[] = []
   progress('pgbench -S ...')
   const plan = quick
@@ -56,7 +66,5 @@ export async function benchPostgres({ quick, progress }: BenchOptions): Promise<
   rows.push(...(await bulk(targets, folder.file('bulk'), mib, quick ? 1 : 4)))
   progress('new connections ...')
   rows.push(...(await connects(targets, quick ? 1 : 3, quick ? 1 : 4)))
-  progress('memory of idle connections ...')
-  rows.push(...(await idleMemory(ours.targets[0], quick ? 40 : 200)))
-  return rows
+  return [...rows, ...memory]
 }

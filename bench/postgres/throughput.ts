@@ -55,13 +55,17 @@ function rowsFor(
       better: what === 'tps' ? 'higher' : 'lower',
       unit: what === 'tps' ? 'tps' : 'us',
     })
-  const { direct, haproxy, pgbouncer } = targets
+  const { direct, haproxy, pgbouncer, bare } = targets
   return [
     against(pgbouncer, 'tps', clients > MANY_CLIENTS ? TPS_GOAL_MANY : TPS_GOAL),
     against(haproxy, 'tps', 0),
     against(direct, 'tps', 0),
+    against(bare, 'tps', 0),
     against(pgbouncer, 'cpu', CPU_GOAL),
+    against(bare, 'cpu', 0),
+    against(pgbouncer, 'p50', 0),
     against(pgbouncer, 'p99', 0),
+    against(bare, 'p99', 0),
   ]
 }
 
