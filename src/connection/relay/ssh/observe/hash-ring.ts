@@ -3,9 +3,9 @@
 //   control  int32 each:  HEAD, bytes written so far | TAIL, bytes read so far | DONE, digests made so far   (modulo 2^32)
 //   ring     records, each at a multiple of 8:  int32 hash | int32 length of the bytes that follow, or DIGEST, or DROP
 //   result   the digest made last
-export const HEAD = 0
-export const TAIL = 1
-export const DONE = 2
+const HEAD = 0
+const TAIL = 1
+const DONE = 2
 const CONTROL_BYTES = 12
 
 const DIGEST = -1
