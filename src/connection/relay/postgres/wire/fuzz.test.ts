@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { readCorpus } from '../../../../../test/fuzz/corpus.ts'
-import { fuzz } from '../../../../../test/fuzz/fuzzer.ts'
-import { POSTGRES_TARGETS } from '../../../../../test/fuzz/postgres-targets.ts'
+import { readCorpus } from '../../../../../test/support/fuzz/corpus.ts'
+import { fuzz } from '../../../../../test/support/fuzz/fuzzer.ts'
+import { POSTGRES_TARGETS } from '../../../../../test/support/fuzz/postgres-targets.ts'
 
 /** The long run is script/fuzz. */
 const RUNS = 60

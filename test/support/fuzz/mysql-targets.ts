@@ -1,22 +1,22 @@
 // What the MySQL codec promises, whatever the bytes.
 import { deepStrictEqual, ok } from 'node:assert'
-import { AnswerReader, type Answer } from '../../src/connection/relay/mysql/wire/answer-reader.ts'
-import { acceptedFrom, askOf, CAPABILITY, has, OFFERED } from '../../src/connection/relay/mysql/wire/capabilities.ts'
-import { CommandReader } from '../../src/connection/relay/mysql/wire/command-reader.ts'
-import { COMMAND, type AnswerShape } from '../../src/connection/relay/mysql/wire/commands.ts'
-import { parametersOf } from '../../src/connection/relay/mysql/wire/execute-parameters.ts'
-import { readGreeting, writeGreeting } from '../../src/connection/relay/mysql/wire/greeting.ts'
+import { AnswerReader, type Answer } from '../../../src/connection/relay/mysql/wire/answer-reader.ts'
+import { acceptedFrom, askOf, CAPABILITY, has, OFFERED } from '../../../src/connection/relay/mysql/wire/capabilities.ts'
+import { CommandReader } from '../../../src/connection/relay/mysql/wire/command-reader.ts'
+import { COMMAND, type AnswerShape } from '../../../src/connection/relay/mysql/wire/commands.ts'
+import { parametersOf } from '../../../src/connection/relay/mysql/wire/execute-parameters.ts'
+import { readGreeting, writeGreeting } from '../../../src/connection/relay/mysql/wire/greeting.ts'
 import {
   readHandshakeResponse,
   readSslRequest,
   writeHandshakeResponse,
   writeSslRequest,
-} from '../../src/connection/relay/mysql/wire/handshake-response.ts'
-import { framed, PacketReader } from '../../src/connection/relay/mysql/wire/packets.ts'
-import { writeError } from '../../src/connection/relay/mysql/wire/replies.ts'
-import { readSignInMessage, writeSwitch } from '../../src/connection/relay/mysql/wire/sign-in-messages.ts'
-import { answerTo } from '../../src/connection/relay/mysql/wire/sign-in-methods.ts'
-import { readKill } from '../../src/connection/relay/mysql/wire/thread-ids.ts'
+} from '../../../src/connection/relay/mysql/wire/handshake-response.ts'
+import { framed, PacketReader } from '../../../src/connection/relay/mysql/wire/packets.ts'
+import { writeError } from '../../../src/connection/relay/mysql/wire/replies.ts'
+import { readSignInMessage, writeSwitch } from '../../../src/connection/relay/mysql/wire/sign-in-messages.ts'
+import { answerTo } from '../../../src/connection/relay/mysql/wire/sign-in-methods.ts'
+import { readKill } from '../../../src/connection/relay/mysql/wire/thread-ids.ts'
 import { piecesOf, type FuzzTarget } from './fuzzer.ts'
 import { onlyProtocolErrors } from './only-protocol-errors.ts'
 

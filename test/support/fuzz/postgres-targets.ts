@@ -1,22 +1,22 @@
 // What the PostgreSQL codec promises, whatever the bytes.
 import { deepStrictEqual, ok } from 'node:assert'
-import { judgeStartup } from '../../src/connection/relay/postgres/startup-rules.ts'
-import { statementRefusal } from '../../src/connection/relay/postgres/statement-rules.ts'
-import { ClientFrames, type ClientSink } from '../../src/connection/relay/postgres/wire/client-frames.ts'
-import type { Taker } from '../../src/connection/relay/postgres/wire/long-message.ts'
+import { judgeStartup } from '../../../src/connection/relay/postgres/startup-rules.ts'
+import { statementRefusal } from '../../../src/connection/relay/postgres/statement-rules.ts'
+import { ClientFrames, type ClientSink } from '../../../src/connection/relay/postgres/wire/client-frames.ts'
+import type { Taker } from '../../../src/connection/relay/postgres/wire/long-message.ts'
 import {
   cancelRequest,
   readOpening,
   SSL_REQUEST,
   startupMessage,
-} from '../../src/connection/relay/postgres/wire/opening.ts'
+} from '../../../src/connection/relay/postgres/wire/opening.ts'
 import {
   checkServerSignature,
   finishScram,
   readChallenge,
   startScram,
-} from '../../src/connection/relay/postgres/wire/scram.ts'
-import { ServerFrames, type ServerSink } from '../../src/connection/relay/postgres/wire/server-frames.ts'
+} from '../../../src/connection/relay/postgres/wire/scram.ts'
+import { ServerFrames, type ServerSink } from '../../../src/connection/relay/postgres/wire/server-frames.ts'
 import {
   complaint,
   keyData,
@@ -25,9 +25,9 @@ import {
   readAuthentication,
   readErrorFields,
   readParameterStatus,
-} from '../../src/connection/relay/postgres/wire/server-messages.ts'
-import { WholeMessages } from '../../src/connection/relay/postgres/wire/whole-messages.ts'
-import { message } from '../support/raw-postgres-client.ts'
+} from '../../../src/connection/relay/postgres/wire/server-messages.ts'
+import { WholeMessages } from '../../../src/connection/relay/postgres/wire/whole-messages.ts'
+import { message } from '../raw-postgres-client.ts'
 import { piecesOf, type FuzzTarget } from './fuzzer.ts'
 import { onlyProtocolErrors } from './only-protocol-errors.ts'
 
