@@ -21,90 +21,77 @@ export interface SqlText {
   readonly isVersioned: boolean
 }
 
-const WORD = /[\w$\u0080-\uffff]+/y
+const TOKEN = /[\w$\u0080-\uffff]+|[(;]/y
 const VERSION = /M?!\d*/y
 /** White space in latin1, the second half of letters in UTF-8 */
 const MAYBE_BLANK = '\u00a0'
 
 /** `text`: a character for each byte. Null: where a statement ends cannot be told. */
-// oxlint-disable-next-line complexity -- one case for each way in which a word can begin: apart they would be harder to compare
 export function readSql(text: string, reading: Reading): SqlText | null {
   const statements: string[][] = []
   let words: string[] = []
   let isVersioned = false
+  const told = (): SqlText => ({ statements: statements.filter((one) => one.length > 0), isVersioned })
   /** Where the comment of a version that is being read ends for a server that skips it; -1: in none */
   let versionEnd = -1
   for (let at = 0; at < text.length;) {
-    const character = text[at] ?? ''
-    switch (character) {
-      case "'":
-      case '"':
-      case '`': {
-        const end = endOfQuoted(text, at, hidesByBackslash(character, reading))
-        // Nobody runs a statement that breaks off.
-        if (end < 0) return { statements, isVersioned }
-        at = end
-        continue
-      }
-      case '#':
-        at = endOfLine(text, at)
-        continue
-      case '-':
-        if (text[at + 1] === '-') {
-          const kind = dashComment(text, at + 2)
-          if (kind === 'unclear') return null
-          if (kind === 'comment') {
-            at = endOfLine(text, at)
-            continue
-          }
-        }
-        break
-      case '/':
-        if (text[at + 1] === '*') {
-          const version = matchAt(VERSION, text, at + 2)
-          if (version === null) {
-            const end = text.indexOf('*/', at + 2)
-            if (end < 0) return { statements, isVersioned }
-            at = end + 2
-            continue
-          }
-          if (versionEnd >= 0) return null
-          isVersioned = true
-          versionEnd = text.indexOf('*/', at + 2)
-          if (versionEnd < 0) return null
-          at += 2 + version.length
-          continue
-        }
-        break
-      case '*':
-        if (versionEnd >= 0 && text[at + 1] === '/') {
-          // One that runs it and one that skips it must go on at the same place.
-          if (at !== versionEnd) return null
-          versionEnd = -1
-          at += 2
-          continue
-        }
-        break
-      case ';':
-        if (versionEnd >= 0) return null
+    const inside = skip(text, at, reading)
+    if (inside === 'unclear') return null
+    // Nobody runs a statement that breaks off.
+    if (inside === 'breaks_off') return versionEnd < 0 ? told() : null
+    if (inside > at) at = inside
+    else if (text.startsWith('/*', at)) {
+      if (versionEnd >= 0) return null
+      isVersioned = true
+      versionEnd = text.indexOf('*/', at + 2)
+      if (versionEnd < 0) return null
+      at += 2 + (matchAt(VERSION, text, at + 2)?.length ?? 0)
+    } else if (versionEnd >= 0 && text.startsWith('*/', at)) {
+      // One that runs it and one that skips it must go on at the same place.
+      if (at !== versionEnd) return null
+      versionEnd = -1
+      at += 2
+    } else {
+      const word = matchAt(TOKEN, text, at) ?? ''
+      if (word.includes(MAYBE_BLANK) || (word === ';' && versionEnd >= 0)) return null
+      if (word === ';') {
         statements.push(words)
         words = []
-        break
-      case '(':
-        words.push('(')
+      } else if (word !== '') words.push(word.toUpperCase())
+      at += word.length || 1
     }
     if (versionEnd >= 0 && at > versionEnd) return null
-    const word = matchAt(WORD, text, at)
-    if (word === null) at++
-    else if (word.includes(MAYBE_BLANK)) return null
-    else {
-      words.push(word.toUpperCase())
-      at += word.length
-    }
   }
-  if (versionEnd >= 0) return null
-  return { statements: [...statements, words].filter((one) => one.length > 0), isVersioned }
+  statements.push(words)
+  return versionEnd < 0 ? told() : null
 }
+
+/** Behind the string, quoted name or comment that begins here; `at` where none does, or one whose inside some servers run. */
+function skip(text: string, at: number, reading: Reading): number | 'breaks_off' | 'unclear' {
+  const character = text[at] ?? ''
+  switch (character) {
+    case "'":
+    case '"':
+    case '`':
+      return orBreaksOff(endOfQuoted(text, at, hidesByBackslash(character, reading)))
+    case '#':
+      return endOfLine(text, at)
+    case '-': {
+      const kind = text[at + 1] === '-' ? dashComment(text, at + 2) : 'none'
+      if (kind === 'unclear') return kind
+      return kind === 'comment' ? endOfLine(text, at) : at
+    }
+    case '/': {
+      if (text[at + 1] !== '*' || matchAt(VERSION, text, at + 2) !== null) return at
+      const end = text.indexOf('*/', at + 2)
+      return orBreaksOff(end < 0 ? end : end + 2)
+    }
+    default:
+      return at
+  }
+}
+
+const orBreaksOff = (end: number): number | 'breaks_off' => (end < 0 ? 'breaks_off' : end)
 
 const hidesByBackslash = (quote: string, { escapesInSingle, escapesInDouble }: Reading): boolean =>
   (quote === "'" && escapesInSingle) || (quote === '"' && escapesInDouble)
