@@ -123,6 +123,7 @@ export const ROOMS: readonly Room[] = [
       'src/recording',
       'src/contract',
       'src/formats',
+      'src/foundation/buffer-garbage.ts',
       ...CLI_FOUNDATION,
     ],
     packages: [],
