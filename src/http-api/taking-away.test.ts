@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Snapshot } from '../grants/snapshot.ts'
 import { identityChecks } from './identity-handlers.ts'
+import { identityStore } from '../../test/support/identity-store.ts'
 import { identityWorld } from '../../test/support/identity-world.ts'
+import { ManualClock } from '../../test/support/manual-clock.ts'
+import { openTemporaryDatabase } from '../foundation/database/open-database.ts'
 import type { IdentityWorld } from '../../test/support/identity-world.ts'
 import { SYSTEM } from '../identity/doer.ts'
 import { endLoginsOf, LoginFinder } from '../identity/login-sessions.ts'
@@ -12,7 +15,9 @@ import { sql } from 'kysely'
 
 let world: IdentityWorld
 beforeEach(async () => {
-  world = await identityWorld()
+  // A store of its own: one that others have used has room left in its file.
+  const clock = new ManualClock()
+  world = await identityWorld(identityStore(clock, openTemporaryDatabase(clock)))
   for (const [name, replay] of Object.entries(IDENTITY_REPLAYS)) world.deeds.registerReplay(name, replay)
 })
 afterEach(() => world.close())

@@ -1,6 +1,9 @@
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { identityStore } from '../../test/support/identity-store.ts'
 import { identityWorld, type IdentityWorld } from '../../test/support/identity-world.ts'
+import { ManualClock } from '../../test/support/manual-clock.ts'
+import { openTemporaryDatabase } from '../foundation/database/open-database.ts'
 import { Snapshot } from '../grants/snapshot.ts'
 import { identityChecks } from '../http-api/identity-handlers.ts'
 import { SYSTEM } from '../identity/doer.ts'
@@ -11,7 +14,9 @@ import { takeWaitingAway } from './take-waiting-away.ts'
 
 let world: IdentityWorld
 beforeEach(async () => {
-  world = await identityWorld()
+  // A store of its own: one that others have used has room left in its file.
+  const clock = new ManualClock()
+  world = await identityWorld(identityStore(clock, openTemporaryDatabase(clock)))
   for (const [name, replay] of Object.entries(IDENTITY_REPLAYS)) world.deeds.registerReplay(name, replay)
 })
 afterEach(() => world.close())

@@ -11,7 +11,8 @@ let made = 0
 
 /**
  * An empty store for a test; `close` hands it on to the next one of this process, emptied. Opening one anew and preparing its
- * statements takes longer than most tests. For tests that leave its file as it is: one with another schema is thrown away.
+ * statements takes longer than most tests. For tests that leave its file as it is: one with another schema is thrown
+ * away, and one that was used has pages to spare, so no test of a full disk may have it.
  */
 export function pooledStore(): Database {
   const store = idle.pop() ?? new PooledStore(join(poolFolder(), `${String(++made)}.db`))
