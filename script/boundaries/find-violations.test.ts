@@ -104,7 +104,6 @@ const FORBIDDEN: readonly (readonly [from: string, to: string])[] = [
   ['src/cli/a.ts', 'src/foundation/config.ts'],
   ['src/cli/a.ts', 'src/http-api/handler.ts'],
   ['src/main/a.ts', 'test/support/b.ts'],
-  ['src/main/a.ts', 'test/fuzz/b.ts'],
   ['src/main/a.test.ts', 'test/journeys/b.ts'],
   ['src/main/a.ts', 'vitest'],
   ['src/elsewhere/a.ts', 'src/contract/b.ts'],
@@ -133,7 +132,6 @@ describe('imports', () => {
     ['src/cli/a.ts', 'commander'],
     ['src/main/a.ts', 'src/http-api/b.ts'],
     ['src/grants/a.test.ts', 'test/support/b.ts'],
-    ['src/connection/relay/ssh/wire/a.test.ts', 'test/fuzz/b.ts'],
   ]
   test.each(allowed)('%s may import %s', (from, to) => {
     expect(messagesFor(importing(from, to))).toEqual([])

@@ -76,13 +76,10 @@ export function importViolations(source: ts.SourceFile, file: string, production
   return violations
 }
 
-/** What tests beside the code share with those that start real programs. */
-const TEST_SIDE = ['test/support/', 'test/fuzz/']
-
 function refusal(name: string, file: string, room: Room, production: readonly string[]): string | null {
   if (name.startsWith('.')) {
     const target = posix.join(posix.dirname(file), name)
-    if (isTest(file) && TEST_SIDE.some((folder) => target.startsWith(folder))) return null
+    if (isTest(file) && target.startsWith('test/support/')) return null
     if (file.startsWith('src/main/') && target === 'package.json') return null
     if (!target.startsWith('src/')) return 'src stands alone: tests, benches and scripts import it, never the reverse'
     return refusalForFile(file, target, room)
