@@ -83,7 +83,7 @@ export const TIME_BUGS: readonly PlantedBug[] = [
     'a session outlives its grant',
     LIVE,
     'if (!decision.ok) {',
-    'if (!decision.ok && session.grants.length === 0) {',
+    'if (!decision.ok && session.grants.length > 0) return true\n    if (!decision.ok) {',
   ),
   bug(
     'what is over is shown as if it were not',

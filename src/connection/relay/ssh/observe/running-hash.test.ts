@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { HashRing, HashThreadSilent, serveHashes } from './hash-ring.ts'
 import { HashThread } from './hash-thread.ts'
-import { newSha256, type RunningHash, SHORT } from './running-hash.ts'
+import { newFileSha256, newSha256, type RunningHash, SHORT } from './running-hash.ts'
 
 /** Small, so that records wrap around its end and it is full all the time. */
 const SMALL_RING = 4096
@@ -96,4 +96,12 @@ test('many short streams together hold little: those that began first are hashed
   const streams = Array.from({ length: 200 }, () => newSha256())
   for (const stream of streams) stream.update(content)
   expect(new Set(streams.map((stream) => stream.digest()))).toEqual(new Set([sha256(content)]))
+})
+
+test('the bytes of a file get their digest, whichever way they are hashed on this machine', () => {
+  const files = [newFileSha256(), newFileSha256(), newFileSha256()]
+  for (const [index, byte] of content.entries()) files[index % 2]?.update(Buffer.of(byte))
+  const half = (which: number): Buffer => Buffer.from(content.filter((_byte, index) => index % 2 === which))
+  files[2]?.drop()
+  expect(files.slice(0, 2).map((file) => file.digest())).toEqual([sha256(half(0)), sha256(half(1))])
 })

@@ -1,4 +1,5 @@
 import { createHash, type Hash, hash as hashOf } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { HashThread } from './hash-thread.ts'
 
 /** SHA-256 over what comes, in pieces. Nothing is kept of a piece that is not ours when `update` returns. */
@@ -98,3 +99,23 @@ class StreamHash implements RunningHash {
 }
 
 export const newSha256: NewHash = () => new StreamHash()
+
+class HashHere implements RunningHash {
+  readonly #hash = createHash('sha256')
+
+  update(bytes: Uint8Array): void {
+    this.#hash.update(bytes)
+  }
+
+  digest(): string {
+    return this.#hash.digest('hex')
+  }
+
+  drop(): void {}
+}
+
+/**
+ * For the files of sftp and scp. Their clients and servers keep a core busy by themselves: where there are but two, the thread
+ * would take its turn from them and cost more than it moves (docs/speed.md).
+ */
+export const newFileSha256: NewHash = availableParallelism() > 2 ? newSha256 : () => new HashHere()

@@ -10,7 +10,7 @@
 //   status:  00 good | 01 text LF warning | 02 text LF fatal
 import type { FileEntry } from '../../../../formats/recording-record.ts'
 import type { ChannelObserver, Emit, ObservedChannel } from './observer.ts'
-import { type NewHash, newSha256, type RunningHash } from './running-hash.ts'
+import { type NewHash, newFileSha256, type RunningHash } from './running-hash.ts'
 import type { ScpCommand } from './scp-command.ts'
 import { LineOrZero } from './scp-lines.ts'
 import { StreamDigest } from './stream-digest.ts'
@@ -50,7 +50,7 @@ export class ScpObserver implements ChannelObserver {
   #transfer: Transfer | null = null
   #lost = false
 
-  constructor(channel: ObservedChannel, command: ScpCommand, emit: Emit, newHash: NewHash = newSha256) {
+  constructor(channel: ObservedChannel, command: ScpCommand, emit: Emit, newHash: NewHash = newFileSha256) {
     this.#channel = channel.channel
     this.#command = command
     this.#emit = emit

@@ -1,7 +1,7 @@
 import type { FileEntry } from '../../../../formats/recording-record.ts'
 import { ByteRun, HOLD_LIMIT } from './byte-run.ts'
 import type { ChannelObserver, Emit, ObservedChannel } from './observer.ts'
-import { type NewHash, newSha256 } from './running-hash.ts'
+import { type NewHash, newFileSha256 } from './running-hash.ts'
 import { SftpFields } from './sftp-fields.ts'
 import { type OpenFile, type PathOperation, type Pending, SftpFiles } from './sftp-files.ts'
 import { DATA, SftpFramer, WRITE } from './sftp-packets.ts'
@@ -32,7 +32,7 @@ export class SftpObserver implements ChannelObserver {
   #greeted = 0
   #lost = false
 
-  constructor(channel: ObservedChannel, emit: Emit, newHash: NewHash = newSha256) {
+  constructor(channel: ObservedChannel, emit: Emit, newHash: NewHash = newFileSha256) {
     this.#channel = channel.channel
     this.#emit = emit
     this.#newHash = newHash
