@@ -139,7 +139,7 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: 'src/cli',
-    mayImport: ['src/contract', 'src/formats', ...CLI_FOUNDATION],
+    mayImport: ['src/contract', 'src/formats', 'src/foundation/outbound-fetch.ts', ...CLI_FOUNDATION],
     packages: 'any',
     node: 'any',
     because: 'the command lines have no power that another client of the API lacks',
