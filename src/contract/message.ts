@@ -12,6 +12,9 @@ export const AUDIENCES = ['channel', 'reviewer', 'requester', 'person'] as const
 export const Audience = z.enum(AUDIENCES)
 export type Audience = z.infer<typeof Audience>
 
+/** `any`: wherever rules send it. `members`: no channel with guests or people of other organisations. `private`: no open one either. */
+export const CHAT_CHANNELS = ['any', 'members', 'private'] as const
+
 /** One request as messages show it: the newest state, with secrets in texts masked. Texts of people are not yet inert. */
 export const RequestView = z.object({
   id: z.string(),
@@ -98,6 +101,8 @@ export const MessageTask = z.object({
   buttonId: z.string(),
   /** What identifies this message to a vendor that drops doubles: the same with every attempt */
   onceId: z.string(),
+  /** Which channels this request may be told in, by the strictest `chat_channels` of its roles; persons are not channels */
+  channels: z.enum(CHAT_CHANNELS).default('any'),
   /** 1 = the first one */
   attempt: z.int(),
 })

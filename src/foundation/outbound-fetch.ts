@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net'
+
 /** As `fetch` of the web, with a deadline, and an answer that is read whole. */
 export type OutboundFetch = (
   url: string,
@@ -15,3 +17,9 @@ export interface OutboundAnswer {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array
 }
+
+/**
+ * A plain TCP connection under the same rules as OutboundFetch, for what is not HTTP (SMTP). Who calls it speaks TLS over it and
+ * checks the certificate for `host`.
+ */
+export type OutboundConnect = (host: string, port: number, signal: AbortSignal) => Promise<Socket>

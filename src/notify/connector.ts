@@ -3,7 +3,7 @@ import type { MessageTask } from '../contract/message.ts'
 import type { Vendor } from '../contract/vendors/common.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
-import type { OutboundFetch } from '../foundation/outbound-fetch.ts'
+import type { OutboundConnect, OutboundFetch } from '../foundation/outbound-fetch.ts'
 
 /** What a connector is made of. `settings` and `secrets` are those of its document, parsed by its vendor's schema. */
 export interface ConnectorParts<Settings, Secrets> {
@@ -14,6 +14,8 @@ export interface ConnectorParts<Settings, Secrets> {
   readonly log: Log
   /** Connects to nothing private but what the integration allows; follows no redirect; limits time and size of the answer */
   readonly fetch: OutboundFetch
+  /** The same for what is not HTTP */
+  readonly connect: OutboundConnect
   /** `https://HOST:PORT` under which people and vendors reach the daemon */
   readonly publicUrl: string
 }
@@ -29,9 +31,17 @@ export interface Connector {
   receive?(callback: RawCallback, fromChat: FromChat, signal: AbortSignal): Promise<CallbackAnswer>
   /** Opens what brings callbacks without a public address: a socket, or polling. Until `signal` aborts; must not throw. */
   listen?(fromChat: FromChat, signal: AbortSignal): Promise<void>
+  /**
+   * Who reads a channel, as the vendor says now; asked before a request that is not for everybody's eyes goes there.
+   * Absent, or an error: not known, and such a request does not go there.
+   */
+  audienceOf?(channel: string, signal: AbortSignal): Promise<ChannelReaders>
   /** Whether the credentials work and the channels can be reached, in sentences. Changes nothing that people see. */
   check(channels: readonly string[], signal: AbortSignal): Promise<readonly CheckLine[]>
 }
+
+/** `private`: members who were let in. `open`: every member may join or read. `outsiders`: guests or people of other organisations too. */
+export type ChannelReaders = 'private' | 'open' | 'outsiders'
 
 export interface CheckLine {
   readonly ok: boolean
