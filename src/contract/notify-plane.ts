@@ -1,0 +1,82 @@
+import type { MessageTask } from './message.ts'
+import type { Vendor } from './vendors/common.ts'
+
+// What the engine of notify asks of the store. Everything that crosses is plain data that can be cloned.
+
+/** An integration as its connector is made of it. */
+export interface OpenIntegration {
+  readonly id: string
+  readonly name: string
+  readonly vendor: Vendor
+  /** Another one after every change of the document */
+  readonly revision: string
+  /** Parsed by its vendor's schema */
+  readonly settings: unknown
+  readonly secrets: unknown
+  /** CIDRs inside private networks that it may reach */
+  readonly allowNetworks: readonly string[]
+}
+
+export interface ClaimOrder {
+  /** How many more messages each integration takes now; those not named get none */
+  readonly room: readonly { readonly integration: string; readonly most: number }[]
+  /** After it the message may be claimed again: whoever has it must have given up before */
+  readonly leaseMs: number
+}
+
+export interface ClaimedMessage {
+  readonly task: MessageTask
+  /** Names this attempt */
+  readonly lease: string
+  /** Version of the request that `task` shows; 0 for a notice */
+  readonly version: number
+}
+
+export interface ClaimAnswer {
+  readonly items: readonly ClaimedMessage[]
+  /** When the next one is due, of integrations that can send; null: none waits */
+  readonly nextDueAt: number | null
+}
+
+export type DeliveryVerdict =
+  | { readonly kind: 'delivered'; readonly external: string }
+  /** `hold`: nothing of this integration goes out before that */
+  | { readonly kind: 'later'; readonly why: string; readonly afterMs: number; readonly hold: boolean }
+  /** Never again by itself */
+  | { readonly kind: 'dead'; readonly why: string; readonly failure: 'destination' | 'defect' | 'retry' }
+  /** It is not there any more: a new one is sent */
+  | { readonly kind: 'anew'; readonly why: string }
+  /** The integration works no more until somebody changes something */
+  | { readonly kind: 'trouble'; readonly why: string }
+
+export interface DeliveryResult {
+  readonly id: string
+  readonly lease: string
+  readonly version: number
+  readonly verdict: DeliveryVerdict
+}
+
+/** Where messages wait and what becomes of them is kept. Every call may fail while the store cannot be reached. */
+export interface NotifyPlane {
+  /** Those that are enabled, broken ones included */
+  integrations(): Promise<readonly OpenIntegration[]>
+  /** Makes messages of deliveries that wait in the outbox; how many deliveries it took, 0 = none is left. */
+  claimDeliveries(): Promise<number>
+  /** Messages that are due, with the newest state of what they show. One that was claimed is nobody else's until its lease ends. */
+  claimMessages(order: ClaimOrder): Promise<ClaimAnswer>
+  /** What became of claimed messages. A result whose lease has run out changes nothing but what has to be sent again. */
+  storeDelivery(results: readonly DeliveryResult[]): Promise<void>
+  /** Finds what nobody woke us for. */
+  sweep(): Promise<void>
+}
+
+/** The plane behind a copy of everything that crosses: what cannot be cloned fails here, in tests too. */
+export function clonedPlane(plane: NotifyPlane): NotifyPlane {
+  return {
+    integrations: async () => structuredClone(await plane.integrations()),
+    claimDeliveries: () => plane.claimDeliveries(),
+    claimMessages: async (order) => structuredClone(await plane.claimMessages(structuredClone(order))),
+    storeDelivery: (results) => plane.storeDelivery(structuredClone(results)),
+    sweep: () => plane.sweep(),
+  }
+}

@@ -1,0 +1,235 @@
+import type { FromChat } from '../../contract/from-chat.ts'
+import {
+  clonedPlane,
+  type ClaimedMessage,
+  type DeliveryResult,
+  type DeliveryVerdict,
+  type NotifyPlane,
+} from '../../contract/notify-plane.ts'
+import type { Vendor } from '../../contract/vendors/common.ts'
+import type { Clock, Timer } from '../../foundation/clock.ts'
+import type { Log } from '../../foundation/log.ts'
+import { DeliveryFailed, type Connector } from '../connector.ts'
+import { OpenConnectors, type OpenConnector } from './open-connectors.ts'
+import { FRESH_PACE, paceAfter, roomIn, type Pace } from './pace.ts'
+import { verdictOf } from './verdict.ts'
+
+/** Longer than any attempt: who has a message has given up before another daemon takes it. */
+const LEASE_MS = 60_000
+const ATTEMPT_MS = 20_000
+const SWEEP_MS = 60_000
+const LONGEST_TROUBLE_MS = 30_000
+
+export interface NotifyMeasure {
+  delivered(vendor: Vendor, outcome: DeliveryVerdict['kind'], ms: number): void
+}
+
+export interface NotifyEngineParts {
+  readonly plane: NotifyPlane
+  readonly open: OpenConnector
+  readonly fromChat: FromChat
+  readonly clock: Clock
+  readonly log: Log
+  readonly measure?: NotifyMeasure
+  /** In [0, 1): spreads attempts */
+  readonly random?: () => number
+}
+
+/**
+ * Tells people what they are to be told: takes deliveries from the outbox, keeps messages of every integration at the newest
+ * state of what they show, and tries again what failed. Messages are reconciled, never replayed; several engines may work on
+ * one store. What it knows is in the store: it may be stopped between any two steps.
+ */
+export class NotifyEngine {
+  readonly #parts: NotifyEngineParts
+  readonly #plane: NotifyPlane
+  readonly #connectors: OpenConnectors
+  readonly #random: () => number
+  readonly #stop = new AbortController()
+  readonly #inFlight = new Map<string, { readonly integration: string; readonly done: Promise<void> }>()
+  readonly #paces = new Map<string, Pace>()
+  #results: DeliveryResult[] = []
+  #running: Promise<void> | null = null
+  #woken = false
+  #documentsChanged = true
+  #wakeUp: (() => void) | null = null
+  #troubles = 0
+  #nextSweep = 0
+
+  constructor(parts: NotifyEngineParts) {
+    this.#parts = parts
+    this.#plane = clonedPlane(parts.plane)
+    this.#random = parts.random ?? Math.random
+    this.#connectors = new OpenConnectors({ ...parts, random: this.#random })
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Waits for what is on its way, at most an attempt's time, and stores what became of it. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error('the daemon stops'))
+    this.#wake()
+    await this.#running
+    await this.#connectors.closeAll()
+  }
+
+  /** Something was committed. `documents`: an integration may have changed. */
+  wake(documents = false): void {
+    if (documents) this.#documentsChanged = true
+    this.#wake()
+  }
+
+  /** For callbacks of its vendor. */
+  connector(integration: string): Connector | undefined {
+    return this.#connectors.find(integration)
+  }
+
+  async #run(): Promise<void> {
+    const { log } = this.#parts
+    while (!this.#stop.signal.aborted) {
+      this.#woken = false
+      let waitMs: number
+      try {
+        waitMs = await this.#turn()
+        this.#troubles = 0
+      } catch (error) {
+        this.#troubles += 1
+        waitMs = Math.min(LONGEST_TROUBLE_MS, 500 * 2 ** Math.min(10, this.#troubles))
+        log.error({ err: String(error) }, 'messages wait: the store could not be asked')
+        // Whoever wakes us now would only make us fail again at once.
+        await this.#pause(waitMs, true)
+        continue
+      }
+      await this.#pause(waitMs, false)
+    }
+    await this.#finish()
+  }
+
+  /** Everything that can be done now; milliseconds until something else is due. */
+  async #turn(): Promise<number> {
+    const { clock } = this.#parts
+    await this.#storeResults()
+    await this.#readDocuments()
+    if (clock.monotonic() >= this.#nextSweep) {
+      await this.#plane.sweep()
+      this.#nextSweep = clock.monotonic() + SWEEP_MS
+    }
+    while (!this.#stop.signal.aborted && (await this.#plane.claimDeliveries()) > 0);
+    if (this.#stop.signal.aborted) return 0
+    const now = clock.now()
+    const room = this.#connectors.names().flatMap((integration) => {
+      const most = roomIn(this.#paceOf(integration), this.#inFlightOf(integration), now)
+      return most > 0 ? [{ integration, most }] : []
+    })
+    const { items, nextDueAt } =
+      room.length > 0 ? await this.#plane.claimMessages({ room, leaseMs: LEASE_MS }) : { items: [], nextDueAt: null }
+    for (const item of items) this.#send(item)
+    const nextPace = Math.min(...[...this.#paces.values()].map(({ notBefore }) => notBefore).filter((at) => at > now))
+    const nextDue = nextDueAt === null || items.length > 0 ? Infinity : Math.max(nextDueAt, now + 5)
+    return Math.min(Math.max(0, this.#nextSweep - clock.monotonic()), nextPace - now, nextDue - now)
+  }
+
+  async #storeResults(): Promise<void> {
+    if (this.#results.length === 0) return
+    const results = this.#results
+    await this.#plane.storeDelivery(results)
+    this.#results = this.#results.slice(results.length)
+    for (const { id } of results) this.#inFlight.delete(id)
+  }
+
+  async #readDocuments(): Promise<void> {
+    if (!this.#documentsChanged && this.#parts.clock.monotonic() < this.#nextSweep) return
+    this.#documentsChanged = false
+    try {
+      this.#connectors.show(await this.#plane.integrations())
+    } catch (error) {
+      this.#documentsChanged = true
+      throw error
+    }
+  }
+
+  #send(claimed: ClaimedMessage): void {
+    const { task } = claimed
+    const done = this.#deliver(claimed).then((verdict) => {
+      this.#results = [...this.#results, { id: task.id, lease: claimed.lease, version: claimed.version, verdict }]
+      this.#wake()
+    })
+    this.#inFlight.set(task.id, { integration: task.integration, done })
+  }
+
+  async #deliver({ task }: ClaimedMessage): Promise<DeliveryVerdict> {
+    const { clock, log, measure } = this.#parts
+    const connector = this.#connectors.find(task.integration)
+    if (!connector) return { kind: 'later', why: 'its integration was changed', afterMs: 0, hold: false }
+    const began = clock.monotonic()
+    const deadline = new AbortController()
+    const timer = clock.after(ATTEMPT_MS, () =>
+      deadline.abort(new DeliveryFailed('retry', 'the vendor did not answer')),
+    )
+    let verdict: DeliveryVerdict
+    let silent = false
+    try {
+      const external = await settled(connector.deliver(task, deadline.signal), deadline.signal)
+      verdict = { kind: 'delivered', external: external.slice(0, 1024) }
+    } catch (error) {
+      verdict = verdictOf(error, connector.vendor, task.attempt, this.#random())
+      silent = verdict.kind === 'later' && !verdict.hold
+      log.warn(
+        { integration: task.integration, message: task.id, why: verdict.kind === 'delivered' ? '' : verdict.why },
+        'a message was not delivered',
+      )
+    } finally {
+      timer.cancel()
+    }
+    const pace = paceAfter(this.#paceOf(task.integration), silent ? 'silent' : 'answered', clock.now(), this.#random())
+    this.#paces.set(task.integration, pace)
+    measure?.delivered(connector.vendor, verdict.kind, clock.monotonic() - began)
+    return verdict
+  }
+
+  #paceOf(integration: string): Pace {
+    return this.#paces.get(integration) ?? FRESH_PACE
+  }
+
+  #inFlightOf(integration: string): number {
+    return [...this.#inFlight.values()].filter((each) => each.integration === integration).length
+  }
+
+  #wake(): void {
+    this.#woken = true
+    this.#wakeUp?.()
+  }
+
+  async #pause(ms: number, deaf: boolean): Promise<void> {
+    if (this.#stop.signal.aborted || (this.#woken && !deaf)) return
+    let timer: Timer | null = null
+    await new Promise<void>((resolve) => {
+      timer = this.#parts.clock.after(ms, resolve)
+      this.#wakeUp = () => {
+        if (!deaf || this.#stop.signal.aborted) resolve()
+      }
+    })
+    this.#wakeUp = null
+    ;(timer as Timer | null)?.cancel()
+  }
+
+  async #finish(): Promise<void> {
+    await Promise.all([...this.#inFlight.values()].map(({ done }) => done))
+    await this.#storeResults().catch((error: unknown) => {
+      this.#parts.log.warn(
+        { err: String(error) },
+        'what became of the last messages could not be stored: they are sent again',
+      )
+    })
+  }
+}
+
+/** A connector that does not hear the signal does not hold up the others. */
+function settled<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+    work.then(resolve, reject)
+  })
+}
