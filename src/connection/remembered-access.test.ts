@@ -114,7 +114,7 @@ class World {
     return this.#put('users', {
       ...{ id: `usr_${name}`, event_id: '', name, email: null, traits_json: '{}', password_hash: null, disabled: 0 },
       ...{ role_ids_json: JSON.stringify(roles.map((role) => `rol_${role}`)), deleted_at: null, created_at: 0 },
-      ...{ votes_count_from: null, disabled_at: null, ...changes },
+      ...{ votes_count_from: null, disabled_at: null, service_owner_id: null, ...changes },
     })
   }
 

@@ -89,6 +89,7 @@ async function createAdmin(
       created_at: now,
       votes_count_from: null,
       disabled_at: null,
+      service_owner_id: null,
     },
   }
   await tx.insertInto('users').values(user).execute()

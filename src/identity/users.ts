@@ -126,6 +126,7 @@ async function insertUser(
     created_at: now,
     votes_count_from: null,
     disabled_at: fields.disabled ? now : null,
+    service_owner_id: null,
   }
   await tx.insertInto('users').values(row).execute()
   return { row, event: userEvent('user.create', doer, row, { ...described(fields) }, [row.id]) }

@@ -84,6 +84,7 @@ export async function seededStore() {
         created_at: clock.now(),
         votes_count_from: null,
         disabled_at: null,
+        service_owner_id: null,
         ...changes,
       }
       return write([{ table: 'users', id: row.id }], (tx) => put(tx, 'users', row))

@@ -6,6 +6,7 @@ import { databases } from './0003-databases.ts'
 import { attempts } from './0004-attempts.ts'
 import { justInTimeUsers } from './0005-just-in-time-users.ts'
 import { pendingOf } from './0006-pending-of.ts'
+import { integrations } from './0007-integrations.ts'
 
 /** What differs in the data definition language of the databases that one schema is written for. */
 export interface SchemaWords {
@@ -21,7 +22,15 @@ export interface Migration {
 }
 
 /** In order, never edited once released: forward only. */
-export const MIGRATIONS: readonly Migration[] = [first, requestEngine, databases, attempts, justInTimeUsers, pendingOf]
+export const MIGRATIONS: readonly Migration[] = [
+  first,
+  requestEngine,
+  databases,
+  attempts,
+  justInTimeUsers,
+  pendingOf,
+  integrations,
+]
 
 const SQLITE: SchemaWords = { int: 'integer', strict: 'strict' }
 
