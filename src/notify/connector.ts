@@ -18,6 +18,8 @@ export interface ConnectorParts<Settings, Secrets> {
   readonly connect: OutboundConnect
   /** `https://HOST:PORT` under which people and vendors reach the daemon */
   readonly publicUrl: string
+  /** What `listen` says of itself: a sentence without secrets while nothing comes in until an operator changes something; null once it works */
+  readonly report: (broken: string | null) => void
 }
 
 export interface Connector {
