@@ -26,6 +26,7 @@ export const ID_PREFIX = {
   instance: 'ist',
   event: 'evt',
   delivery: 'dlv',
+  message: 'msg',
   attempt: 'att',
 } as const
 

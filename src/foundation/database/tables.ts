@@ -477,6 +477,8 @@ export interface OutboxTable {
   delivered_at: number | null
   /** Until then it is with whoever asked for it first; null = with nobody */
   claimed_until: number | null
+  /** When integrations' messages were made of it; null = not yet, or there was none */
+  routed_at: number | null
 }
 
 /** By what requests are found (access/search-index.ts). */
@@ -638,6 +640,19 @@ export interface MessagesTable {
   changed_at: number
   /** A notice that is not said by then is dropped */
   expires_at: number | null
+  /** Sent only when nobody has answered for so long; null: at once */
+  after_ms: number | null
+  /** Of what was delivered last, instants aside: an edit elsewhere that shows is found by it */
+  content_hash: string | null
+}
+
+/** When an integration may send again, and when it last did. Not a power row: every delivery writes it. */
+export interface IntegrationPacesTable {
+  integration_id: string
+  /** Nothing is sent before it: the vendor said so */
+  not_before: number
+  why: string | null
+  delivered_at: number | null
 }
 
 /** What one rendering of a message showed and offered, by the hash of the random id that its buttons carry. */
@@ -715,6 +730,7 @@ export interface Tables {
   chat_confirmations: ChatConfirmationsTable
   inbox: InboxTable
   messages: MessagesTable
+  integration_paces: IntegrationPacesTable
   message_buttons: MessageButtonsTable
   service_tokens: ServiceTokensTable
 }

@@ -40,7 +40,7 @@ export const integrations: Migration = {
       once_id text not null, external text, desired_version ${int} not null, rendered_version ${int} not null,
       state text not null, attempts ${int} not null, due_at ${int} not null, lease_until ${int}, leased_by text,
       failure_kind text, failure text, failed_at ${int}, created_at ${int} not null, changed_at ${int} not null,
-      expires_at ${int}) ${strict}`,
+      expires_at ${int}, after_ms ${int}, content_hash text) ${strict}`,
     `create unique index messages_of_request on messages (request_id, integration_id, audience, destination)
       where kind = 'request'`,
     `create index messages_due on messages (due_at) where state = 'due'`,
@@ -52,6 +52,11 @@ export const integrations: Migration = {
       version ${int} not null, buttons_json text not null, request_digest text not null, facts_digest text not null,
       shown_json text not null, pressed_external text, created_at ${int} not null) ${strict}`,
     `create index message_buttons_message on message_buttons (message_id)`,
+    `create index message_buttons_pressed on message_buttons (message_id) where pressed_external is not null`,
+    `create table integration_paces (
+      integration_id text primary key, not_before ${int} not null, why text, delivered_at ${int}) ${strict}`,
+    `alter table outbox add column routed_at ${int}`,
+    `create index outbox_to_route on outbox (position) where routed_at is null`,
     `create table service_tokens (
       id text primary key, event_id text not null, name text not null, user_id text not null, token_hash text not null,
       scopes_json text not null, created_at ${int} not null, expires_at ${int} not null, ended_at ${int},
