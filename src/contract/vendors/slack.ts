@@ -32,8 +32,6 @@ export const SlackSettings = z.strictObject({
     .optional(),
   /** `socket`: the daemon calls Slack, and needs no public address. `http`: Slack calls the daemon */
   mode: z.enum(['socket', 'http']),
-  /** Requests may be shown in channels that everybody of the workspace can read */
-  public_channels: z.boolean().default(false),
   /** Another address of the Web API: `https://slack-gov.com/api/` */
   api_url: ApiUrl.default(SLACK_API),
 })
