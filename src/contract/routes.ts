@@ -5,6 +5,7 @@ import { AuditEvent, AuditQuery, Verification } from './audit.ts'
 import { DatabaseCertificate, DatabaseCertificateBody, DatabaseDocument, VisibleDatabase } from './database.ts'
 import { AddDelegationBody, Delegation, DelegationListQuery } from './delegation.ts'
 import { Delivery } from './delivery.ts'
+import { IntegrationDocument } from './integration.ts'
 import { AddLockBody, Lock } from './lock.ts'
 import { AcceptInvitationBody, LoginSession, Ping, SignedIn, SignInBody } from './login.ts'
 import { NodeDocument, VisibleNode } from './node.ts'
@@ -371,6 +372,20 @@ export const routes = {
     method: 'DELETE',
     path: '/v1/review-rules/:name',
     access: operator('review_rule', 'delete'),
+    fresh: true,
+    answer: Done,
+  }),
+  /** Without the secrets. */
+  listIntegrations: route({
+    method: 'GET',
+    path: '/v1/integrations',
+    access: operator('integration', 'list'),
+    answer: z.object({ items: z.array(IntegrationDocument) }),
+  }),
+  removeIntegration: route({
+    method: 'DELETE',
+    path: '/v1/integrations/:name',
+    access: operator('integration', 'delete'),
     fresh: true,
     answer: Done,
   }),

@@ -1,5 +1,7 @@
+import { listIntegrationDocuments, putIntegration, removeIntegration } from '../access/integrations/integrations.ts'
 import { decidingNow, listReviewRules, putReviewRule, removeReviewRule } from '../access/automate/review-rules.ts'
 import { DatabaseDocument } from '../contract/database.ts'
+import { IntegrationDocument } from '../contract/integration.ts'
 import { NodeDocument } from '../contract/node.ts'
 import { ReviewRuleDocument } from '../contract/review-rule.ts'
 import { RoleDocument } from '../contract/role.ts'
@@ -22,10 +24,11 @@ const TABLES = {
   node: 'nodes',
   database: 'databases',
   review_rule: 'review_rules',
+  integration: 'integrations',
 } as const
 type DocumentKind = keyof typeof TABLES
 
-/** Handlers of documents: roles, users, nodes, databases and review rules as operators write them. */
+/** Handlers of documents: roles, users, nodes, databases, review rules and integrations as operators write them. */
 export function documentHandlers(services: IdentityServices): Handlers {
   return {
     async createDocument(context, { body }) {
@@ -58,6 +61,11 @@ export function documentHandlers(services: IdentityServices): Handlers {
           await checkDeciding(services, context, rule.metadata.name, rule.spec.decides, isChange ? 'update' : 'create')
           return answer(rule, await putReviewRule(services, doer, rule, isChange))
         }
+        case 'integration': {
+          const integration = parsePart('document', IntegrationDocument, document)
+          const isChange = await checkRight(services, context, 'integration', integration.metadata.name, replace)
+          return answer(integration, await putIntegration(services, doer, integration, isChange))
+        }
       }
     },
     listRoles: async () => ({ items: await listRoles(services.database) }),
@@ -73,6 +81,11 @@ export function documentHandlers(services: IdentityServices): Handlers {
     listDatabaseDocuments: async () => ({ items: await listDatabaseDocuments(services.database) }),
     async removeDatabase(context, { params }) {
       await removeDatabase(services, doerOf(context), nameParam(params))
+      return {}
+    },
+    listIntegrations: async () => ({ items: await listIntegrationDocuments(services.database.reads) }),
+    async removeIntegration(context, { params }) {
+      await removeIntegration(services, doerOf(context), nameParam(params))
       return {}
     },
     listReviewRules: async () => ({ items: await listReviewRules(services.database.reads) }),

@@ -271,6 +271,18 @@ const SCENES: { readonly [K in RouteName]?: Scene } = {
     },
     events: ['mfa.step_up', 'review_rule.delete'],
   },
+  removeIntegration: {
+    call: async () => {
+      const spec = { vendor: 'teams', secrets: { workflows: { ops: 'https://example.org/hook' } } }
+      await ok({
+        route: 'createDocument',
+        who: root,
+        body: { document: { kind: 'integration', metadata: { name: 'i' }, spec } },
+      })
+      return { route: 'removeIntegration', who: root, params: { name: 'i' } }
+    },
+    events: ['mfa.step_up', 'integration.delete'],
+  },
   addUser: {
     call: async () => ({ route: 'addUser', who: root, body: { name: 'dora', roles: ['dba'], traits: {} } }),
     events: ['mfa.step_up', 'user.create', 'user.invite'],
@@ -394,6 +406,7 @@ async function contents(): Promise<unknown> {
     'locks',
     'authorities',
     'review_rules',
+    'integrations',
   ] as const
   const more = [
     'delegations',

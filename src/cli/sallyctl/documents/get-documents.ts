@@ -36,6 +36,8 @@ const READ: Readonly<Record<Kind, (api: Client) => Promise<Found>>> = {
     (await api.listUsers({})).items.map((user) => ({ name: user.name, document: userDocument(user) })),
   review_rule: async (api) =>
     (await api.listReviewRules({})).items.map((document) => ({ name: document.metadata.name, document })),
+  integration: async (api) =>
+    (await api.listIntegrations({})).items.map((document) => ({ name: document.metadata.name, document })),
   lock: async (api) =>
     (await api.listLocks({})).items.map((lock) => ({ name: lock.id, document: { kind: 'lock', ...lock } })),
 }

@@ -1,6 +1,6 @@
 import { CommandFailed } from '../../shared/command-failed.ts'
 
-export const KINDS = ['role', 'node', 'database', 'user', 'review_rule', 'lock'] as const
+export const KINDS = ['role', 'node', 'database', 'user', 'review_rule', 'integration', 'lock'] as const
 export type Kind = (typeof KINDS)[number]
 
 export interface Target {
