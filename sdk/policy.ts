@@ -1,4 +1,4 @@
-// What a policy of Sallyport is written with. Types and five small functions, no more: a policy is a pure function of the
+// What a policy of Sallyport is written with. Types and six small functions, no more: a policy is a pure function of the
 // facts, evaluated in a sandbox without clock, randomness, network or files.
 
 export type Weekday = 'mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun'
@@ -44,7 +44,16 @@ export interface Facts {
     readonly roles: readonly string[]
     readonly traits: Lists
   }
+  /** Duties of the requester by the name that the PagerDuty integration gives them */
+  readonly oncall: Readonly<Record<string, OnCall | undefined>>
 }
+
+export type OnCall =
+  /** A shift that is checked and current; `minutes`: how long it lasts from now, at the most */
+  | { readonly on: true; readonly until: string; readonly minutes: number }
+  | { readonly on: false; readonly why: string }
+  /** It cannot be known now */
+  | { readonly problem: string }
 
 export type Verdict =
   | { readonly verdict: 'approve'; readonly reason: string }
@@ -55,6 +64,17 @@ export type Verdict =
 
 /** What a policy file exports by default. Several verdicts hold together; a denial wins. */
 export type Policy = (facts: Facts) => Verdict | readonly Verdict[]
+
+/**
+ * The requester's shift, or null when there is none. Throws when it cannot be known: a policy that can only approve then
+ * abstains, another one blocks. Bound what you give by it: `[approve('on call'), limit(`${shift.minutes}m`)]`.
+ */
+export function oncall(facts: Facts, duty: string): { readonly until: string; readonly minutes: number } | null {
+  const fact = facts.oncall[duty]
+  if (!fact) throw new Error(`nothing knows a duty "${duty}"`)
+  if ('problem' in fact) throw new Error(`whether the requester has the duty "${duty}" is not known: ${fact.problem}`)
+  return fact.on ? fact : null
+}
 
 /** Casts one approval, as the reviewer `policy:NAME`. */
 export const approve = (reason = ''): Verdict => ({ verdict: 'approve', reason })

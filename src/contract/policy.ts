@@ -8,6 +8,16 @@ import { DurationText } from './role.ts'
 
 const Lists = z.record(z.string(), z.array(z.string()))
 
+/** One duty of the requester, as PagerDuty said when the request was judged. */
+export const OnCallFact = z.union([
+  /** `until`: when the shift ends, at the latest. `account`: whose shift it is, as PagerDuty names them */
+  z.strictObject({ on: z.literal(true), until: Instant, account: z.string() }),
+  z.strictObject({ on: z.literal(false), why: z.string() }),
+  /** It cannot be known: conditions that ask for it fail */
+  z.strictObject({ problem: z.string() }),
+])
+export type OnCallFact = z.infer<typeof OnCallFact>
+
 /** What rules and policies see of a request: the facts document, stored with each ask and vote. */
 export const AutomationFacts = z.strictObject({
   /** When it was judged */
@@ -26,6 +36,8 @@ export const AutomationFacts = z.strictObject({
     start: z.string(),
   }),
   requester: z.strictObject({ name: z.string(), roles: z.array(z.string()), traits: Lists }),
+  /** By the name of the duty; absent: nothing asked for any */
+  oncall: z.record(z.string(), OnCallFact).optional(),
 })
 export type AutomationFacts = z.infer<typeof AutomationFacts>
 

@@ -1,6 +1,8 @@
 import { Environment, type ASTNode, type ParseResult } from '@marcbachmann/cel-js'
 import { Duration } from '@marcbachmann/cel-js/evaluator'
 import { RE2JS } from 're2js'
+import { NAME_PATTERN } from '../contract/common.ts'
+import type { OnCallFact } from '../contract/policy.ts'
 
 // Conditions in roles are CEL. What makes them safe to take from a role's author: typed objects (an unknown field is an
 // error when the role is written), a closed list of functions, no way to build long lists out of texts, at most 200 nodes
@@ -8,7 +10,7 @@ import { RE2JS } from 're2js'
 
 /**
  * `filter` of a threshold sees reviewer, request and review; `where` of a review right sees reviewer and request;
- * `condition` of a review rule sees requester, request and now.
+ * `condition` of a review rule sees requester, request and now, and may ask `oncall("duty")`.
  */
 export type ConditionKind = 'filter' | 'where' | 'condition'
 
@@ -30,6 +32,8 @@ export interface RuleConditionFacts {
   readonly requester: PersonFacts
   readonly request: RequestCondition
   readonly now: number
+  /** By name of the duty; one that is not there cannot be known */
+  readonly oncall?: Readonly<Record<string, OnCallFact>> | undefined
 }
 
 interface RequestCondition {
@@ -56,6 +60,8 @@ interface Compiled {
   /** Keys of traits and annotations that the text names: filled with empty lists where absent */
   readonly traitKeys: readonly string[]
   readonly annotationKeys: readonly string[]
+  /** Duties that it asks for */
+  readonly duties: readonly string[]
 }
 
 const MAX_NODES = 200
@@ -79,6 +85,23 @@ const FUNCTIONS = new Set([
   ...['getDayOfWeek', 'getDayOfYear', 'getHours', 'getMinutes', 'getSeconds', 'getMilliseconds'],
 ])
 const STRING_LISTS = 'map<string, list<string>>'
+
+/** Duties of the requester, opaque to conditions: only `oncall` looks into them. */
+class Duties {
+  readonly facts: Readonly<Record<string, OnCallFact>>
+
+  constructor(facts: Readonly<Record<string, OnCallFact>>) {
+    this.facts = facts
+  }
+
+  /** Errors: when it cannot be known. */
+  has(name: string): boolean {
+    const fact = Object.hasOwn(this.facts, name) ? this.facts[name] : undefined
+    if (!fact) throw new Error(`nothing here knows a duty "${name}"`)
+    if ('problem' in fact) throw new Error(`whether the requester has the duty "${name}" is not known: ${fact.problem}`)
+    return fact.on
+  }
+}
 
 const PERSON = { name: 'string', roles: 'list<string>', traits: STRING_LISTS }
 
@@ -113,6 +136,9 @@ function environmentFor(kind: ConditionKind): Environment {
       .registerType('Requester', { fields: PERSON })
       .registerVariable('requester', 'Requester')
       .registerVariable('now', 'google.protobuf.Timestamp')
+      .registerType('Duties', { ctor: Duties })
+      .registerVariable('duties', 'Duties')
+      .registerFunction('oncallOf(Duties, string): bool', (duties: Duties, name: string) => duties.has(name))
   env.registerType('Reviewer', { fields: PERSON }).registerVariable('reviewer', 'Reviewer')
   if (kind === 'where') return env
   return env
@@ -127,6 +153,15 @@ export function conditionProblem(kind: ConditionKind, text: string): string | nu
     return null
   } catch (error) {
     return firstLine(error)
+  }
+}
+
+/** Duties that a rule's condition asks for, by name. A text that cannot be read asks for none. */
+export function dutiesIn(text: string): readonly string[] {
+  try {
+    return compile('condition', text).duties
+  } catch {
+    return []
   }
 }
 
@@ -167,7 +202,11 @@ function contextOf(compiled: Compiled, facts: ConditionFacts | RuleConditionFact
     },
     ...('reviewer' in facts
       ? { reviewer: person(facts.reviewer), ...(facts.review ? { review: facts.review } : {}) }
-      : { requester: person(facts.requester), now: new Date(facts.now) }),
+      : {
+          requester: person(facts.requester),
+          now: new Date(facts.now),
+          duties: new Duties(facts.oncall ?? {}),
+        }),
   }
 }
 
@@ -186,27 +225,36 @@ function compile(kind: ConditionKind, text: string): Compiled {
   const known = cache.get(key)
   if (known) return known
   const run = environments[kind].parse(text)
-  const found: Found = { traits: new Set(), annotations: new Set() }
+  const found: Found = { kind, traits: new Set(), annotations: new Set(), duties: new Set() }
   inspect(run.ast, found, 0)
   const checked = run.check()
   if (!checked.valid) throw checked.error ?? new Error('the condition does not fit the types')
   if (checked.type !== 'bool') throw new Error(`a condition must give true or false, not ${checked.type ?? 'this'}`)
-  const fresh = { run, traitKeys: [...found.traits], annotationKeys: [...found.annotations] }
+  const fresh = {
+    run,
+    traitKeys: [...found.traits],
+    annotationKeys: [...found.annotations],
+    duties: [...found.duties],
+  }
   if (cache.size >= CACHE_LIMIT) cache.clear()
   cache.set(key, fresh)
   return fresh
 }
 
 interface Found {
+  readonly kind: ConditionKind
   readonly traits: Set<string>
   readonly annotations: Set<string>
+  readonly duties: Set<string>
 }
 
 /** Walks the parsed text: refuses what is not on the lists, notes trait keys, and turns `matches` into the RE2 one. */
 function inspect(node: ASTNode, found: Found, macros: number): void {
   switch (node.op) {
     case 'value':
+      return
     case 'id':
+      if (node.args === 'duties') throw new Error('duties are asked for one by one, as in oncall("primary")')
       return
     case '.':
       return inspectField(node.args[0], node.args[1], found, macros)
@@ -229,7 +277,7 @@ function inspect(node: ASTNode, found: Found, macros: number): void {
 }
 
 /** Traits and `request.annotations` may only be asked for one key: then absent can mean empty. */
-function listsNamed(node: ASTNode): keyof Found | null {
+function listsNamed(node: ASTNode): 'traits' | 'annotations' | null {
   if (node.op !== '.' || node.args[0].op !== 'id') return null
   const path = `${node.args[0].args}.${node.args[1]}`
   if (path === 'reviewer.traits' || path === 'requester.traits') return 'traits'
@@ -265,6 +313,7 @@ function inspectCall(node: Extract<ASTNode, { op: 'call' | 'rcall' }>, found: Fo
   const parameters = node.op === 'rcall' ? node.args[2] : node.args[1]
   if (name === 'has')
     throw new Error('has() is not allowed: every field is present; write size(reviewer.traits.team) > 0')
+  if (name === 'oncall' && node.op === 'call') return inspectDuty(node, found)
   const isMacro = node.op === 'rcall' && MACROS.has(name)
   if (!isMacro && !FUNCTIONS.has(name)) throw new Error(`unknown function ${name}`)
   if (isMacro && macros >= MAX_NESTED_MACROS) throw new Error(`macros may be nested ${MAX_NESTED_MACROS} deep at most`)
@@ -274,6 +323,18 @@ function inspectCall(node: Extract<ASTNode, { op: 'call' | 'rcall' }>, found: Fo
   }
   for (const child of receiver) inspect(child, found, macros)
   for (const child of parameters) inspect(child, found, isMacro ? macros + 1 : macros)
+}
+
+/** `oncall("primary")` becomes a look into what is known of the requester's duties. */
+function inspectDuty(node: Extract<ASTNode, { op: 'call' }>, found: Found): void {
+  const [duty, ...more] = node.args[1]
+  if (found.kind !== 'condition') throw new Error('oncall() is for the conditions of review rules')
+  if (duty?.op !== 'value' || typeof duty.args !== 'string' || more.length > 0)
+    throw new Error('oncall() takes the name of one duty as a constant text, as in oncall("primary")')
+  if (!NAME_PATTERN.test(duty.args)) throw new Error(`"${duty.args.slice(0, 40)}" is no name of a duty`)
+  found.duties.add(duty.args)
+  node.args[0] = 'oncallOf'
+  node.args[1] = [environments.condition.parse('duties').ast, duty]
 }
 
 function checkRegex(parameters: readonly ASTNode[]): void {

@@ -8,6 +8,7 @@ import { Refused } from '../../foundation/errors.ts'
 import { newId } from '../../foundation/ids.ts'
 import { bounded } from '../bounded.ts'
 import { automationFacts } from '../automate/automation-facts.ts'
+import { onCallBasis, type OnCallBasis } from '../automate/on-call.ts'
 import type { Automation } from '../automate/automation.ts'
 import { automaticRows } from '../automate/cast-automatic-votes.ts'
 import { judge, type Answers } from '../automate/judge.ts'
@@ -72,7 +73,8 @@ export async function forecastAsk(
   const history = await historyOf(reader, requester.id, now)
   const plan = planAsk(requester, asked, directory, history, await findResources(reader, asked.resources), now)
   const row = requestRow(plan, requester, directory, caller, now)
-  const judged = judgeAsk(row, { plan, requester, directory, answers }, now)
+  const onCall = await onCallBasis(reader, directory, plan.facts, requester.id)
+  const judged = judgeAsk(row, { plan, requester, directory, answers, onCall }, now)
   const votes = automaticRows(judged, judged.ruling, now).map(storedVote)
   const { request, names, resources, extended, automation } = judged
   const routed = buildCase(request, votes, null, directory, names, resources, extended, automation)
@@ -89,14 +91,10 @@ function forecastOf(plan: AskPlan, steps: readonly PlannedStep[], routed: Reques
 }
 
 /** The request with what rules and policies say of it, before anybody has voted. Throws PoliciesUnasked. */
-function judgeAsk(
-  row: RequestRow,
-  { plan, requester, directory, answers }: Pick<Asking, 'requester' | 'directory' | 'answers'> & { plan: AskPlan },
-  now: number,
-): RequestCase {
+function judgeAsk(row: RequestRow, { plan, requester, directory, answers, onCall }: Judging, now: number): RequestCase {
   const request = storedRequest(row)
   const facts = automationFacts(request, requester.name, requester, now)
-  const automation = judge(directory, plan.facts, facts, answers)
+  const automation = judge(directory, plan.facts, facts, answers, onCall)
   const names = new Map([[requester.id, requester.name]])
   const current = new Map(plan.resources.map((resource) => [resource.id, resource]))
   return buildCase(request, [], null, directory, names, current, plan.extended ?? null, automation)
@@ -140,6 +138,11 @@ export async function extensionDeed(
   return storePlan(tx, { plan, expanded: false }, { requester, directory, history, caller, answers }, now)
 }
 
+interface Judging extends Pick<Asking, 'requester' | 'directory' | 'answers'> {
+  readonly plan: AskPlan
+  readonly onCall: OnCallBasis | null
+}
+
 interface Asking {
   readonly requester: Member
   readonly directory: Directory
@@ -159,7 +162,8 @@ async function storePlan(
   const identical = await identicalPending(tx, row.identity_hash, now)
   refuseTooManyAsks(history)
   const overdue = identical ?? (plan.extended && (await overdueExtension(tx, plan.extended, now)))
-  const judged = judgeAsk(row, { plan, ...asking }, now)
+  const onCall = await onCallBasis(tx, directory, plan.facts, requester.id)
+  const judged = judgeAsk(row, { plan, onCall, ...asking }, now)
   const expired = overdue ? await expireRequest(tx, overdue, requester.name) : null
   const stored = { ...row, facts_json: factsJson(plan, judged.automation) }
   await insertRow(tx, 'access_requests', stored)

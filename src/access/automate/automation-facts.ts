@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { AutomationFacts } from '../../contract/policy.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
 import { reviewerFacts, type Person } from '../../identity/role-rules.ts'
+import type { OnCallBasis } from './on-call.ts'
 import type { RequestFacts } from '../route/route-request.ts'
 import { requestForConditions, type StoredRequest } from '../stored-request.ts'
 
@@ -39,9 +40,13 @@ function listsOf(lists: Readonly<Record<string, readonly string[]>>): Record<str
   return Object.fromEntries(Object.entries(lists).map(([key, values]) => [key, [...values]]))
 }
 
-/** Equal for what policies would be asked in the same way: all but the instant, and when the request was made. */
-export function questionDigest(facts: AutomationFacts, { policies }: Pick<RequestFacts, 'policies'>): string {
+/** Equal for what would be asked in the same way: all but the instant, and when the request was made. */
+export function questionDigest(
+  facts: AutomationFacts,
+  { policies }: Pick<RequestFacts, 'policies'>,
+  onCall: OnCallBasis | null,
+): string {
   const { request, requester } = facts
-  const asked = { request: { ...request, created: 0 }, requester, policies }
+  const asked = { request: { ...request, created: 0 }, requester, policies, ...(onCall ? { onCall } : {}) }
   return hash('sha256', canonicalJson(asked))
 }

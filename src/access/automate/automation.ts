@@ -47,3 +47,6 @@ export interface Automation {
 
 export const ruleVoter = (name: string): string => `rule:${name}`
 export const policyVoter = (file: string): string => `policy:${file.replace(/\.ts$/, '')}`
+
+/** Answers are of use for so long: the instant that policies saw is at most this old when the deed is stored. */
+export const ANSWERS_FRESH_MS = 10_000

@@ -6,6 +6,7 @@ import type { Automation } from './automation.ts'
 import { automationFacts } from './automation-facts.ts'
 import { castAutomaticVotes, failureEvents } from './cast-automatic-votes.ts'
 import { judge, type Answers } from './judge.ts'
+import { onCallBasis } from './on-call.ts'
 import { rulingOf } from './ruling.ts'
 
 /**
@@ -20,7 +21,8 @@ export async function judgeAgain(
 ): Promise<{ automation: Automation; votes: readonly Vote[]; events: NewEvent[] }> {
   const { request, requesterName, directory, facts } = loaded
   const seen = automationFacts(request, requesterName, directory.members.get(request.user_id), now)
-  const automation = judge(directory, facts, seen, answers)
+  const onCall = await onCallBasis(tx, directory, facts, request.user_id)
+  const automation = judge(directory, facts, seen, answers, onCall)
   if (automation.judged.length === 0 && (request.automation?.judged ?? []).length === 0)
     return { automation, votes: loaded.votes, events: [] }
   await tx

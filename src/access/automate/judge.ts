@@ -2,18 +2,29 @@ import type { AutomationFacts } from '../../contract/policy.ts'
 import type { Directory } from '../directory.ts'
 import type { RequestFacts } from '../route/route-request.ts'
 import { questionDigest } from './automation-facts.ts'
-import { policyVoter, type Automation, type Judged, type Judgement, type PolicyContent } from './automation.ts'
+import {
+  ANSWERS_FRESH_MS,
+  policyVoter,
+  type Automation,
+  type Judged,
+  type Judgement,
+  type PolicyContent,
+} from './automation.ts'
 import { judgeRules } from './judge-rules.ts'
+import type { OnCallBasis } from './on-call.ts'
 
-/** What policies are to be asked about one request. */
+/** What policies are to be asked about one request, and what has to be found out first. */
 export interface Question {
   readonly policies: readonly PolicyContent[]
   readonly facts: AutomationFacts
+  /** Null: nobody's duty is of interest */
+  readonly onCall: OnCallBasis | null
   /** Of all that their answers depend on */
   readonly digest: string
 }
 
 export interface Answers {
+  /** With the duties in its facts */
   readonly question: Question
   /** By file */
   readonly judgements: ReadonlyMap<string, Judgement>
@@ -36,24 +47,24 @@ export class PoliciesUnasked extends Error {
   }
 }
 
-/** Answers are of use for so long: the instant that policies saw is at most this old when the deed is stored. */
-export const ANSWERS_FRESH_MS = 10_000
-
 /**
- * What rules and policies say of a request now. Throws PoliciesUnasked when there are policies and `answers` are not about
- * exactly this.
+ * What rules and policies say of a request now. Throws PoliciesUnasked when there are policies or duties to ask for, and
+ * `answers` are not about exactly this.
  */
 export function judge(
   directory: Pick<Directory, 'reviewRules' | 'policies'>,
   { roles, policies }: Pick<RequestFacts, 'roles' | 'policies'>,
   facts: AutomationFacts,
   answers: Answers | null,
+  onCall: OnCallBasis | null,
 ): Automation {
-  if (directory.policies.length > 0) {
-    const question = { policies: directory.policies, facts, digest: questionDigest(facts, { policies }) }
+  const asks = directory.policies.length > 0 || onCall !== null
+  if (asks) {
+    const digest = questionDigest(facts, { policies }, onCall)
+    const question = { policies: directory.policies, facts, onCall, digest }
     if (!answersIt(answers, question)) throw new PoliciesUnasked(question)
   }
-  const seen = directory.policies.length > 0 && answers ? answers.question.facts : facts
+  const seen = asks && answers ? answers.question.facts : facts
   const judgedByPolicies = directory.policies.map((policy): Judged => {
     const judgement = answers?.judgements.get(policy.file) ?? { ok: false, problem: 'it was not asked' }
     return {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Name } from '../common.ts'
-import { deliverySettings, Secret } from './common.ts'
+import { Secret } from './common.ts'
 
 /** `PT4KHLK`, `P1A2B3C`, or the longer ones of today. */
 export const PagerDutyId = z.string().regex(/^[A-Z0-9]{5,40}$/, 'an id of PagerDuty looks like P1A2B3C')
@@ -23,7 +23,6 @@ export const OnCallDuty = z.union([
 export type OnCallDuty = z.infer<typeof OnCallDuty>
 
 export const PagerDutySettings = z.strictObject({
-  ...deliverySettings,
   /** Subdomain: `acme` of acme.pagerduty.com */
   account: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'the subdomain: acme of acme.pagerduty.com'),
   /** `events`: an event per request (Events API v2). `incidents`: an incident with notes (REST API) */
@@ -40,7 +39,7 @@ export const PagerDutySettings = z.strictObject({
     .record(Name, OnCallDuty)
     .refine((duties) => Object.keys(duties).length <= 50, 'at most 50 duties')
     .default({}),
-  /** Finds the PagerDuty user of somebody without a linked account by the trait `email`, compared exactly */
+  /** Finds the PagerDuty user of somebody without a linked account by the mail address that an administrator wrote, compared exactly */
   match_email: z.boolean().default(false),
 })
 export type PagerDutySettings = z.infer<typeof PagerDutySettings>
@@ -54,10 +53,13 @@ export const PagerDutySecrets = z.strictObject({
 })
 export type PagerDutySecrets = z.infer<typeof PagerDutySecrets>
 
-/** What the shapes alone cannot say; one sentence each. */
-export function pagerDutyProblems(settings: PagerDutySettings, secrets: PagerDutySecrets): string[] {
+/** What the shapes alone cannot say; one sentence each. `channels`: of all its delivery rules. */
+export function pagerDutyProblems(
+  settings: PagerDutySettings,
+  secrets: PagerDutySecrets,
+  channels: readonly string[],
+): string[] {
   const problems: string[] = []
-  const channels = settings.deliver.flatMap((rule) => rule.channels)
   for (const channel of channels) {
     if (!PagerDutyId.safeParse(channel).success)
       problems.push(`deliver: "${channel.slice(0, 40)}" is no id of a PagerDuty service`)
