@@ -35,7 +35,8 @@ export async function previewRequest(
   }
 }
 
-async function changeOf(reader: Reader, loaded: RequestCase, now: number): Promise<RequestPreview['change']> {
+/** What the requester could reach before and after an approval. */
+export async function changeOf(reader: Reader, loaded: RequestCase, now: number): Promise<RequestPreview['change']> {
   const rows = await reader
     .selectFrom('nodes')
     .selectAll()
