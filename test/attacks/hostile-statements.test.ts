@@ -54,7 +54,9 @@ beforeEach(async ({ task }) => {
     },
   })
   const allow = { db_labels: { '*': '*' }, db_users: ['bycert'], db_names: ['shop'] }
-  const options = { record_session: task.name.startsWith('best_effort') ? 'best_effort' : 'strict' } as const
+  // The title begins with the mode that it is about.
+  const mode = (['strict_sync', 'best_effort'] as const).find((each) => task.name.startsWith(each)) ?? 'strict'
+  const options = { record_session: mode }
   await sallyport.role({ kind: 'role', metadata: { name: 'dba' }, spec: { allow, options } })
   await sallyport.user('alice', ['dba'])
   alice = await sallyport.signIn('alice')
@@ -95,27 +97,31 @@ async function onlySession(): Promise<{ readonly id: string; readonly records: r
 const statementsOf = (records: readonly PlayedRecord[]): readonly Statement[] =>
   records.filter((record) => record.kind === 'statement')
 
-test('strict, on a full recordings folder: the session ends, says why, and the server ran nothing that is not recorded', async () => {
-  const script = disk.file('script.sql')
-  writeFileSync(
-    script,
-    Array.from({ length: 200_000 }, (_, n) => `insert into log values (${n}); -- ${'x'.repeat(200)}\n`).join(''),
-  )
-  const program = psql('-f', script)
-  const rows = async (): Promise<number> => Number((await server.query('shop', 'select count(*) n from log'))[0]?.['n'])
-  await until('some rows', async () => (await rows()) > 50)
-  const filler = fillDisk(folder)
-  const { code, stderr } = await program.finished
-  expect(code).not.toBe(0)
-  expect(stderr).toContain('can no longer be recorded')
-  unlinkSync(filler)
-  const { records } = await onlySession()
-  const asked = new Set(statementsOf(records).map(({ text }) => /values \((\d+)\)/.exec(text?.text ?? '')?.[1]))
-  const ran = (await server.query('shop', 'select n from log')).map((row) => String(row['n']))
-  expect(ran.length).toBeGreaterThan(50)
-  expect(ran.filter((n) => !asked.has(n))).toEqual([])
-  expect((await verified(sallyport)).problems).toEqual([])
-})
+test.for(['strict', 'strict_sync'])(
+  '%s, on a full recordings folder: the session ends, says why, and the server ran nothing that is not recorded',
+  async () => {
+    const script = disk.file('script.sql')
+    writeFileSync(
+      script,
+      Array.from({ length: 200_000 }, (_, n) => `insert into log values (${n}); -- ${'x'.repeat(200)}\n`).join(''),
+    )
+    const program = psql('-f', script)
+    const rows = async (): Promise<number> =>
+      Number((await server.query('shop', 'select count(*) n from log'))[0]?.['n'])
+    await until('some rows', async () => (await rows()) > 50)
+    const filler = fillDisk(folder)
+    const { code, stderr } = await program.finished
+    expect(code).not.toBe(0)
+    expect(stderr).toContain('can no longer be recorded')
+    unlinkSync(filler)
+    const { records } = await onlySession()
+    const asked = new Set(statementsOf(records).map(({ text }) => /values \((\d+)\)/.exec(text?.text ?? '')?.[1]))
+    const ran = (await server.query('shop', 'select n from log')).map((row) => String(row['n']))
+    expect(ran.length).toBeGreaterThan(50)
+    expect(ran.filter((n) => !asked.has(n))).toEqual([])
+    expect((await verified(sallyport)).problems).toEqual([])
+  },
+)
 
 test('best_effort, on a full recordings folder: the session goes on, and the replay shows the gap', async () => {
   const filling = psql('-f', '-')

@@ -125,8 +125,12 @@ export class ConnectionRelay {
     this.#client.pause()
     if (!this.#answers.isAtBoundary) await this.#boundary()
     if (!this.#answers.isAtBoundary || !this.#client.writable) return
-    this.#recorder.notice(text)
     this.#client.write(framed(this.#nextSequence(), writeError(shown, text)))
+    try {
+      this.#recorder.notice(text)
+    } catch {
+      // What can no longer be recorded is told all the same: it may be why the session ends.
+    }
   }
 
   #boundary(): Promise<void> {

@@ -315,7 +315,12 @@ export class MysqlSession {
     // Before anything else: closing the sockets calls back here.
     this.#isEnding = true
     void this.#windUp(admitted, ending)
-      .catch((error: unknown) => this.#world.log.error({ err: error }, 'the end of a session failed'))
+      .catch((error: unknown) => {
+        this.#world.log.error({ err: error }, 'the end of a session failed')
+        // Whatever went wrong: nobody works on in a session that is over.
+        admitted.client.socket.destroy()
+        admitted.opened?.upstream.socket.destroy()
+      })
       .then(() => this.#closed())
   }
 

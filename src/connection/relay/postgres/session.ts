@@ -397,7 +397,12 @@ export class PostgresSession {
     // Before anything else: closing the sockets calls back here.
     this.#isEnding = true
     void this.#windUp(admitted, reason, code)
-      .catch((error: unknown) => this.#log.error({ err: error }, 'the end of a session failed'))
+      .catch((error: unknown) => {
+        this.#log.error({ err: error }, 'the end of a session failed')
+        // Whatever went wrong: nobody works on in a session that is over.
+        admitted.client.socket.destroy()
+        admitted.upstream?.tcp.destroy()
+      })
       .then(() => this.#closed())
   }
 

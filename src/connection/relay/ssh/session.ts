@@ -374,7 +374,12 @@ export class SshSession {
     // Before anything else: closing the legs calls back here.
     this.#isEnding = true
     void this.#windUp(admitted, reason)
-      .catch((error: unknown) => this.#log.error({ err: error }, 'the end of a session failed'))
+      .catch((error: unknown) => {
+        this.#log.error({ err: error }, 'the end of a session failed')
+        // Whatever went wrong: nobody works on in a session that is over.
+        this.#client.destroy()
+        admitted.upstream?.destroy()
+      })
       .then(() => this.#closed())
   }
 
