@@ -1,0 +1,48 @@
+import type { Socket } from 'node:net'
+import { createTransport } from 'nodemailer'
+import type { EmailSecrets, EmailSettings } from '../../contract/vendors/email.ts'
+import type { OutboundConnect } from '../../foundation/outbound-fetch.ts'
+
+export type MailPool = ReturnType<typeof openPool>
+
+type SocketReady = (error: Error | null, socket?: { connection: Socket }) => void
+
+const SILENCE_MS = 20_000
+
+/**
+ * Few connections, kept for half a minute, over sockets that `connect` opened: nodemailer itself resolves and dials nothing.
+ * TLS always, checked against the host that was configured.
+ */
+export function openPool({ smtp, per_minute }: EmailSettings, { password }: EmailSecrets, connect: OutboundConnect) {
+  const implicit = smtp.tls === 'implicit'
+  const port = smtp.port ?? (implicit ? 465 : 587)
+  return createTransport({
+    pool: true,
+    host: smtp.host,
+    port,
+    secure: implicit,
+    requireTLS: !implicit,
+    tls: { minVersion: 'TLSv1.2', rejectUnauthorized: true, ...(smtp.ca === undefined ? {} : { ca: smtp.ca }) },
+    ...(smtp.username === undefined ? {} : { auth: { user: smtp.username, pass: password ?? '' } }),
+    getSocket: (_options: unknown, done: SocketReady) => {
+      connect(smtp.host, port, AbortSignal.timeout(SILENCE_MS)).then(
+        (connection) => done(null, { connection }),
+        (error: unknown) => done(error instanceof Error ? error : new Error('the connection failed')),
+      )
+    },
+    maxConnections: 2,
+    maxMessages: 100,
+    // Who retries is the engine alone: it knows whether the message is still wanted.
+    maxRequeues: 0,
+    rateLimit: per_minute,
+    rateDelta: 60_000,
+    idleTimeout: 30_000,
+    connectionTimeout: SILENCE_MS,
+    greetingTimeout: SILENCE_MS,
+    socketTimeout: SILENCE_MS,
+    maxResponseSize: 65_536,
+    logger: false,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  })
+}
