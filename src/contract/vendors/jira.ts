@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Secret } from './common.ts'
+import { deliverySettings, Secret } from './common.ts'
 import { DurationText } from '../role.ts'
 
 /** Numbers as texts, as Jira writes them. */
@@ -21,6 +21,7 @@ const BaseUrl = z
   .transform((text) => text.replace(/\/+$/, ''))
 
 export const JiraSettings = z.strictObject({
+  ...deliverySettings,
   /** Cloud speaks API 3 and ADF; Data Center API 2 and wiki markup */
   product: z.enum(['cloud', 'datacenter']),
   url: BaseUrl,
@@ -55,14 +56,14 @@ export const JiraSecrets = z.strictObject({
 })
 export type JiraSecrets = z.infer<typeof JiraSecrets>
 
-/** What the shapes alone cannot say; one sentence each. `channels`: of all its delivery rules. */
-export function jiraProblems(settings: JiraSettings, secrets: JiraSecrets, channels: readonly string[]): string[] {
+/** What the shapes alone cannot say; one sentence each. */
+export function jiraProblems(settings: JiraSettings, secrets: JiraSecrets): string[] {
   const problems: string[] = []
   if (settings.product === 'cloud' && settings.user === undefined)
     problems.push('user: Jira Cloud needs the mail address of the account whose API token it is')
   if (settings.events === 'webhook' && secrets.webhook_secret === undefined)
     problems.push('secrets.webhook_secret: with events: webhook nothing unsigned is taken in')
-  for (const channel of channels)
+  for (const channel of settings.deliver.flatMap((rule) => rule.channels))
     if (!JIRA_PROJECT.test(channel)) problems.push(`deliver: "${channel.slice(0, 40)}" is no id or key of a project`)
   return problems
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Name } from '../common.ts'
-import { Secret } from './common.ts'
+import { deliverySettings, Secret } from './common.ts'
 
 /** `PT4KHLK`, `P1A2B3C`, or the longer ones of today. */
 export const PagerDutyId = z.string().regex(/^[A-Z0-9]{5,40}$/, 'an id of PagerDuty looks like P1A2B3C')
@@ -23,6 +23,7 @@ export const OnCallDuty = z.union([
 export type OnCallDuty = z.infer<typeof OnCallDuty>
 
 export const PagerDutySettings = z.strictObject({
+  ...deliverySettings,
   /** Subdomain: `acme` of acme.pagerduty.com */
   account: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'the subdomain: acme of acme.pagerduty.com'),
   /** `events`: an event per request (Events API v2). `incidents`: an incident with notes (REST API) */
@@ -53,12 +54,9 @@ export const PagerDutySecrets = z.strictObject({
 })
 export type PagerDutySecrets = z.infer<typeof PagerDutySecrets>
 
-/** What the shapes alone cannot say; one sentence each. `channels`: of all its delivery rules. */
-export function pagerDutyProblems(
-  settings: PagerDutySettings,
-  secrets: PagerDutySecrets,
-  channels: readonly string[],
-): string[] {
+/** What the shapes alone cannot say; one sentence each. */
+export function pagerDutyProblems(settings: PagerDutySettings, secrets: PagerDutySecrets): string[] {
+  const channels = settings.deliver.flatMap((rule) => rule.channels)
   const problems: string[] = []
   for (const channel of channels) {
     if (!PagerDutyId.safeParse(channel).success)
