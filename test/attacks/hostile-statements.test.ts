@@ -56,7 +56,7 @@ beforeEach(async ({ task }) => {
   const allow = { db_labels: { '*': '*' }, db_users: ['bycert'], db_names: ['shop'] }
   // The title begins with the mode that it is about.
   const mode = (['strict_sync', 'best_effort'] as const).find((each) => task.name.startsWith(each)) ?? 'strict'
-  const options = { record_session: mode }
+  const options = { record_session: mode } as const
   await sallyport.role({ kind: 'role', metadata: { name: 'dba' }, spec: { allow, options } })
   await sallyport.user('alice', ['dba'])
   alice = await sallyport.signIn('alice')
