@@ -89,7 +89,14 @@ export async function listIntegrationDocuments(reader: Reader): Promise<Integrat
 }
 
 /** Works no more until somebody changes it, which an event tells of once. False: it was so already, or is gone. */
-export async function breakIntegration(parts: Parts, doer: Doer, id: string, why: string): Promise<boolean> {
+export async function breakIntegration(
+  parts: Parts,
+  doer: Doer,
+  id: string,
+  why: string,
+  /** Names of people who are told by the other integrations */
+  tell: readonly string[] = [],
+): Promise<boolean> {
   const row = await parts.deeds
     .commitDeed(async (tx, now) => {
       const found = await tx
@@ -101,7 +108,12 @@ export async function breakIntegration(parts: Parts, doer: Doer, id: string, why
       if (!found || found.broken_why !== null) throw new NothingBroken()
       const broken_why = why.toWellFormed().slice(0, 500)
       await tx.updateTable('integrations').set({ broken_why, changed_at: now }).where('id', '=', id).execute()
-      return { result: found, events: [integrationEvent('integration.disable', doer, found, { why: broken_why })] }
+      const told = { integration: found.name, why: broken_why, to: [...tell] }
+      return {
+        result: found,
+        events: [integrationEvent('integration.disable', doer, found, { why: broken_why })],
+        outbox: [{ topic: 'integration.broken', body: told }],
+      }
     })
     .catch((error: unknown) => {
       if (error instanceof NothingBroken) return null
