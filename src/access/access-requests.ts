@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import { confirmed, type Confirmation } from '../audit/confirmation.ts'
 import type { DeedLog } from '../audit/deed.ts'
 import type { AccessRequest, AskPreview } from '../contract/request.ts'
+import type { RequestChanges } from '../contract/request-change.ts'
 import type { RequestPreview } from '../contract/request-preview.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Tables } from '../foundation/database/tables.ts'
@@ -11,6 +12,7 @@ import type { TakenAway } from '../grants/snapshot.ts'
 import { NO_SANDBOX, withPolicies } from './automate/ask-policies.ts'
 import type { Answers, PolicyAsker } from './automate/judge.ts'
 import { sayings } from './automate/ruling.ts'
+import { annotateDeed } from './annotate/annotate.ts'
 import { acknowledgeDeed, checkAcknowledgement } from './break-glass/acknowledge.ts'
 import type { BreakGlassAsked } from './break-glass/plan-break-glass.ts'
 import { breakGlassDeed } from './break-glass/take-access.ts'
@@ -29,6 +31,7 @@ import { findPending, type Wanted } from './show/find-pending.ts'
 import { listRequests, type ListQuery } from './show/list-requests.ts'
 import { previewRequest } from './show/preview/preview-request.ts'
 import { mayRevoke, presentRequest } from './show/present-request.ts'
+import { changesSince, endOfChanges } from './show/request-changes.ts'
 import { Watchers } from './watchers.ts'
 
 export interface AccessParts {
@@ -42,6 +45,9 @@ export interface AccessParts {
   /** Takes power away in memory, before anything is stored */
   readonly takeAway: (taken: TakenAway, now: number) => void
 }
+
+/** Stretches of the change log that one answer goes through in vain. */
+const MOST_LOOKS = 20
 
 /** The path of one access request: ask, route, decide, grant, end. A thin shell over the rules in its folders. */
 export class AccessRequests {
@@ -188,6 +194,46 @@ export class AccessRequests {
         change.abort()
       }
     }
+  }
+
+  /**
+   * Committed changes behind `cursor`, as soon as there are any that the caller may see; when the signal is aborted, none. The
+   * page's cursor goes on. Without a cursor: where the end is. `stillAdmitted` is asked before each look: waiting keeps no right.
+   * Errors: Refused('cursor_gone' | 'malformed'), and what `stillAdmitted` throws.
+   */
+  async changes(
+    caller: Caller,
+    { cursor, limit }: { readonly cursor: string | undefined; readonly limit: number },
+    signal: AbortSignal,
+    stillAdmitted: () => Promise<void>,
+  ): Promise<RequestChanges> {
+    const { reads, clock } = this.#parts
+    if (cursor === undefined) return { items: [], cursor: await endOfChanges(reads), more: false }
+    let place = cursor
+    for (let looks = 1; ; looks++) {
+      // The watch stands before the look: a change in between is not missed.
+      const done = new AbortController()
+      const changed = this.#watchers.nextOfAny(AbortSignal.any([signal, done.signal]))
+      try {
+        await stillAdmitted()
+        const page = await changesSince(reads, clock.now(), caller, place, limit)
+        if (page.items.length > 0 || signal.aborted || (page.more && looks >= MOST_LOOKS)) return page
+        place = page.cursor
+        if (!page.more) await changed
+      } finally {
+        done.abort()
+      }
+    }
+  }
+
+  /** What a service account says about a request; no part of what is voted on. */
+  async annotate(
+    caller: Caller,
+    id: string,
+    note: { readonly key: string; readonly text: string },
+  ): Promise<AccessRequest> {
+    await orNothing(this.#parts.deeds.commitDeed((tx, now) => annotateDeed(tx, now, caller, id, note)))
+    return this.show(caller, id)
   }
 
   /**

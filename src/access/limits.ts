@@ -24,6 +24,10 @@ export const LIMITS = {
   acknowledgements: 2,
   /** By one step of an escalation */
   peopleTold: 500,
+  noteBytes: 2000,
+  /** Of one service account on one request */
+  notesOfOne: 5,
+  notes: 20,
   delegationMs: 90 * DAY,
   /** Of one absent person at a time */
   delegations: 20,

@@ -6,6 +6,7 @@ import { tally, type Tally, type TallyInput } from './decide/tally.ts'
 import type { Delegation } from './delegation/delegation.ts'
 import type { Changed } from './end/expire-request.ts'
 import { stepsOf } from './escalate/plan-escalation.ts'
+import { notesOn, type Note } from './annotate/notes.ts'
 import { loadDirectory, type Directory, type Reader } from './directory.ts'
 import { hindranceOf } from './route/hindrance.ts'
 import { digestOfFacts, routeRequest, type RequestFacts } from './route/route-request.ts'
@@ -44,6 +45,8 @@ export interface RequestCase {
   readonly acknowledgements: readonly AcknowledgementsTable[]
   /** Who is told when nobody answers; read only for those who are shown it */
   readonly steps: readonly EscalationsTable[]
+  /** What service accounts say about it; read as `steps` are. Nothing is decided by them. */
+  readonly notes: readonly Note[]
 }
 
 /** As `loadCase`, with what is only shown. */
@@ -54,7 +57,8 @@ export async function loadWhole(tx: Reader, id: string, now: number): Promise<Re
 
 export async function withSteps(tx: Reader, loaded: RequestCase): Promise<RequestCase> {
   const steps = await stepsOf(tx, [loaded.request.id])
-  return steps.length === 0 ? loaded : { ...loaded, steps }
+  const notes = await notesOn(tx, [loaded.request.id])
+  return steps.length + notes.length === 0 ? loaded : { ...loaded, steps, notes }
 }
 
 /** What a case is made of, besides the directory. */
@@ -186,6 +190,7 @@ export async function loadCases(tx: Reader, ids: readonly string[], directory: D
   const acknowledged = new Map<string, RequestCase['acknowledgements']>()
   for (const request of all) acknowledged.set(request.id, await acknowledgementsOf(tx, request))
   const steps = Map.groupBy(await stepsOf(tx, ids), (step) => step.request_id)
+  const notes = Map.groupBy(await notesOn(tx, ids), (note) => note.request_id)
   const people = [
     ...all.map((request) => request.user_id),
     ...votersOf([...votes.values()].flat()),
@@ -200,7 +205,8 @@ export async function loadCases(tx: Reader, ids: readonly string[], directory: D
     const grant = grants.get(id) ?? null
     const prolonged = extended.get(request.extends_grant ?? '') ?? null
     const built = buildCase(request, votes.get(id) ?? [], grant, directory, names, resources, prolonged)
-    return [{ ...built, acknowledgements: acknowledged.get(id) ?? [], steps: steps.get(id) ?? [] }]
+    const shown = { steps: steps.get(id) ?? [], notes: notes.get(id) ?? [] }
+    return [{ ...built, acknowledgements: acknowledged.get(id) ?? [], ...shown }]
   })
 }
 
@@ -256,6 +262,7 @@ export function buildCase(
     pinned: NONE_PINNED,
     acknowledgements: [],
     steps: [],
+    notes: [],
     tally: tally(input),
   }
 }

@@ -14,17 +14,27 @@ const DECIDES: ReadonlySet<PowerTable> = new Set([
   'review_rules',
   'policies',
 ])
+/** What ends a call that waits for any change, or is what it waits for. */
+const OF_ANY: ReadonlySet<PowerTable> = new Set([
+  'access_requests',
+  'users',
+  'locks',
+  'login_sessions',
+  'service_tokens',
+])
 /** Viewers whose last look is kept. */
 const MOST_LOOKS = 2000
 
 /** People who wait for a request to change. Woken by commits of this process; others are seen at the next look. */
 export class Watchers {
   readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #waitingForAny = new Set<() => void>()
   /** What each viewer was shown last, as a digest: an edit of a role or a cap raises no request's version */
   readonly #looks = new Map<string, string>()
 
   /** Give it to DeedLog.onCommitted: every change of a request, its votes or its grant names the request's row. */
   onCommitted(committed: Pick<Committed, 'rows'>): void {
+    if (committed.rows.some((row) => OF_ANY.has(row.table))) for (const wake of [...this.#waitingForAny]) wake()
     if (committed.rows.some((row) => DECIDES.has(row.table)))
       for (const waiting of [...this.#waiting.values()]) for (const wake of [...waiting]) wake()
     for (const row of committed.rows) {
@@ -50,6 +60,20 @@ export class Watchers {
     })
   }
 
+  /** Resolves at the next change of any request or of who may sign in, or when the signal is aborted. */
+  async nextOfAny(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.#waitingForAny.delete(wake)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.#waitingForAny.add(wake)
+      signal.addEventListener('abort', wake, { once: true })
+    })
+  }
+
   /** Digest of what this viewer was shown last; undefined: not known here. */
   lastLook(viewer: string, id: string): string | undefined {
     return this.#looks.get(`${viewer} ${id}`)
@@ -69,6 +93,6 @@ export class Watchers {
 
   /** For metrics and tests. */
   get count(): number {
-    return [...this.#waiting.values()].reduce((sum, waiting) => sum + waiting.size, 0)
+    return [...this.#waiting.values()].reduce((sum, waiting) => sum + waiting.size, this.#waitingForAny.size)
   }
 }

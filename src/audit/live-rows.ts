@@ -8,6 +8,7 @@ import type { RowRef } from './deed.ts'
 const STILL_MATTERS: Partial<Record<PowerTable, string>> = {
   invitations: 'used_at is null',
   login_sessions: 'ended_at is null',
+  service_tokens: 'removed_at is null',
   access_requests: `state = 'pending' or id in (select request_id from grants where state <> 'ended')`,
   reviews: `request_id in (select id from access_requests where state = 'pending')`,
   grants: `state <> 'ended'`,

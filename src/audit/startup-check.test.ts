@@ -262,6 +262,7 @@ function powers(now: number): Work {
         deleted_at: null,
         created_at: now,
         votes_count_from: null,
+        service_owner_id: null,
         disabled_at: null,
       })
       .execute()

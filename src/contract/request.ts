@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { DbUser, DurationMs, Instant, Login, Name, PageQuery, ResourceKind, ResourceName } from './common.ts'
+import { RequestNote } from './request-note.ts'
 
 export const REQUEST_STATES = ['pending', 'approved', 'denied', 'cancelled', 'expired'] as const
 export const RequestState = z.enum(REQUEST_STATES)
@@ -124,6 +125,8 @@ export const AccessRequest = z.object({
   warnings: z.array(z.enum(['nobody_can_approve', 'earlier_denial'])),
   /** What review rules and policies said last, in words */
   automatic: z.array(Saying).default([]),
+  /** What service accounts say about it: no part of what is voted on */
+  notes: z.array(RequestNote).default([]),
   /** Whom to tell when nobody has answered for `after`; `at` and `told`: when and who was */
   escalation: z
     .array(

@@ -23,8 +23,11 @@ import {
 } from './request.ts'
 import { RequestableQuery, RequestableResource } from './requestable.ts'
 import { RequestPreview } from './request-preview.ts'
+import { RequestChanges, RequestChangesQuery } from './request-change.ts'
+import { AnnotateBody } from './request-note.ts'
 import { RoleDocument } from './role.ts'
 import { RecordingSearchPage, RecordingSearchQuery } from './recording-search.ts'
+import { AddServiceTokenBody, NewServiceToken, ServiceToken, type ServiceScope } from './service-token.ts'
 import { Session, SessionListQuery } from './session.ts'
 import { Invitation, User, UserDocument } from './user.ts'
 
@@ -34,12 +37,13 @@ export const CONTRACT_VERSION = 1
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 /**
  * Who may call: `anyone`; `signed-in` (a login session; with `local` the admin socket too); `operator`: a signed-in user whose own roles' rules allow the
- * verb on the resource, or the local admin. `local` refuses everything but the admin socket.
+ * verb on the resource, or the local admin. `service` refuses everything but service tokens, `local` everything but the admin socket.
  */
 export type Access =
   | { who: 'anyone' }
   | { who: 'signed-in'; local?: true }
   | { who: 'operator'; resource: string; verb: string }
+  | { who: 'service' }
   | { who: 'local' }
 
 export interface Route<
@@ -51,6 +55,8 @@ export interface Route<
   /** `/v1/requests/:id` */
   readonly path: string
   readonly access: Access
+  /** What a service token needs to call it; without it none may. */
+  readonly scope?: ServiceScope
   readonly body?: B
   readonly query?: Q
   readonly answer: R
@@ -198,15 +204,23 @@ export const routes = {
     method: 'GET',
     path: '/v1/requests',
     access: signedInOrLocal,
+    scope: 'requests:read',
     query: RequestListQuery,
     answer: page(AccessRequest),
   }),
-  showRequest: route({ method: 'GET', path: '/v1/requests/:id', access: signedInOrLocal, answer: AccessRequest }),
+  showRequest: route({
+    method: 'GET',
+    path: '/v1/requests/:id',
+    access: signedInOrLocal,
+    scope: 'requests:read',
+    answer: AccessRequest,
+  }),
   /** What would change, earlier uses, hints and what is still needed: for whoever is to vote. */
   previewRequest: route({
     method: 'GET',
     path: '/v1/requests/:id/preview',
     access: signedInOrLocal,
+    scope: 'requests:read',
     answer: RequestPreview,
   }),
   /**
@@ -217,6 +231,7 @@ export const routes = {
     method: 'GET',
     path: '/v1/requests/:id/watch',
     access: signedInOrLocal,
+    scope: 'requests:read',
     query: z.object({ version: z.coerce.number().int(), look: z.string().max(128).optional() }),
     answer: AccessRequest,
   }),
@@ -224,7 +239,26 @@ export const routes = {
     method: 'POST',
     path: '/v1/requests/:id/reviews',
     access: signedIn,
+    scope: 'requests:review',
     body: ReviewBody,
+    answer: AccessRequest,
+  }),
+  /** Committed changes of requests that the caller may see, from a cursor on: a feed that survives breaks and restarts. */
+  requestChanges: route({
+    method: 'GET',
+    path: '/v1/request-changes',
+    access: signedIn,
+    scope: 'requests:read',
+    query: RequestChangesQuery,
+    answer: RequestChanges,
+  }),
+  /** A note that reviewers see. It is no part of what is voted on. */
+  annotate: route({
+    method: 'POST',
+    path: '/v1/requests/:id/notes',
+    access: { who: 'service' },
+    scope: 'requests:annotate',
+    body: AnnotateBody,
     answer: AccessRequest,
   }),
   /** More time for the grant with this id, or that of the request with this id; answers the extension, a request of its own. */
@@ -449,6 +483,29 @@ export const routes = {
     path: '/v1/users/:name/end-logins',
     access: operator('user', 'update'),
     answer: z.object({ ended: z.int() }),
+  }),
+
+  /** Of service accounts. The right to make one is as strong as the accounts that there are. */
+  listServiceTokens: route({
+    method: 'GET',
+    path: '/v1/service-tokens',
+    access: operator('token', 'list'),
+    answer: z.object({ items: z.array(ServiceToken) }),
+  }),
+  /** For an account that is not there, `user/create` is needed besides. */
+  addServiceToken: route({
+    method: 'POST',
+    path: '/v1/service-tokens',
+    access: operator('token', 'create'),
+    fresh: true,
+    body: AddServiceTokenBody,
+    answer: NewServiceToken,
+  }),
+  removeServiceToken: route({
+    method: 'DELETE',
+    path: '/v1/service-tokens/:id',
+    access: operator('token', 'delete'),
+    answer: Done,
   }),
 
   listLocks: route({

@@ -26,6 +26,8 @@ export const User = z.object({
   disabled: z.boolean(),
   secondFactor: z.boolean(),
   createdAt: Instant,
+  /** Of a service account: who it belongs to, or `gone`; null: a person */
+  owner: Name.nullable().default(null),
 })
 export type User = z.infer<typeof User>
 

@@ -54,7 +54,7 @@ export type TakenAway =
       readonly by: string
       readonly comment: string
     }
-  | { readonly kind: 'login'; readonly id: string }
+  | { readonly kind: 'login' | 'service_token'; readonly id: string }
   | { readonly kind: 'lock'; readonly lock: Lock }
 
 const changesBetween = fixedStatement<{ table_name: string; row_id: string }>(
@@ -246,6 +246,11 @@ export class Snapshot {
       const end = { ended_at: now, end_reason: reason, ended_by: by, end_comment: comment }
       this.#setGrant({ ...grant, state: 'ended', ...end })
     }
+  }
+
+  /** It was taken away and the store has not said so yet, or what it says is not kept here. */
+  isTaken(id: string): boolean {
+    return this.#taken.has(id)
   }
 
   #takeAgain(id: string, isStored: boolean): void {

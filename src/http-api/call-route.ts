@@ -9,7 +9,7 @@ import { Bug, Refused } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
 import { setAnswerHeaders } from './answer-headers.ts'
 import { actorOf, checkAccess, checkOperator } from './caller.ts'
-import type { Caller, MayOperate, SignedInCaller } from './caller.ts'
+import type { Caller, MayOperate, ServiceCaller, SignedInCaller } from './caller.ts'
 import { actionOf, demandFresh, demandStepUp, isFresh } from './freshness.ts'
 import type { CheckStepUp } from './freshness.ts'
 import type { CallContext, Handler, Handlers, LineStream } from './handler.ts'
@@ -20,10 +20,12 @@ export interface ApiOptions {
   readonly handlers: Handlers
   /** Finds a bearer token's login session. Throws Refused when it is unknown, ended, disabled or locked. */
   readonly authenticate: (token: string, address: string) => Promise<SignedInCaller>
+  /** The same for the token of a service account; null: it is none. Left out: none is taken. */
+  readonly authenticateService?: (token: string, address: string) => Promise<ServiceCaller | null>
   readonly mayOperate: MayOperate
   readonly checkStepUp: CheckStepUp
-  /** Somebody signed in was refused what only operators may */
-  readonly reportRefused: (caller: SignedInCaller, route: RouteName) => void
+  /** Somebody signed in was refused what only operators may, or a service account what its token does not name */
+  readonly reportRefused: (caller: RefusedCaller, route: RouteName) => void
   /** Origins of our own web page, `https://host:port`. Browsers elsewhere may not change anything. */
   readonly origins: readonly string[]
   /** What keeps the daemon from working; empty = ready */
@@ -35,6 +37,8 @@ export interface ApiOptions {
   readonly clock: Clock
   readonly log: Log
 }
+
+export type RefusedCaller = Extract<Caller, { kind: 'user' | 'service' }>
 
 export interface Listening {
   readonly options: ApiOptions
@@ -107,7 +111,7 @@ function checkOrigin(request: FastifyRequest, route: Route, origins: readonly st
 async function admit(request: FastifyRequest, name: RouteName, listening: Listening): Promise<Caller> {
   const route: Route = routes[name]
   const caller = await identify(request, route, listening)
-  await tellingRefusal(caller, name, listening, () => checkAccess(route.access, caller, listening.options.mayOperate))
+  await tellingRefusal(caller, name, listening, () => checkAccess(route, caller, listening.options.mayOperate))
   return caller
 }
 
@@ -120,7 +124,11 @@ async function tellingRefusal(
   try {
     await check()
   } catch (error) {
-    if (caller.kind === 'user' && error instanceof Refused && error.code === 'not_allowed')
+    if (
+      (caller.kind === 'user' || caller.kind === 'service') &&
+      error instanceof Refused &&
+      error.code === 'not_allowed'
+    )
       options.reportRefused(caller, name)
     throw error
   }
@@ -133,7 +141,10 @@ async function identify(request: FastifyRequest, route: Route, listening: Listen
   const token = /^Bearer ([A-Za-z0-9_-]{1,200})$/.exec(authorization)?.[1]
   if (token === undefined)
     throw new Refused('not_signed_in', 'the Authorization header is malformed', 'run: sally login')
-  return { kind: 'user', ...(await listening.options.authenticate(token, listening.addressOf(request))) }
+  const address = listening.addressOf(request)
+  const service = await listening.options.authenticateService?.(token, address)
+  if (service) return { kind: 'service', ...service }
+  return { kind: 'user', ...(await listening.options.authenticate(token, address)) }
 }
 
 function parseInput(route: Route, request: FastifyRequest, body: Buffer): Record<string, unknown> {
@@ -182,10 +193,8 @@ function contextOf(call: Call, token: string | undefined, listening: Listening):
   const { caller, request, signal, action, confirmation } = call
   return {
     actor: actorOf(caller),
-    login:
-      caller.kind === 'user'
-        ? { id: caller.loginId, userId: caller.user.id, secondFactorAt: caller.secondFactorAt }
-        : null,
+    login: loginOf(caller),
+    stillAdmitted: async () => void (await admit(request, call.name, listening)),
     local,
     address: addressOf(request),
     signal,
@@ -196,6 +205,13 @@ function contextOf(call: Call, token: string | undefined, listening: Listening):
     isFresh: isFresh(caller, token, options.clock.now()),
     log: options.log.child({ route: request.routeOptions.url }),
   }
+}
+
+/** Deeds of a service account name its token where those of people name their login session. */
+function loginOf(caller: Caller): CallContext['login'] {
+  if (caller.kind === 'service') return { id: caller.tokenId, userId: caller.user.id, secondFactorAt: null }
+  if (caller.kind !== 'user') return null
+  return { id: caller.loginId, userId: caller.user.id, secondFactorAt: caller.secondFactorAt }
 }
 
 /** Aborts the call's signal when the caller hangs up, the daemon stops, or the answer has not begun in time. */

@@ -1,5 +1,6 @@
 import type { Actor } from '../contract/audit.ts'
-import type { Access } from '../contract/routes.ts'
+import type { Route } from '../contract/routes.ts'
+import type { ServiceScope } from '../contract/service-token.ts'
 import { Refused } from '../foundation/errors.ts'
 
 /** A login session that was found by its token and may be used now. */
@@ -12,10 +13,18 @@ export interface SignedInCaller {
   readonly hasSecondFactor: boolean
 }
 
+/** A service account that was found by its token and may be used now. */
+export interface ServiceCaller {
+  readonly tokenId: string
+  readonly scopes: readonly ServiceScope[]
+  readonly user: { readonly id: string; readonly name: string }
+}
+
 export type Caller =
   | { readonly kind: 'anonymous' }
   | { readonly kind: 'local' }
   | ({ readonly kind: 'user' } & SignedInCaller)
+  | ({ readonly kind: 'service' } & ServiceCaller)
 
 /** Whether a user's own roles' rules allow `verb` on `resource`. Rights from a grant never count. */
 export type MayOperate = (userId: string, resource: string, verb: string) => Promise<boolean>
@@ -23,7 +32,12 @@ export type MayOperate = (userId: string, resource: string, verb: string) => Pro
 const SIGN_IN = 'run: sally login'
 
 /** The one place that decides who may call a route. Throws Refused. */
-export async function checkAccess(access: Access, caller: Caller, mayOperate: MayOperate): Promise<void> {
+export async function checkAccess(
+  { access, scope }: Pick<Route, 'access' | 'scope'>,
+  caller: Caller,
+  mayOperate: MayOperate,
+): Promise<void> {
+  if (caller.kind === 'service') return checkScope(scope, caller)
   switch (access.who) {
     case 'anyone':
       return
@@ -34,12 +48,27 @@ export async function checkAccess(access: Access, caller: Caller, mayOperate: Ma
       return
     case 'operator':
       return await checkOperator(caller, access.resource, access.verb, mayOperate)
+    case 'service':
+      if (caller.kind === 'anonymous')
+        throw new Refused('not_signed_in', 'a service token is needed', 'make one: sallyctl tokens add NAME')
+      throw new Refused('not_allowed', 'only service accounts do this', 'make one: sallyctl tokens add NAME')
     case 'local':
       if (caller.kind !== 'local')
         throw new Refused('not_allowed', 'only the admin socket on the daemon’s own host takes this')
       return
   }
   throw new Refused('not_allowed', 'nobody may call this')
+}
+
+/** Routes that name no scope are for people and operators: whatever roles a service account has, it does not call them. */
+function checkScope(scope: ServiceScope | undefined, { scopes }: ServiceCaller): void {
+  if (scope === undefined) throw new Refused('not_allowed', 'service tokens are not taken here')
+  if (scopes.includes(scope)) return
+  throw new Refused(
+    'not_allowed',
+    `this service token lacks the scope ${scope}`,
+    `make one that has it: sallyctl tokens add NAME --scope=${scope}`,
+  )
 }
 
 export async function checkOperator(
@@ -50,6 +79,7 @@ export async function checkOperator(
 ): Promise<void> {
   if (caller.kind === 'local') return
   if (caller.kind === 'anonymous') throw new Refused('not_signed_in', 'you are not signed in', SIGN_IN)
+  if (caller.kind === 'service') throw new Refused('not_allowed', 'a service account operates nothing')
   if (!(await mayOperate(caller.user.id, resource, verb)))
     throw new Refused('not_allowed', `none of your own roles allows ${verb} on ${resource}`)
   if (!caller.hasSecondFactor)

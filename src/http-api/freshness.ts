@@ -23,6 +23,7 @@ export async function demandStepUp(
 ): Promise<Confirmation | null> {
   if (caller.kind === 'local') return null
   if (caller.kind === 'anonymous') throw new Refused('not_signed_in', 'you are not signed in', 'run: sally login')
+  if (caller.kind === 'service') throw new Refused('not_allowed', 'a service account confirms nothing')
   if (!caller.hasSecondFactor)
     throw new Refused('second_factor_setup_required', 'this needs a second factor', 'run: sally mfa add')
   if (token === undefined)
@@ -35,8 +36,12 @@ export async function demandStepUp(
   return await check(caller.loginId, action, token)
 }
 
-/** A second factor was proven on the login at most five minutes ago, and none came with the call. */
+/**
+ * A second factor was proven on the login at most five minutes ago, and none came with the call. A program has no second
+ * factor: what it may do without is what its token's scopes name.
+ */
 export function isFresh(caller: Caller, token: string | undefined, now: number): boolean {
+  if (caller.kind === 'service') return true
   const provenAt = caller.kind === 'user' ? caller.secondFactorAt : null
   return provenAt !== null && token === undefined && provenAt <= now && now - provenAt <= FRESH_MS
 }

@@ -8,7 +8,7 @@ import type { Log } from '../foundation/log.ts'
 /** Who calls, established by the server before a handler runs. */
 export interface CallContext {
   readonly actor: Actor
-  /** null for anonymous callers and for the local admin */
+  /** null for anonymous callers and for the local admin. Of a service account: its token */
   readonly login: {
     readonly id: string
     readonly userId: string
@@ -36,6 +36,8 @@ export interface CallContext {
   readonly isFresh?: boolean
   /** Of routes with `fresh`: used up in the deed's own transaction (audit/confirmation.ts). null: none was demanded */
   readonly confirmation: Confirmation | null
+  /** For calls that wait: asks again who calls and whether they may. Throws Refused as at the beginning. The server gives it. */
+  readonly stillAdmitted?: () => Promise<void>
   readonly log: Log
 }
 

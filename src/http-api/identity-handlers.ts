@@ -1,4 +1,5 @@
 import { Refused } from '../foundation/errors.ts'
+import { ServiceTokenFinder } from '../identity/find-service-token.ts'
 import { LoginFinder } from '../identity/login-sessions.ts'
 import { mayOperate } from '../identity/people.ts'
 import { checkStepUp } from '../identity/step-up.ts'
@@ -10,6 +11,7 @@ import type { Handlers } from './handler.ts'
 import type { IdentityServices } from './identity-services.ts'
 import { lockHandlers } from './locks.ts'
 import { loginHandlers } from './logins.ts'
+import { serviceTokenHandlers } from './service-tokens.ts'
 import { userHandlers } from './users.ts'
 
 /** All handlers of identity and resources. */
@@ -20,6 +22,7 @@ export function identityHandlers(services: IdentityServices): Handlers {
     ...factorHandlers(services),
     ...documentHandlers(services),
     ...userHandlers(services),
+    ...serviceTokenHandlers(services),
     ...lockHandlers(services),
   }
 }
@@ -27,13 +30,21 @@ export function identityHandlers(services: IdentityServices): Handlers {
 /** The questions that the server asks before it calls a handler. */
 export function identityChecks(
   services: IdentityServices,
-): Pick<ApiOptions, 'authenticate' | 'mayOperate' | 'checkStepUp'> {
+): Pick<ApiOptions, 'authenticate' | 'authenticateService' | 'mayOperate' | 'checkStepUp'> {
   const finder = new LoginFinder(services)
+  const serviceTokens = new ServiceTokenFinder(services)
   const { database, clock } = services
   return {
     async authenticate(token) {
       const found = await finder.find(token)
       refuseTakenAway(services, found.user.id, found.loginId)
+      return found
+    },
+    async authenticateService(token, address) {
+      if (!ServiceTokenFinder.looksLikeOne(token)) return null
+      const found = await serviceTokens.find(token, address)
+      if (services.snapshot?.isTaken(found.tokenId)) throw new Refused('token_ended', 'this service token has ended')
+      refuseTakenAway(services, found.user.id, found.tokenId)
       return found
     },
     mayOperate: async (userId, resource, verb) => await mayOperate(database.reads, userId, resource, verb, clock.now()),

@@ -8,7 +8,7 @@ import type { CallContext } from './handler.ts'
 export interface IdentityServices extends SignInParts {
   readonly authorities: Authorities
   /** Knows of ends and locks that the store could not take yet */
-  readonly snapshot?: Pick<Snapshot, 'login' | 'lockOn'>
+  readonly snapshot?: Pick<Snapshot, 'login' | 'lockOn' | 'isTaken'>
   /** Name of the installation */
   readonly installation: string
   readonly version: string

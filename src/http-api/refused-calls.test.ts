@@ -12,7 +12,8 @@ beforeEach(() => {
 afterEach(() => store.close())
 
 const caller = (loginId: string) => {
-  return { loginId, user: { id: 'usr_eve', name: 'eve' }, secondFactorAt: null, hasSecondFactor: false }
+  const user = { id: 'usr_eve', name: 'eve' }
+  return { kind: 'user' as const, loginId, user, secondFactorAt: null, hasSecondFactor: false }
 }
 const told = async (): Promise<unknown[]> => {
   await store.deeds.commitDeed(async () => ({ result: null, events: [{ type: 'daemon.stop', ...SYSTEM }] }))

@@ -2,7 +2,8 @@ import type { DeedLog } from '../audit/deed.ts'
 import type { RouteName } from '../contract/routes.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
-import { actorOf, type SignedInCaller } from './caller.ts'
+import type { RefusedCaller } from './call-route.ts'
+import { actorOf } from './caller.ts'
 
 const SILENT_MS = 60_000
 const MOST_KEPT = 10_000
@@ -22,15 +23,16 @@ export class RefusedCalls {
   }
 
   /** Not awaited by the call, which is refused whether the store can write or not. */
-  report(caller: SignedInCaller, route: RouteName): void {
-    const key = `${caller.loginId} ${route}`
+  report(caller: RefusedCaller, route: RouteName): void {
+    const login = caller.kind === 'service' ? caller.tokenId : caller.loginId
+    const key = `${login} ${route}`
     const now = this.#clock.monotonic()
     const last = this.#told.get(key)
     if (last !== undefined && now - last < SILENT_MS) return
     if (this.#told.size >= MOST_KEPT) this.#told.clear()
     this.#told.set(key, now)
-    const actor = actorOf({ kind: 'user', ...caller })
-    const event = { type: 'api.refused', actor, login: caller.loginId, outcome: 'refused', details: { route } } as const
+    const actor = actorOf(caller)
+    const event = { type: 'api.refused', actor, login, outcome: 'refused', details: { route } } as const
     this.#deeds
       .commitDeed(() => Promise.resolve({ result: null, events: [event] }))
       .catch((error: unknown) => this.#log.error({ err: String(error), route }, 'a refused call could not be stored'))

@@ -1,11 +1,15 @@
 import type { AccessRequests } from '../access/access-requests.ts'
 import type { Clock } from '../foundation/clock.ts'
+import { Bug, Refused } from '../foundation/errors.ts'
 import { callerOf, type Handlers } from './handler.ts'
 
 const WATCH_MS = 25_000
+/** Calls of one account that wait for changes at the same time */
+const MOST_WAITING = 8
 
 /** Handlers of the noun "request": unwrap, call, present. */
 export function requestHandlers(requests: AccessRequests, clock: Clock): Handlers {
+  const waiting = new Map<string, number>()
   return {
     async ask(context, { body }) {
       const asked = {
@@ -35,6 +39,23 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
         timer.cancel()
       }
     },
+    async requestChanges(context, { query: { cursor, limit, wait } }) {
+      const caller = callerOf(context)
+      const { stillAdmitted } = context
+      if (!stillAdmitted) throw new Bug('nobody can say whether the caller is still admitted')
+      const done = begin(waiting, caller.userId ?? '')
+      const late = new AbortController()
+      const timer = clock.after(wait * 1000, () => late.abort())
+      if (wait === 0) late.abort()
+      try {
+        const signal = AbortSignal.any([context.signal, late.signal])
+        return await requests.changes(caller, { cursor, limit }, signal, stillAdmitted)
+      } finally {
+        timer.cancel()
+        done()
+      }
+    },
+    annotate: async (context, { params, body }) => await requests.annotate(callerOf(context), idOf(params), body),
     async review(context, { params, body }) {
       const { decision, reason, duration, startAt, shown, onBehalfOf, requestDigest, factsDigest } = body
       const caller = callerOf(context)
@@ -63,6 +84,18 @@ export function requestHandlers(requests: AccessRequests, clock: Clock): Handler
     returnGrant: async (context, { params }) => await requests.return(callerOf(context), idOf(params)),
     revokeGrant: async (context, { params, body }) =>
       await requests.revoke(callerOf(context), idOf(params), body.reason),
+  }
+}
+
+function begin(waiting: Map<string, number>, userId: string): () => void {
+  const count = waiting.get(userId) ?? 0
+  if (count >= MOST_WAITING)
+    throw new Refused('over_limit', `at most ${MOST_WAITING} calls of one account wait for changes`, 'end one of them')
+  waiting.set(userId, count + 1)
+  return () => {
+    const left = (waiting.get(userId) ?? 1) - 1
+    if (left <= 0) waiting.delete(userId)
+    else waiting.set(userId, left)
   }
 }
 

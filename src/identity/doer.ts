@@ -16,7 +16,7 @@ export const SYSTEM: Doer = { actor: { kind: 'system', id: null, name: 'sallypor
 
 /** What ends in memory at once, before the store is asked; the snapshot's `takeAway` takes it. */
 export type TakenAway =
-  | { readonly kind: 'login'; readonly id: string }
+  | { readonly kind: 'login' | 'service_token'; readonly id: string }
   | { readonly kind: 'lock'; readonly lock: Omit<LocksTable, 'event_id'> }
 
 export interface StoreParts {

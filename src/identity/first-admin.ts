@@ -88,8 +88,8 @@ async function createAdmin(
       deleted_at: null,
       created_at: now,
       votes_count_from: null,
-      disabled_at: null,
       service_owner_id: null,
+      disabled_at: null,
     },
   }
   await tx.insertInto('users').values(user).execute()

@@ -10,13 +10,19 @@ export type Reader = Kysely<Tables>
 export async function loadPerson(reader: Reader, userId: string, now: number): Promise<Person | null> {
   const user = await reader
     .selectFrom('users')
-    .select(['id', 'name', 'role_ids_json', 'traits_json'])
+    .select(['id', 'name', 'role_ids_json', 'traits_json', 'service_owner_id'])
     .where('id', '=', userId)
     .where('deleted_at', 'is', null)
     .executeTakeFirst()
   if (!user) return null
   const roles = await loadRoles(reader, JSON.parse(user.role_ids_json) as string[], now)
-  return { id: user.id, name: user.name, traits: JSON.parse(user.traits_json) as Person['traits'], roles }
+  return {
+    id: user.id,
+    name: user.name,
+    traits: JSON.parse(user.traits_json) as Person['traits'],
+    roles,
+    ownerId: user.service_owner_id,
+  }
 }
 
 async function loadRoles(reader: Reader, ids: readonly string[], now: number): Promise<RoleContent[]> {

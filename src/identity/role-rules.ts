@@ -24,7 +24,13 @@ export interface Person {
   readonly traits: Readonly<Record<string, readonly string[]>>
   /** Own roles in their current revision; none that is deleted */
   readonly roles: readonly RoleContent[]
+  /** Of a service account: the id of the user it belongs to */
+  readonly ownerId?: string | null
 }
+
+/** The same human: the user, or a service account of theirs. */
+export const isSameHuman = (person: Pick<Person, 'id' | 'ownerId'>, userId: string): boolean =>
+  person.id === userId || person.ownerId === userId
 
 /** `allow.request` of one own role, as far as it speaks about one requested role. */
 export interface AllowingBlock {
@@ -261,7 +267,7 @@ export interface MayReview {
 
 /**
  * May this person review a request for the role. A failing `where` is false in an allow and true in a deny. Nobody reviews
- * a request of their own: compared by `requesterId`, whatever the roles say.
+ * a request of their own, nor of the owner of their service account: compared by `requesterId`, whatever the roles say.
  */
 export function mayReview(
   person: Person,
@@ -269,7 +275,7 @@ export function mayReview(
   requesterId: string,
   request: ConditionFacts['request'],
 ): MayReview {
-  if (person.id === requesterId) return NEVER
+  if (isSameHuman(person, requesterId)) return NEVER
   const blocks = reviewBlocks(person, role)
   return blocks.whatever ?? judgedBlocks(blocks, { reviewer: reviewerFacts(person), request, review: null })
 }

@@ -1,7 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 
 // A token of one kind is refused for every other: its prefix says the kind and is part of what is hashed.
-const PREFIX = { login: 'sally_login_', invitation: 'sally_invite_', stepUp: 'sally_stepup_' } as const
+const PREFIX = {
+  login: 'sally_login_',
+  invitation: 'sally_invite_',
+  stepUp: 'sally_stepup_',
+  service: 'sally_service_',
+} as const
 export type TokenKind = keyof typeof PREFIX
 
 export interface NewToken {

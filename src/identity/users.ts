@@ -14,6 +14,7 @@ import type { NewInvitation } from './invitations.ts'
 import { endRows } from './login-sessions.ts'
 import type { Reader } from './people.ts'
 import { roleIdsOf } from './roles.ts'
+import { removeTokenRows, tokensOf } from './token-rows.ts'
 
 /** After an admin's reset, votes do not count for a day. */
 const RESET_VOTES_MS = 24 * 3_600_000
@@ -77,6 +78,8 @@ export const UserOrder = z.object({
   userId: z.string(),
   /** Ids of the login sessions that were open */
   logins: z.array(z.string()).default([]),
+  /** Ids of the service tokens that were good */
+  tokens: z.array(z.string()).default([]),
   actor: Actor,
   by: z.string().nullable(),
 })
@@ -91,7 +94,9 @@ async function takeLogins(parts: StoreParts, doer: Doer, userId: string): Promis
     .execute()
   const now = parts.clock.now()
   for (const { id } of open) parts.takeAway({ kind: 'login', id }, now)
-  return { userId, logins: open.map(({ id }) => id), actor: doer.actor, by: doer.loginId }
+  const tokens = await tokensOf(parts.database.reads, userId)
+  for (const id of tokens) parts.takeAway({ kind: 'service_token', id }, now)
+  return { userId, logins: open.map(({ id }) => id), tokens, actor: doer.actor, by: doer.loginId }
 }
 
 /** For DeedLog.registerReplay('user.disable', ...). */
@@ -111,7 +116,7 @@ export function replayDisableUser(
 async function insertUser(
   tx: Tx,
   doer: Doer,
-  fields: UserFields & { readonly disabled: boolean },
+  fields: UserFields & { readonly disabled: boolean; readonly ownerId?: string },
   now: number,
 ): Promise<{ row: UsersTable; event: NewEvent }> {
   if (await findUser(tx, fields.name))
@@ -126,10 +131,33 @@ async function insertUser(
     created_at: now,
     votes_count_from: null,
     disabled_at: fields.disabled ? now : null,
-    service_owner_id: null,
+    service_owner_id: fields.ownerId ?? null,
   }
   await tx.insertInto('users').values(row).execute()
-  return { row, event: userEvent('user.create', doer, row, { ...described(fields) }, [row.id]) }
+  const owner = row.service_owner_id === null ? {} : { owner: row.service_owner_id }
+  return { row, event: userEvent('user.create', doer, row, { ...described(fields), ...owner }, [row.id]) }
+}
+
+/** A user without a password, whom nobody invites. Throws Refused: exists, role_unknown. */
+export function insertServiceAccount(
+  tx: Tx,
+  doer: Doer,
+  fields: UserFields & { readonly ownerId: string },
+  now: number,
+): Promise<{ row: UsersTable; event: NewEvent }> {
+  return insertUser(tx, doer, { ...fields, disabled: false }, now)
+}
+
+/** A service account changes hands. */
+export async function giveToOwner(
+  tx: Tx,
+  doer: Doer,
+  account: UsersTable,
+  owner: { readonly id: string; readonly name: string },
+): Promise<{ row: UsersTable; event: NewEvent }> {
+  await tx.updateTable('users').set({ service_owner_id: owner.id }).where('id', '=', account.id).execute()
+  const event = userEvent('user.update', doer, account, { owner: owner.id, ownerName: owner.name }, [account.id])
+  return { row: { ...account, service_owner_id: owner.id }, event }
 }
 
 async function updateUser(
@@ -171,7 +199,13 @@ export async function resetUser(
   doer: Doer,
   name: string,
 ): Promise<NewInvitation> {
-  const { id } = await mustFind(parts.database.reads, name)
+  const { id, service_owner_id } = await mustFind(parts.database.reads, name)
+  if (service_owner_id !== null)
+    throw new Refused(
+      'not_allowed',
+      `${name} is a service account: it never signs in`,
+      `take its tokens away: sallyctl tokens ls, sallyctl tokens rm ID`,
+    )
   const order = await takeLogins(parts, doer, id)
   const made = await parts.deeds.commitTakingAway(
     { name: 'user.reset', input: { ...order } },
@@ -230,7 +264,11 @@ async function endAll(tx: Tx, doer: Doer, userId: string, reason: string, now: n
     .where('user_id', '=', userId)
     .where('ended_at', 'is', null)
     .execute()
-  return await endRows(tx, { ids: live.map(({ id }) => id), reason, actor: doer.actor, by: doer.loginId }, now)
+  const by = { actor: doer.actor, by: doer.loginId }
+  return [
+    ...(await endRows(tx, { ids: live.map(({ id }) => id), reason, ...by }, now)),
+    ...(await removeTokenRows(tx, { ids: await tokensOf(tx, userId), ...by }, now)),
+  ]
 }
 
 /** The name is free again; the id never comes back. Login sessions end first, in memory. Throws Refused('not_found'). */
@@ -284,6 +322,7 @@ export async function listUsers(database: Database): Promise<User[]> {
     .where('deleted_at', 'is', null)
     .execute()
   const names = new Map(roles.map(({ id, name }) => [id, name]))
+  const people = new Map(rows.map(({ id, name }) => [id, name]))
   const secured = new Set(confirmed.map(({ user_id }) => user_id))
   return rows.map((row) => ({
     id: row.id,
@@ -294,6 +333,7 @@ export async function listUsers(database: Database): Promise<User[]> {
     roles: (JSON.parse(row.role_ids_json) as string[]).flatMap((id) => names.get(id) ?? []),
     traits: JSON.parse(row.traits_json) as User['traits'],
     secondFactor: secured.has(row.id),
+    owner: row.service_owner_id === null ? null : (people.get(row.service_owner_id) ?? 'gone'),
   }))
 }
 

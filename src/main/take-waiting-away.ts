@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { ORDERS } from '../access/end/take-back.ts'
 import type { SpilledOrder } from '../audit/deed.ts'
 import { LockOrder } from '../identity/locks.ts'
+import { TokenOrder } from '../identity/token-rows.ts'
 import { UserOrder } from '../identity/users.ts'
 import type { Snapshot } from '../grants/snapshot.ts'
 
@@ -23,7 +24,12 @@ export function takeWaitingAway(snapshot: Snapshot, { name, input }: SpilledOrde
     snapshot.takeAway({ kind: 'grant', id: grantId, reason: ORDERS[name], by: actor.name, comment: comment ?? '' }, now)
   }
   if (name === 'login.end') for (const id of EndLogins.parse(input).ids) snapshot.takeAway({ kind: 'login', id }, now)
-  if (USER_ORDERS.includes(name))
-    for (const id of UserOrder.parse(input).logins) snapshot.takeAway({ kind: 'login', id }, now)
+  if (USER_ORDERS.includes(name)) {
+    const { logins, tokens } = UserOrder.parse(input)
+    for (const id of logins) snapshot.takeAway({ kind: 'login', id }, now)
+    for (const id of tokens) snapshot.takeAway({ kind: 'service_token', id }, now)
+  }
+  if (name === 'token.remove')
+    for (const id of TokenOrder.parse(input).ids) snapshot.takeAway({ kind: 'service_token', id }, now)
   if (name === 'lock.add') snapshot.takeAway({ kind: 'lock', lock: LockOrder.parse(input).lock }, now)
 }

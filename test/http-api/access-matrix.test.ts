@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { routes } from '../../src/contract/routes.ts'
 import type { Route, RouteName } from '../../src/contract/routes.ts'
+import { SERVICE_SCOPES, type ServiceScope } from '../../src/contract/service-token.ts'
 import { Refused } from '../../src/foundation/errors.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import { systemClock } from '../../src/foundation/clock.ts'
@@ -13,6 +14,7 @@ import { createApi } from '../../src/http-api/server.ts'
 import type { Api } from '../../src/http-api/server.ts'
 import { identityWorld } from '../support/identity-world.ts'
 import type { IdentityWorld } from '../support/identity-world.ts'
+import { addServiceToken } from '../../src/identity/service-tokens.ts'
 import { rawCall } from './raw-call.ts'
 import { SAMPLE_BODIES, samplePath } from './sample-calls.ts'
 
@@ -43,12 +45,23 @@ const OPERATOR: { readonly [K in RouteName]?: string } = {
   removeUser: 'user/delete',
   resetUser: 'user/update',
   endUserLogins: 'user/update',
+  listServiceTokens: 'token/list',
+  addServiceToken: 'token/create',
+  removeServiceToken: 'token/delete',
   listLocks: 'lock/list',
   addLock: 'lock/create',
   removeLock: 'lock/delete',
   searchAudit: 'audit/list',
   verifyAudit: 'audit/read',
   rotateAuthority: 'authority/update',
+}
+/** What service accounts alone do */
+const SERVICE_ONLY: RouteName[] = ['annotate']
+/** What each scope of a service token opens, and nothing else does */
+const SCOPED: { readonly [K in ServiceScope]: RouteName[] } = {
+  'requests:read': ['listRequests', 'showRequest', 'previewRequest', 'watchRequest', 'requestChanges'],
+  'requests:review': ['review'],
+  'requests:annotate': ['annotate'],
 }
 /** What the local admin never does: play, review, ask, prove factors. */
 const NOT_FOR_LOCAL: RouteName[] = [
@@ -68,7 +81,7 @@ const NOT_FOR_LOCAL: RouteName[] = [
     'playSession',
     'searchRecordings',
   ] as const),
-  ...(['listDelegations', 'addDelegation', 'breakGlass', 'acknowledge'] as const),
+  ...(['listDelegations', 'addDelegation', 'breakGlass', 'acknowledge', 'requestChanges', 'annotate'] as const),
 ]
 
 let world: IdentityWorld
@@ -106,6 +119,13 @@ beforeAll(async () => {
     tokens.set(rule, (await world.person(`op-${resource}-${verb}`, [`only-${resource}-${verb}`])).token)
   }
   await world.role('admin', { rules: [{ resources: ['*'], verbs: ['*'] }] })
+  const admin = { actor: { kind: 'local-admin', id: null, name: 'local-admin' }, loginId: null } as const
+  await world.role('everything', { rules: [{ resources: ['*'], verbs: ['*'] }], review_requests: { roles: ['*'] } })
+  for (const scopes of [...SERVICE_SCOPES.map((scope) => [scope]), [...SERVICE_SCOPES]]) {
+    const account = `bot-${scopes.join('-').replaceAll(':', '-')}`
+    const body = { account, owner: 'plain', roles: ['everything'], scopes, ttl: 3_600_000, note: '' }
+    tokens.set(scopes.join(), (await addServiceToken(world.services, admin, body, async () => {})).secret)
+  }
   tokens.set('no factor', (await world.person('plain-admin', ['admin'], true)).token)
 })
 afterAll(async () => {
@@ -151,12 +171,37 @@ describe('who reaches which route', () => {
   })
 
   test('a signed-in user without rules: nothing of the operators’ and nothing local', async () => {
-    const theirs = NAMES.filter((name) => !LOCAL_ONLY.includes(name) && OPERATOR[name] === undefined)
+    const others = [...LOCAL_ONLY, ...SERVICE_ONLY]
+    const theirs = NAMES.filter((name) => !others.includes(name) && OPERATOR[name] === undefined)
     expect(await reachedBy('plain')).toEqual(theirs)
   })
 
   test('the local admin: everything but what is for people alone', async () => {
     expect(await reachedBy('local')).toEqual(NAMES.filter((name) => !NOT_FOR_LOCAL.includes(name)))
+  })
+
+  test.each(SERVICE_SCOPES)('a service token with the one scope %s, whatever its account’s roles', async (scope) => {
+    const anybodys = NAMES.filter((name) => ANYONE.includes(name))
+    expect((await reachedBy(scope)).toSorted()).toEqual([...anybodys, ...SCOPED[scope]].toSorted())
+  })
+
+  test('a service token with every scope: what the scopes name and no more', async () => {
+    const named = [...NAMES.filter((name) => ANYONE.includes(name)), ...Object.values(SCOPED).flat()]
+    expect((await reachedBy(SERVICE_SCOPES.join())).toSorted()).toEqual(named.toSorted())
+    expect((await callAs('ask', SERVICE_SCOPES.join())).error?.code).toBe('not_allowed')
+    expect((await callAs('listUsers', SERVICE_SCOPES.join())).error?.code).toBe('not_allowed')
+  })
+
+  test('a token of one kind is refused where another is expected', async () => {
+    const login = tokens.get('plain') ?? ''
+    const service = tokens.get('requests:read') ?? ''
+    for (const [name, token] of [
+      ['login as service', login.replace('sally_login_', 'sally_service_')],
+      ['service as login', service.replace('sally_service_', 'sally_login_')],
+    ] as const) {
+      tokens.set(name, token)
+      expect((await callAs('listRequests', name)).error?.code).toBe('not_signed_in')
+    }
   })
 
   test.each([...new Set(Object.values(OPERATOR))])(
@@ -182,6 +227,7 @@ test('routes that need a fresh factor are refused without a step-up, and with a 
       ...([
         'addDelegation',
         'breakGlass',
+        'addServiceToken',
         'addUser',
         'createDocument',
         'removeDatabase',
@@ -229,7 +275,7 @@ describe('bodies that are wrong in one field', () => {
           method: route.method,
           path: samplePath(name, route.path),
           body,
-          token: local ? undefined : tokens.get('plain'),
+          token: local ? undefined : tokens.get(SERVICE_ONLY.includes(name) ? SERVICE_SCOPES.join() : 'plain'),
           headers: local ? {} : { 'sallyport-step-up': 'fresh' },
           peer: local ? null : 'PEER 192.0.2.1 1\n',
         })

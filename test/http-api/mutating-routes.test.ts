@@ -68,6 +68,7 @@ beforeEach(async () => {
   await world.role('dba')
   await world.role('engineer', { request: { roles: ['dba'], break_glass: { roles: ['dba'] } } })
   await world.role('admin', { rules: [{ resources: ['*'], verbs: ['*'] }], review_requests: { roles: ['*'] } })
+  await world.role('reviewer', { review_requests: { roles: ['dba'] } })
   alice = await world.person('alice', ['engineer'])
   root = await world.person('root', ['admin'])
 })
@@ -130,6 +131,12 @@ async function granted(): Promise<string> {
 }
 const breakGlassBody = { roles: ['dba'], reason: 'fire', confirm: 'dba' }
 const delegationBody = () => ({ to: 'alice', until: world.clock.now() + 86_400_000 })
+const serviceTokenBody = {
+  account: 'bot',
+  roles: ['reviewer'],
+  scopes: ['requests:read', 'requests:annotate'],
+  ttl: 3_600_000,
+}
 const device = () => ({ device: 'd', sshPublicKey: deviceKey() })
 const role = (name: string) => ({ kind: 'role', metadata: { name }, spec: {} })
 async function secondFactor() {
@@ -299,6 +306,26 @@ const SCENES: { readonly [K in RouteName]?: Scene } = {
     call: async () => ({ route: 'endUserLogins', who: root, params: { name: 'alice' } }),
     events: ['login.end'],
   },
+  addServiceToken: {
+    call: async () => ({ route: 'addServiceToken', who: root, body: serviceTokenBody }),
+    events: ['mfa.step_up', 'token.create', 'user.create'],
+  },
+  removeServiceToken: {
+    call: async () => {
+      const { token } = await ok({ route: 'addServiceToken', who: root, body: serviceTokenBody })
+      return { route: 'removeServiceToken', who: root, params: { id: String(Reflect.get(Object(token), 'id')) } }
+    },
+    events: ['token.remove'],
+  },
+  annotate: {
+    call: async () => {
+      const { id } = await ask()
+      const { secret } = await ok({ route: 'addServiceToken', who: root, body: serviceTokenBody })
+      const bot = { ...root, token: String(secret) }
+      return { route: 'annotate', who: bot, params: { id }, body: { text: 'the ticket is open' } }
+    },
+    events: ['access_request.annotate'],
+  },
   addLock: {
     call: async () => ({ route: 'addLock', who: root, body: { kind: 'user', target: 'alice' } }),
     events: ['lock.create'],
@@ -342,6 +369,7 @@ describe('a mutating call that cannot be stored is refused and changes nothing',
         'revokeGrant',
         'returnGrant',
         'removeDelegation',
+        'removeServiceToken',
       ].includes(name),
   )
   test.each(givesPower)('%s', async (name) => {

@@ -121,7 +121,9 @@ describe('who calls', () => {
 
   test('who is signed in and calls what only operators may is refused and told of, and others are not', async () => {
     const told: string[] = []
-    await start({ reportRefused: ({ loginId }, route) => void told.push(`${loginId} ${route}`) })
+    await start({
+      reportRefused: (caller, route) => void told.push(`${caller.kind === 'user' ? caller.loginId : ''} ${route}`),
+    })
     expect((await rawCall(open, { path: '/v1/users', token: TOKEN })).status).toBe(403)
     expect((await rawCall(open, { path: '/v1/users' })).status).toBe(401)
     expect((await rawCall(open, { path: '/v1/users', token: 'unknown' })).status).toBe(401)

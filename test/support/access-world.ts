@@ -203,6 +203,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
         deleted_at: null,
         created_at: now,
         votes_count_from: votesCountFrom,
+        service_owner_id: null,
         ...(disabled ? { disabled_at: now } : {}),
       }
       const updated = await tx.updateTable('users').set(row).where('id', '=', id).executeTakeFirst()

@@ -83,8 +83,8 @@ export async function seededStore() {
         deleted_at: null,
         created_at: clock.now(),
         votes_count_from: null,
-        disabled_at: null,
         service_owner_id: null,
+        disabled_at: null,
         ...changes,
       }
       return write([{ table: 'users', id: row.id }], (tx) => put(tx, 'users', row))

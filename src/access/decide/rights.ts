@@ -1,4 +1,4 @@
-import { mayReview } from '../../identity/role-rules.ts'
+import { isSameHuman, mayReview } from '../../identity/role-rules.ts'
 import { nextOpeningOf, windowsAreOpen } from '../../identity/time-window.ts'
 import { coversInstant, type Delegation } from '../delegation/delegation.ts'
 import type { Member } from '../directory.ts'
@@ -62,13 +62,13 @@ export function opensAt(member: Member, { request, requesterName, facts }: Revie
 export function rolesDelegated(
   delegation: Delegation,
   absent: Member,
-  delegate: Pick<Member, 'id'>,
+  delegate: Pick<Member, 'id' | 'ownerId'>,
   reviewable: Reviewable,
   when: When,
   problems: Pick<Set<string>, 'add'> = NOBODY_LISTENS,
 ): string[] {
   const requester = reviewable.request.user_id
-  if (delegate.id === requester || absent.id === requester || delegate.id === absent.id) return []
+  if (isSameHuman(delegate, requester) || isSameHuman(absent, requester) || isSameHuman(delegate, absent.id)) return []
   if (delegation.createdAt < (absent.votesCountFrom ?? 0)) return []
   if (typeof when === 'number' && !coversInstant(delegation, when)) return []
   const roles = rolesReviewable(absent, reviewable, when, problems)

@@ -1,6 +1,6 @@
 import { Refused } from '../../foundation/errors.ts'
 import { formatDuration } from '../../contract/duration.ts'
-import { mayReview } from '../../identity/role-rules.ts'
+import { isSameHuman, mayReview } from '../../identity/role-rules.ts'
 import { windowText, zonedText } from '../../identity/time-window.ts'
 import { refuseBadStanding } from '../ask/plan-ask.ts'
 import { memberOf, type Caller } from '../caller.ts'
@@ -25,6 +25,8 @@ export function seatFor(caller: Caller, loaded: RequestCase, onBehalfOf: string 
   const reviewer = memberOf(caller, loaded.directory)
   if (!reviewer || caller.local)
     throw new Refused('not_a_reviewer', 'only a signed-in reviewer may vote; the local admin never does')
+  if (isSameHuman(reviewer, loaded.request.user_id))
+    throw new Refused('own_request', 'nobody’s service account reviews a request of its owner', 'somebody else must')
   const seats = (when: number | 'ever'): Seat[] =>
     seatsOf(reviewer, loaded, loaded.delegations, loaded.directory.members, now, when)
   const open = seats(now)

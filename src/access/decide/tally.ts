@@ -89,6 +89,8 @@ interface Ballot {
   /** Whose roles and traits count: the voter's, or those of the absent one that they vote for */
   readonly voter: Member | undefined
   readonly why: string | null
+  /** Who is behind it: of a service account its owner */
+  readonly human: string
   /** Ids of requested roles it speaks for */
   readonly roleIds: ReadonlySet<string>
 }
@@ -117,7 +119,13 @@ function ballotOf(vote: Vote, input: TallyInput, problems: Set<string>): Ballot 
   const human = input.voters.get(vote.reviewer_id)
   const voter = vote.on_behalf_of === null ? human : input.voters.get(vote.on_behalf_of)
   const roleIds = rolesOf(vote, human, voter, input, problems)
-  return { vote, voter, roleIds, why: whyNot(vote, human, voter, roleIds.size, input) }
+  return {
+    vote,
+    voter,
+    human: human?.ownerId ?? vote.reviewer_id,
+    roleIds,
+    why: whyNot(vote, human, voter, roleIds.size, input),
+  }
 }
 
 /** A rule or policy is a reviewer with a name and nothing else; it speaks for the roles that it judged. */
@@ -133,7 +141,13 @@ function automaticBallot(vote: Vote, input: TallyInput): Ballot {
     disabledAt: null,
   }
   const stands = rulingFor(input).votes.some((said) => said.by === id && said.decision === decision)
-  return { vote, voter, roleIds: new Set(vote.roleIds), why: stands ? staleness(vote, input) : 'says_it_no_more' }
+  return {
+    vote,
+    voter,
+    human: id,
+    roleIds: new Set(vote.roleIds),
+    why: stands ? staleness(vote, input) : 'says_it_no_more',
+  }
 }
 
 const rulingFor = ({ ruling = NO_RULING }: Pick<TallyInput, 'ruling'>): Ruling => ruling
@@ -180,26 +194,30 @@ function staleness(vote: Vote, input: TallyInput): string | null {
 
 /**
  * One human, one vote, and one vote for each absent one: their own, should they vote themselves; else among their delegates
- * a denial, else the vote that was cast first.
+ * a denial, else the vote that was cast first. The same for an owner and their service accounts.
  */
 function oneVoteEach(ballots: readonly Ballot[]): Ballot[] {
   const best = new Map<string, Ballot>()
   for (const ballot of ballots) {
-    const seat = ballot.vote.on_behalf_of ?? ballot.vote.reviewer_id
+    const seat = seatOf(ballot)
     if (ballot.why === null && rankOf(ballot) < rankOf(best.get(seat))) best.set(seat, ballot)
   }
   return ballots.map((ballot) => {
-    const { on_behalf_of: absent } = ballot.vote
-    const holder = absent === null ? undefined : best.get(absent)
+    const holder = best.get(seatOf(ballot))
     if (ballot.why !== null || !holder || holder === ballot) return ballot
-    return { ...ballot, why: holder.vote.on_behalf_of === null ? 'absent_one_voted' : 'another_delegate_voted' }
+    const { vote } = holder
+    if (ballot.vote.on_behalf_of === null)
+      return { ...ballot, why: vote.reviewer_id === seatOf(ballot) ? 'owner_voted' : 'another_account_voted' }
+    return { ...ballot, why: vote.on_behalf_of === null ? 'absent_one_voted' : 'another_delegate_voted' }
   })
 }
+
+const seatOf = ({ vote, human }: Ballot): string => vote.on_behalf_of ?? human
 
 /** Votes come by ordinal, so of two with the same rank the earlier stays. */
 function rankOf(ballot: Ballot | undefined): number {
   if (!ballot) return 3
-  if (ballot.vote.on_behalf_of === null) return 0
+  if (ballot.vote.on_behalf_of === null && ballot.vote.reviewer_id === ballot.human) return 0
   return ballot.vote.decision === 'deny' ? 1 : 2
 }
 

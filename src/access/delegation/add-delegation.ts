@@ -60,6 +60,7 @@ function delegateNamed(name: string, absent: Member, directory: Directory): Memb
   const delegate = [...directory.members.values()].find((member) => member.name === name)
   if (!delegate) throw new Refused('not_found', `there is no user "${name}"`)
   if (delegate.id === absent.id) throw new Refused('malformed', 'nobody stands in for themselves', 'name somebody else')
+  if (delegate.ownerId) throw new Refused('malformed', 'a service account stands in for nobody', 'name a person')
   if (delegate.standing.kind === 'disabled') throw new Refused('user_disabled', `the account ${name} is disabled`)
   if (delegate.standing.kind === 'locked') throw new Refused('locked', `the account ${name} is locked`)
   return delegate

@@ -25,6 +25,7 @@ export interface KnownUser {
   readonly disabled: boolean
   readonly votesCountFrom: number | null
   readonly disabledAt: number | null
+  readonly ownerId: string | null
 }
 
 /**
@@ -200,6 +201,7 @@ function knownUsers(rows: readonly UsersTable[]): KnownUser[] {
       disabled: row.disabled === 1,
       votesCountFrom: row.votes_count_from,
       disabledAt: row.disabled_at,
+      ownerId: row.service_owner_id,
     }))
 }
 

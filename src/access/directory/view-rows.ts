@@ -84,13 +84,14 @@ function usable(
 }
 
 function memberOf(user: KnownUser, roles: ReadonlyMap<string, RoleContent>, lockOn: Directory['lockOn']): Member {
-  const { id, name, traits, votesCountFrom, disabledAt, disabled } = user
+  const { id, name, traits, votesCountFrom, disabledAt, disabled, ownerId } = user
   return {
     id,
     name,
     traits,
     votesCountFrom,
     disabledAt,
+    ownerId,
     roles: user.roleIds.flatMap((roleId) => roles.get(roleId) ?? []),
     standing: disabled ? { kind: 'disabled' } : standingOf(lockOn('user', id)),
   }

@@ -27,6 +27,25 @@ export interface UsersTable extends PowerRow {
   service_owner_id: string | null
 }
 
+/** What a service account is known by. */
+export interface ServiceTokensTable extends PowerRow {
+  user_id: string
+  token_hash: string
+  /** JSON list, sorted */
+  scopes_json: string
+  note: string
+  created_at: number
+  created_by: string
+  expires_at: number
+  removed_at: number | null
+}
+
+/** Not a power row: refreshed at most once a minute, without an event. */
+export interface ServiceTokenSeenTable {
+  token_id: string
+  last_seen_at: number
+}
+
 export interface FactorsTable extends PowerRow {
   user_id: string
   kind: 'totp'
@@ -498,6 +517,17 @@ export interface RequestTextsTable {
   words: string
 }
 
+/** What service accounts say about a request. It gives nobody anything and is part of no digest: not a power row. */
+export interface RequestNotesTable {
+  id: string
+  request_id: string
+  user_id: string
+  /** One note of an account on a request for each */
+  key: string
+  text: string
+  at: number
+}
+
 export interface InstallationTable {
   id: string
   name: string
@@ -674,20 +704,6 @@ export interface MessageButtonsTable {
   created_at: number
 }
 
-/** What an outside integration signs in with: its account's rights within its scopes. */
-export interface ServiceTokensTable extends PowerRow {
-  name: string
-  /** The service account */
-  user_id: string
-  token_hash: string
-  /** Sorted */
-  scopes_json: string
-  created_at: number
-  expires_at: number
-  ended_at: number | null
-  ended_why: string | null
-}
-
 export interface Tables {
   installation: InstallationTable
   users: UsersTable
@@ -697,6 +713,8 @@ export interface Tables {
   invitations: InvitationsTable
   login_sessions: LoginSessionsTable
   login_seen: LoginSeenTable
+  service_tokens: ServiceTokensTable
+  service_token_seen: ServiceTokenSeenTable
   step_ups: StepUpsTable
   roles: RolesTable
   role_revisions: RoleRevisionsTable
@@ -732,7 +750,7 @@ export interface Tables {
   messages: MessagesTable
   integration_paces: IntegrationPacesTable
   message_buttons: MessageButtonsTable
-  service_tokens: ServiceTokensTable
+  request_notes: RequestNotesTable
 }
 
 export const POWER_TABLES = [
@@ -740,6 +758,7 @@ export const POWER_TABLES = [
   'factors',
   'invitations',
   'login_sessions',
+  'service_tokens',
   'roles',
   'role_revisions',
   'nodes',
@@ -757,6 +776,5 @@ export const POWER_TABLES = [
   'sessions',
   'integrations',
   'chat_accounts',
-  'service_tokens',
 ] as const satisfies readonly (keyof Tables)[]
 export type PowerTable = (typeof POWER_TABLES)[number]

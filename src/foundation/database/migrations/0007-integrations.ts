@@ -58,11 +58,14 @@ export const integrations: Migration = {
     `alter table outbox add column routed_at ${int}`,
     `create index outbox_to_route on outbox (position) where routed_at is null`,
     `create table service_tokens (
-      id text primary key, event_id text not null, name text not null, user_id text not null, token_hash text not null,
-      scopes_json text not null, created_at ${int} not null, expires_at ${int} not null, ended_at ${int},
-      ended_why text) ${strict}`,
-    `create unique index service_tokens_hash on service_tokens (token_hash)`,
-    `create unique index service_tokens_name on service_tokens (name) where ended_at is null`,
+      id text primary key, event_id text not null, user_id text not null, token_hash text not null unique,
+      scopes_json text not null, note text not null, created_at ${int} not null, created_by text not null,
+      expires_at ${int} not null, removed_at ${int}) ${strict}`,
+    `create index service_tokens_user on service_tokens (user_id) where removed_at is null`,
+    `create table service_token_seen (token_id text primary key, last_seen_at ${int} not null) ${strict}`,
+    `create table request_notes (
+      id text primary key, request_id text not null, user_id text not null, key text not null, text text not null,
+      at ${int} not null, unique (request_id, user_id, key)) ${strict}`,
     // A service account is a user that a person answers for.
     `alter table users add column service_owner_id text`,
   ],
