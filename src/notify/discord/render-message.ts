@@ -1,0 +1,117 @@
+import type { MessageTask, RequestView } from '../../contract/message.ts'
+import { requestWords } from '../words/request-words.ts'
+import { discordText } from './discord-text.ts'
+
+// What Discord is sent: one embed, under it one row of buttons. Sizes are Discord's: content 2000, title 256, description 4096,
+// 25 fields of 256 and 1024, 6000 in all of an embed.
+
+const SIZE = { content: 300, title: 200, state: 500, field: 1024, review: 200, reviews: 1000, warnings: 600 } as const
+/** The smallest of the fields go first, what people typed last: the sum of all stays below Discord's 6000 */
+const FIELDS_TOTAL = 3400
+const MOST_FIELDS = 15
+
+const NOBODY = { parse: [] } as const
+const ROW = 1
+const BUTTON = 2
+const STYLE = { approve: 3, deny: 4, cancel: 2, extend: 2, return: 2, link: 5 } as const
+const LABELS = {
+  approve: 'Approve',
+  deny: 'Deny',
+  cancel: 'Cancel request',
+  extend: 'Extend',
+  return: 'Return access',
+} as const
+const COLOURS = { pending: 0xf0ad4e, approved: 0x2e7d32, denied: 0xb3261e, cancelled: 0x757575, expired: 0x757575 }
+
+type PressedButton = keyof typeof LABELS
+
+interface DiscordButton {
+  readonly type: typeof BUTTON
+  readonly style: number
+  readonly label: string
+  readonly custom_id?: string
+  readonly url?: string
+}
+
+export interface DiscordMessage {
+  readonly content: string
+  readonly embeds: readonly object[]
+  readonly components: readonly { readonly type: typeof ROW; readonly components: readonly DiscordButton[] }[]
+  readonly allowed_mentions: { readonly parse: readonly never[] }
+}
+
+/** Marks what of our buttons and forms comes back. */
+export const BUTTON_MARK = 'press'
+export const FORM_MARK = 'form'
+
+export function renderMessage({ content, buttonId, destination }: MessageTask): DiscordMessage {
+  if (content.kind === 'notice') {
+    const { text } = discordText(content.view.text, 1800)
+    return { content: text, embeds: [], components: linkRow(content.view.url), allowed_mentions: NOBODY }
+  }
+  const { embed, cut } = embedOf(content.view)
+  // A direct message belongs to no server, so what is pressed there cannot be told to come from one that counts.
+  const pressable = !cut && destination.channel !== null
+  const pressed = pressable ? content.buttons.filter((button): button is PressedButton => button !== 'open') : []
+  const open = content.buttons.includes('open') || !pressable ? [linkButton(content.view.url)] : []
+  const row = [...pressed.map((button) => pressButton(button, buttonId)), ...open].slice(0, 5)
+  return {
+    content: discordText(requestWords(content.view).subject, SIZE.content).text,
+    embeds: [embed],
+    components: row.length === 0 ? [] : [{ type: ROW, components: row }],
+    allowed_mentions: NOBODY,
+  }
+}
+
+function pressButton(button: PressedButton, buttonId: string): DiscordButton {
+  return {
+    type: BUTTON,
+    style: STYLE[button],
+    label: LABELS[button],
+    custom_id: `${BUTTON_MARK}:${button}:${buttonId}`,
+  }
+}
+
+const linkButton = (url: string): DiscordButton => ({ type: BUTTON, style: STYLE.link, label: 'Open', url })
+
+const linkRow = (url: string | null): DiscordMessage['components'] =>
+  url === null ? [] : [{ type: ROW, components: [linkButton(url)] }]
+
+/** `cut`: not all of who, what and why is there, so nobody may decide from this message. */
+function embedOf(view: RequestView): { readonly embed: object; readonly cut: boolean } {
+  const words = requestWords(view)
+  let left = FIELDS_TOTAL
+  let cut = words.facts.length > MOST_FIELDS
+  const fields = words.facts.slice(0, MOST_FIELDS).map(({ label, text }) => {
+    const shown = discordText(text, Math.max(40, Math.min(SIZE.field, left)))
+    left -= shown.text.length + label.length
+    cut ||= shown.cut
+    return { name: label, value: shown.text === '' ? '\u200b' : shown.text, inline: label !== 'Reason' }
+  })
+  const votes = listed(
+    words.reviews.map(({ label, text }) => discordText(`${label}: ${text}`, SIZE.review).text),
+    SIZE.reviews,
+  )
+  const notes = listed(
+    words.warnings.map((text) => discordText(text, SIZE.review).text),
+    SIZE.warnings,
+  )
+  const more = [
+    ...(votes === '' ? [] : [{ name: 'Votes', value: votes, inline: false }]),
+    ...(notes === '' ? [] : [{ name: 'Note', value: notes, inline: false }]),
+  ]
+  const description = discordText(words.state, SIZE.state).text
+  return { embed: { description, color: COLOURS[view.state], fields: [...fields, ...more] }, cut }
+}
+
+/** The newest lines that fit. */
+function listed(lines: readonly string[], limit: number): string {
+  const kept: string[] = []
+  let length = 0
+  for (const line of lines.toReversed()) {
+    if (length + line.length + 1 > limit) break
+    kept.unshift(line)
+    length += line.length + 1
+  }
+  return kept.join('\n')
+}
