@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { DurationMs, Instant, Name } from './common.ts'
+import { ChatChannels } from './role.ts'
 import { Grant, Narrowing, NamedResource, RequestState, Start, ThresholdProgress } from './request.ts'
 
 /** What a message offers; what is not offered is refused when it is pressed all the same. */
@@ -11,9 +12,6 @@ export type MessageButton = z.infer<typeof MessageButton>
 export const AUDIENCES = ['channel', 'reviewer', 'requester', 'person'] as const
 export const Audience = z.enum(AUDIENCES)
 export type Audience = z.infer<typeof Audience>
-
-/** `any`: wherever rules send it. `members`: no channel with guests or people of other organisations. `private`: no open one either. */
-export const CHAT_CHANNELS = ['any', 'members', 'private'] as const
 
 /** One request as messages show it: the newest state, with secrets in texts masked. Texts of people are not yet inert. */
 export const RequestView = z.object({
@@ -102,7 +100,7 @@ export const MessageTask = z.object({
   /** What identifies this message to a vendor that drops doubles: the same with every attempt */
   onceId: z.string(),
   /** Which channels this request may be told in, by the strictest `chat_channels` of its roles; persons are not channels */
-  channels: z.enum(CHAT_CHANNELS).default('any'),
+  channels: ChatChannels.default('any'),
   /** 1 = the first one */
   attempt: z.int(),
 })

@@ -159,6 +159,11 @@ export const DatabaseOptions = z.strictObject({
 })
 export type DatabaseOptions = z.infer<typeof DatabaseOptions>
 
+/** `any`: wherever rules send it. `members`: no channel with guests or people of other organisations. `private`: no open one either. */
+export const CHAT_CHANNELS = ['any', 'members', 'private'] as const
+export const ChatChannels = z.enum(CHAT_CHANNELS)
+export type ChatChannels = z.infer<typeof ChatChannels>
+
 export const RoleOptions = z.strictObject({
   max_session_ttl: DurationText.optional(),
   client_idle_timeout: DurationText.optional(),
@@ -171,6 +176,8 @@ export const RoleOptions = z.strictObject({
   bind: z.enum(['user', 'login']).default('user'),
   /** Whoever holds the role is offered to ask within an ssh connection that is refused. */
   request_on_denied: z.boolean().default(false),
+  /** Which channels of chat products requests for this role may be told in; absent: any */
+  chat_channels: ChatChannels.optional(),
   /** Of connections to databases */
   db: DatabaseOptions.optional(),
 })

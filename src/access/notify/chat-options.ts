@@ -1,16 +1,16 @@
+import { CHAT_CHANNELS, type ChatChannels } from '../../contract/role.ts'
 import type { RequestCase } from '../request-case.ts'
 
 export type ChatApproval = 'allowed' | 'step_up' | 'link_only'
-export type ChatChannels = 'any' | 'members' | 'private'
 
 const APPROVALS: readonly ChatApproval[] = ['allowed', 'step_up', 'link_only']
-const CHANNELS: readonly ChatChannels[] = ['any', 'members', 'private']
 
 /** The strictest that the requested roles say: one that is gone says the strictest there is. */
 export const chatApprovalOf = (loaded: RequestCase): ChatApproval =>
   strictest(loaded, APPROVALS, 'chat_approval', 'step_up')
 
-export const chatChannelsOf = (loaded: RequestCase): ChatChannels => strictest(loaded, CHANNELS, 'chat_channels', 'any')
+export const chatChannelsOf = (loaded: RequestCase): ChatChannels =>
+  strictest(loaded, CHAT_CHANNELS, 'chat_channels', 'any')
 
 function strictest<T extends string>(
   { request, directory }: RequestCase,

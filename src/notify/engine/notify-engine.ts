@@ -6,9 +6,11 @@ import {
   type DeliveryVerdict,
   type NotifyPlane,
 } from '../../contract/notify-plane.ts'
+import type { MessageTask } from '../../contract/message.ts'
 import type { Vendor } from '../../contract/vendors/common.ts'
 import type { Clock, Timer } from '../../foundation/clock.ts'
 import type { Log } from '../../foundation/log.ts'
+import { guardChannel } from '../channel-guard.ts'
 import { DeliveryFailed, type Connector } from '../connector.ts'
 import { OpenConnectors, type OpenConnector } from './open-connectors.ts'
 import { FRESH_PACE, paceAfter, roomIn, type Pace } from './pace.ts'
@@ -171,7 +173,7 @@ export class NotifyEngine {
     let verdict: DeliveryVerdict
     let silent = false
     try {
-      const external = await settled(connector.deliver(task, deadline.signal), deadline.signal)
+      const external = await settled(guarded(connector, task, deadline.signal), deadline.signal)
       verdict = { kind: 'delivered', external: external.slice(0, 1024) }
     } catch (error) {
       verdict = verdictOf(error, connector.vendor, task.attempt, this.#random())
@@ -224,6 +226,11 @@ export class NotifyEngine {
       )
     })
   }
+}
+
+async function guarded(connector: Connector, task: MessageTask, signal: AbortSignal): Promise<string> {
+  await guardChannel(connector, task, signal)
+  return connector.deliver(task, signal)
 }
 
 /** A connector that does not hear the signal does not hold up the others. */
