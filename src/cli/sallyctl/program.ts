@@ -7,6 +7,7 @@ import { lockCommands } from './locks/commands.ts'
 import { policyCommands } from './policies/commands.ts'
 import { requestCommands } from './requests/commands.ts'
 import { sessionCommands } from './sessions/commands.ts'
+import { tokenCommands } from './tokens/commands.ts'
 import { userCommands } from './users/commands.ts'
 
 export const sallyctl: Program = {
@@ -14,6 +15,7 @@ export const sallyctl: Program = {
   summary: 'Run Sallyport: accounts, roles, nodes, requests, locks, sessions and the audit log.',
   commands: [
     userCommands,
+    tokenCommands,
     ...documentCommands,
     requestCommands,
     lockCommands,

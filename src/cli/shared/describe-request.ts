@@ -42,6 +42,7 @@ export function describeRequest(request: AccessRequest): string {
   if (request.acknowledgementsNeeded > 0) fields.push(['Acknowledged', acknowledgedLines(request)])
   if (request.reviews.length > 0) fields.push(['Votes', request.reviews.map(voteLine)])
   if (request.automatic.length > 0) fields.push(['Automatic', request.automatic.map(sayingLine)])
+  if (request.notes.length > 0) fields.push(['Notes', request.notes.map(noteLine)])
   if (request.warnings.length > 0) fields.push(['Note', request.warnings.map(warningText)])
   return renderFields(fields)
 }
@@ -83,6 +84,9 @@ function escalationFields(
   })
   return [['Escalates', lines]]
 }
+
+/** No part of what is voted on: who wrote it stands in front. */
+const noteLine = ({ by, text }: AccessRequest['notes'][number]): string => `${by}: "${harmless(text)}"`
 
 function acknowledgedLines({ acknowledged, acknowledgementsNeeded }: AccessRequest): string[] {
   const lines = acknowledged.map(({ name, comment }) => (comment === '' ? name : `${name}: "${harmless(comment)}"`))
