@@ -17,7 +17,7 @@ export function emailConnector(parts: ConnectorParts<EmailSettings, EmailSecrets
     async deliver(task, signal) {
       const to = recipientOf(task)
       const place = placeOf(task, domain)
-      if (place === null) return task.external ?? ''
+      if (place === null) return task.external ?? task.thread ?? ''
       try {
         await pool.sendMail({ ...letter(task, place, settings), to, envelope: { from: settings.from, to }, signal })
         return place.external

@@ -16,9 +16,13 @@ export interface MailPlace {
 const MARK = 'mail1'
 const SHAPE = /^mail1 (?<root>[A-Za-z0-9.-]+@[A-Za-z0-9.-]+) (?<state>[a-z-]+)$/
 
+/** What the request's own mail, kept at the newest state, tells anyway. */
+const TOLD_BY_STATE = new Set(['request.decided', 'grant.ended'])
+
 /** null: there is nothing to send, because the state that was told is still the state. */
 export function placeOf(task: MessageTask, domain: string): MailPlace | null {
   if (task.content.kind === 'notice') {
+    if (task.thread !== null && TOLD_BY_STATE.has(task.content.view.topic)) return null
     const root = readExternal(task.thread)?.root ?? null
     const messageId = `${hashed(task.onceId)}@${domain}`
     return { messageId, root, external: `${MARK} ${root ?? messageId} told` }
