@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely'
-import { confirmed, type Confirmation } from '../audit/confirmation.ts'
+import { confirmed, confirmedTaking, type Confirmation } from '../audit/confirmation.ts'
 import type { DeedLog } from '../audit/deed.ts'
 import type { AccessRequest, AskPreview } from '../contract/request.ts'
 import type { RequestChanges } from '../contract/request-change.ts'
@@ -83,7 +83,7 @@ export class AccessRequests {
   #ask(caller: Caller, asked: Asked): Promise<AskOutcome> {
     return orNothing<AskOutcome>(
       this.#withPolicies((answers) =>
-        this.#parts.deeds.commitDeed((tx, now) => askDeed(tx, now, caller, asked, answers)),
+        this.#parts.deeds.commitDeed(confirmed(caller, (tx, now) => askDeed(tx, now, caller, asked, answers))),
       ),
     )
   }
@@ -92,7 +92,9 @@ export class AccessRequests {
   async extend(caller: Caller, id: string, asked: ExtensionAsked): Promise<AccessRequest> {
     const outcome = await orNothing<AskOutcome>(
       this.#withPolicies((answers) =>
-        this.#parts.deeds.commitDeed((tx, now) => extensionDeed(tx, now, caller, id, asked, answers)),
+        this.#parts.deeds.commitDeed(
+          confirmed(caller, (tx, now) => extensionDeed(tx, now, caller, id, asked, answers)),
+        ),
       ),
     )
     return this.show(caller, outcome.requestId)
@@ -251,7 +253,7 @@ export class AccessRequests {
       outcome = await orNothing(this.#vote(caller, id, ballot, demandFresh))
       if (outcome.kind === 'late') throw lateness(outcome.because)
     } catch (error) {
-      if (error instanceof Refused) await this.#recordRefusedVote(caller, id, ballot, error)
+      if (error instanceof Refused) await this.recordRefusedVote(caller, id, ballot.decision, error)
       throw error
     }
     return this.#showAfter(caller, id, outcome.after)
@@ -293,7 +295,7 @@ export class AccessRequests {
   }
 
   async cancel(caller: Caller, id: string): Promise<AccessRequest> {
-    const outcome = await this.#parts.deeds.commitDeed((tx, now) => cancelDeed(tx, now, caller, id))
+    const outcome = await this.#parts.deeds.commitDeed(confirmed(caller, (tx, now) => cancelDeed(tx, now, caller, id)))
     if (outcome.kind === 'late') throw lateness(outcome.because)
     return this.show(caller, id)
   }
@@ -337,9 +339,8 @@ export class AccessRequests {
       comment,
       at,
     }
-    const done = await this.#parts.deeds.commitTakingAway({ name: order, input }, (tx) =>
-      takeBackDeed(tx, order, input),
-    )
+    const work = confirmedTaking(caller, (tx) => takeBackDeed(tx, order, input))
+    const done = await this.#parts.deeds.commitTakingAway({ name: order, input }, work)
     const shown = await this.show(caller, request.id)
     return done === 'spilled' ? withEnd(shown, order, caller.actor.name, comment, at) : shown
   }
@@ -352,9 +353,9 @@ export class AccessRequests {
   }
 
   /** Attempts to review one's own request, or without the right, are events of their own. */
-  async #recordRefusedVote(caller: Caller, id: string, ballot: Ballot, refusal: Refused): Promise<void> {
+  async recordRefusedVote(caller: Caller, id: string, decision: Ballot['decision'], refusal: Refused): Promise<void> {
     if (refusal.code !== 'own_request' && refusal.code !== 'not_a_reviewer') return
-    const details = { code: refusal.code, decision: ballot.decision }
+    const details = { code: refusal.code, decision, ...(caller.via === undefined ? {} : { via: caller.via }) }
     await this.#parts.deeds.commitDeed(async () => ({
       result: null,
       events: [

@@ -1,5 +1,6 @@
 import type { Confirmed } from '../audit/confirmation.ts'
 import type { Actor } from '../contract/audit.ts'
+import type { Vendor } from '../contract/vendors/common.ts'
 import { Refused } from '../foundation/errors.ts'
 import { administers, mayDo } from '../identity/role-rules.ts'
 import { rolesReviewable, seatsOf, type When } from './decide/rights.ts'
@@ -13,7 +14,7 @@ export interface Caller extends Confirmed {
   readonly loginId: string | null
   readonly local: boolean
   /** Where the deed was done, for its event; absent: the API */
-  readonly via?: 'ssh' | 'postgres' | 'mysql'
+  readonly via?: 'ssh' | 'postgres' | 'mysql' | Vendor
 }
 
 /** The system itself: sweeps and consequences. */

@@ -1,4 +1,5 @@
 import type { OutboxMessage } from '../audit/deed.ts'
+import type { ChatAccountsTable } from '../foundation/database/tables.ts'
 import { LIMITS } from './limits.ts'
 import type { StoredGrant } from '../grants/stored-grant.ts'
 import { resourceKey } from '../resources/resource.ts'
@@ -68,6 +69,25 @@ export function delegationRemoved(
   told: { absent: string; delegate: string; by: string; why: string | null },
 ): OutboxMessage {
   return { topic: 'delegation.removed', body: { delegation: id, ...told, to: [told.absent, told.delegate] } }
+}
+
+type LinkedAccount = Pick<ChatAccountsTable, 'id' | 'vendor' | 'integration_id' | 'external_id' | 'external_name'>
+
+const aboutAccount = (account: LinkedAccount) => ({
+  account: account.id,
+  vendor: account.vendor,
+  integration: account.integration_id,
+  external: account.external_id,
+  externalName: account.external_name,
+})
+
+/** To the user, and (by `account`) to the account itself. */
+export function accountLinked(account: LinkedAccount, user: string, device: string): OutboxMessage {
+  return { topic: 'chat_account.linked', body: { ...aboutAccount(account), user, device, to: [user] } }
+}
+
+export function accountUnlinked(account: LinkedAccount, user: string, by: string, why: string): OutboxMessage {
+  return { topic: 'chat_account.unlinked', body: { ...aboutAccount(account), user, by, why, to: [user] } }
 }
 
 /** Before the end; `left` in ms. */

@@ -164,6 +164,11 @@ export const CHAT_CHANNELS = ['any', 'members', 'private'] as const
 export const ChatChannels = z.enum(CHAT_CHANNELS)
 export type ChatChannels = z.infer<typeof ChatChannels>
 
+/** How requests for a role may be decided from chat, the strictest last. */
+export const CHAT_APPROVALS = ['allowed', 'step_up', 'link_only'] as const
+export const ChatApproval = z.enum(CHAT_APPROVALS)
+export type ChatApproval = z.infer<typeof ChatApproval>
+
 export const RoleOptions = z.strictObject({
   max_session_ttl: DurationText.optional(),
   client_idle_timeout: DurationText.optional(),
@@ -178,6 +183,11 @@ export const RoleOptions = z.strictObject({
   request_on_denied: z.boolean().default(false),
   /** Which channels of chat products requests for this role may be told in; absent: any */
   chat_channels: ChatChannels.optional(),
+  /**
+   * `allowed`: in chat itself. `step_up` (so it is when absent): chat leads to a page that asks for the second factor.
+   * `link_only`: chat leads to the request.
+   */
+  chat_approval: ChatApproval.optional(),
   /** Of connections to databases */
   db: DatabaseOptions.optional(),
 })

@@ -242,6 +242,7 @@ function reviewEvent(
       reason: vote.reason,
       roles: vote.roleIds,
       durationMs: vote.duration_ms,
+      ...(caller.via === undefined ? {} : { via: caller.via }),
       startAt: vote.start_at,
       requestDigest: vote.request_digest,
       factsDigest: vote.facts_digest,

@@ -1,5 +1,4 @@
 import type { Deed, NewEvent, Tx } from '../../audit/deed.ts'
-import type { Actor } from '../../contract/audit.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { maySee, requestNotFound, type Caller } from '../caller.ts'
 import { isLate, lateDeed, latenessOf, type VoteOutcome } from './lateness.ts'
@@ -20,7 +19,7 @@ export async function cancelDeed(tx: Tx, now: number, caller: Caller, id: string
   return {
     result: { kind: 'counted', after: null },
     evenIfAltered: true,
-    ...(await cancelled(tx, loaded, now, caller.actor, caller.loginId, `cancelled by ${requesterName}`)),
+    ...(await cancelled(tx, loaded, now, caller, `cancelled by ${requesterName}`)),
   }
 }
 
@@ -29,8 +28,7 @@ export async function cancelled(
   tx: Tx,
   { request, requesterName }: Pick<RequestCase, 'request' | 'requesterName'>,
   now: number,
-  actor: Actor,
-  login: string | null,
+  { actor, loginId: login, via }: Pick<Caller, 'actor' | 'loginId' | 'via'>,
   resolution: string,
 ): Promise<Pick<Deed<unknown>, 'outbox'> & { readonly events: [NewEvent] }> {
   await closeRequest(tx, request, 'cancelled', now, resolution)
@@ -40,7 +38,7 @@ export async function cancelled(
     outcome: 'success',
     login,
     request: request.id,
-    details: { resolution },
+    details: { resolution, ...(via === undefined ? {} : { via }) },
     rows: [{ table: 'access_requests', id: request.id }],
   }
   return { events: [event], outbox: [requestDecided({ request, requesterName }, 'cancelled', resolution, null)] }

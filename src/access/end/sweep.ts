@@ -32,7 +32,10 @@ async function carryOut(
       return { events, outbox, evenIfAltered: true }
     }
     case 'cancel_request':
-      return { ...(await cancelled(tx, loaded, now, SYSTEM, null, due.because)), evenIfAltered: true }
+      return {
+        ...(await cancelled(tx, loaded, now, { actor: SYSTEM, loginId: null }, due.because)),
+        evenIfAltered: true,
+      }
     case 'end_grant': {
       if (!grant) throw new NothingToDo<Consequence>({ kind: 'none' })
       // What the clock ended was over at its end, however late we came to say so.

@@ -1,0 +1,83 @@
+import { formatDuration } from '../../contract/duration.ts'
+import type { ChatOutcome } from '../../contract/from-chat.ts'
+import type { AccessRequest } from '../../contract/request.ts'
+import { Refused } from '../../foundation/errors.ts'
+import { arrived, callerOf, type KnownArrival } from './arrival.ts'
+import { ask, askForm } from './ask-in-chat.ts'
+import type { ChatParts } from './chat-parts.ts'
+import { COMMAND_HELP, readCommand, type ChatCommand } from './command-grammar.ts'
+import { extend } from './extend-in-chat.ts'
+import { unlinkHere } from './unlink-account.ts'
+
+const MOST_SHOWN = 20
+
+/** Does what was typed behind `/access`, with the user's own rights. Errors: Refused as of `sally request`. */
+export async function runCommand(parts: ChatParts, arrival: KnownArrival, text: string): Promise<ChatOutcome> {
+  const read = readCommand(text)
+  if (!read.ok) throw new Refused('malformed', read.message, 'help: /access help')
+  const { command } = read
+  const told = (lines: readonly string[]): ChatOutcome => ({ kind: 'done', text: lines.join('\n'), requestId: null })
+  switch (command.kind) {
+    case 'help':
+      return told(COMMAND_HELP)
+    case 'link':
+      return told([`This account is linked with ${arrival.user.name}.`])
+    case 'mine':
+      return told(await mine(parts, arrival))
+    case 'form':
+      return await askForm(parts, arrival)
+    case 'unlink':
+      return await unlinkHere(parts, arrival)
+    default:
+      return await change(parts, arrival, command)
+  }
+}
+
+type Changing = Extract<ChatCommand, { kind: 'request' | 'extend' | 'return' | 'cancel' }>
+
+async function change(parts: ChatParts, arrival: KnownArrival, command: Changing): Promise<ChatOutcome> {
+  const caller = callerOf(arrival, arrived(arrival, parts.clock.now()))
+  if (command.kind === 'request') return await ask(parts, caller, command)
+  const { id, ...rest } = command
+  const { id: requestId } = id === null ? await theOnly(parts, arrival, command.kind) : { id }
+  if (rest.kind === 'extend') return await extend(parts, caller, requestId, rest.durationMs, rest.reason)
+  if (rest.kind === 'cancel') {
+    await parts.requests.cancel(caller, requestId)
+    return { kind: 'done', text: 'Your request was cancelled.', requestId }
+  }
+  await parts.requests.return(caller, requestId)
+  return { kind: 'done', text: 'You returned the access: it has ended.', requestId }
+}
+
+/** What is meant without a name: the one thing that it can be done to. */
+async function theOnly(
+  parts: ChatParts,
+  arrival: KnownArrival,
+  can: 'extend' | 'return' | 'cancel',
+): Promise<AccessRequest> {
+  const possible = (await newest(parts, arrival)).filter((request) => request.can.includes(can))
+  const [first, ...others] = possible
+  if (!first) throw new Refused('not_found', `you have nothing to ${can}`, '/access mine')
+  if (others.length === 0) return first
+  const lines = possible.map((request) => `/access ${can} ${request.id} - ${request.roles.join(', ')}`)
+  throw new Refused('malformed', `which one? ${lines.slice(0, 10).join('; ')}`)
+}
+
+async function mine(parts: ChatParts, arrival: KnownArrival): Promise<string[]> {
+  const open = (await newest(parts, arrival)).filter(
+    ({ state, grant }) => state === 'pending' || (grant !== null && grant.state !== 'ended'),
+  )
+  if (open.length === 0) return ['You have asked for nothing that waits, and have no access by a request.']
+  const now = parts.clock.now()
+  return open.slice(0, MOST_SHOWN).map((request) => lineOf(request, now))
+}
+
+function lineOf({ id, roles, resources, state, grant }: AccessRequest, now: number): string {
+  const what = [...roles, ...resources.map(({ kind, name }) => `${kind}/${name}`)].slice(0, 10).join(', ')
+  const left = grant ? `${grant.state}, ${formatDuration(Math.max(0, grant.endsAt - now))} left` : state
+  return `${what}: ${left} (${id})`
+}
+
+async function newest(parts: ChatParts, arrival: KnownArrival): Promise<AccessRequest[]> {
+  return (await parts.requests.list(callerOf(arrival), { scope: 'mine', limit: 50 })).items
+}

@@ -1,0 +1,4 @@
+import type { ChatVerifier } from './chat-verifier.ts'
+
+/** The verifiers of all vendors that bring something in: one line each. A vendor without one is never believed. */
+export const VERIFIERS: readonly ChatVerifier[] = []
