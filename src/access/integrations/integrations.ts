@@ -165,8 +165,7 @@ function planned(sealer: Sealer, spec: Spec, before: IntegrationsTable | null) {
     before !== null && rules.destination.every((key) => same(settingsOf(before)[key], (settings as Values)[key]))
   const stored = isSame ? unsealSecrets(sealer, before.id, before.secrets_sealed) : {}
   const secrets = checkedSecrets(spec, merged(stored, given, rules.made ?? []), before !== null && !isSame)
-  const channels = settings.deliver.flatMap((rule) => rule.channels)
-  const problems = rules.problems?.(vendorSettings(spec), secrets, channels) ?? []
+  const problems = rules.problems?.(vendorSettings(spec), secrets) ?? []
   if (problems.length > 0)
     throw new Refused('malformed', `spec.${problems[0]}`, undefined, { problems: problems.slice(0, 20) })
   const columns = { vendor, enabled: enabled ? (1 as const) : (0 as const), settings_json: canonicalJson(settings) }

@@ -11,8 +11,8 @@ interface VendorRules {
   readonly destination: readonly string[]
   /** Secrets that are made here where none is given */
   readonly made?: readonly string[]
-  /** What is wrong with a whole document, one sentence each. `channels`: all that its `deliver` names */
-  readonly problems?: (settings: Values, secrets: Values, channels: readonly string[]) => readonly string[]
+  /** What is wrong with a whole document, one sentence each */
+  readonly problems?: (settings: Values, secrets: Values) => readonly string[]
 }
 
 export const VENDOR_RULES: Readonly<Record<Vendor, VendorRules>> = {
@@ -23,13 +23,12 @@ export const VENDOR_RULES: Readonly<Record<Vendor, VendorRules>> = {
   mattermost: { destination: ['url'], made: ['context_key'] },
   jira: {
     destination: ['url'],
-    problems: (settings, secrets, channels) =>
-      jiraProblems(JiraSettings.parse(settings), JiraSecrets.parse(secrets), channels),
+    problems: (settings, secrets) => jiraProblems(JiraSettings.parse(settings), JiraSecrets.parse(secrets)),
   },
   pagerduty: {
     destination: ['api_url', 'events_url'],
-    problems: (settings, secrets, channels) =>
-      pagerDutyProblems(PagerDutySettings.parse(settings), PagerDutySecrets.parse(secrets), channels),
+    problems: (settings, secrets) =>
+      pagerDutyProblems(PagerDutySettings.parse(settings), PagerDutySecrets.parse(secrets)),
   },
   email: { destination: ['smtp'] },
   webhook: { destination: ['url'] },
