@@ -11,7 +11,7 @@ export const MailAddress = z
   )
 
 /** A host name or an address, without port. */
-const Host = z.string().regex(/^[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$/, 'a host name or an address')
+const Host = z.string().regex(/^[A-Za-z0-9:](?:[A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$/, 'a host name or an address')
 
 export const EmailSettings = z.strictObject({
   smtp: z.strictObject({

@@ -25,7 +25,8 @@ export function openPool({ smtp, per_minute }: EmailSettings, { password }: Emai
     tls: { minVersion: 'TLSv1.2', rejectUnauthorized: true, ...(smtp.ca === undefined ? {} : { ca: smtp.ca }) },
     ...(smtp.username === undefined ? {} : { auth: { user: smtp.username, pass: password ?? '' } }),
     getSocket: (_options: unknown, done: SocketReady) => {
-      connect(smtp.host, port, AbortSignal.timeout(SILENCE_MS)).then(
+      // `connect` has a deadline of its own; a signal would end the connection later on as well.
+      connect(smtp.host, port, new AbortController().signal).then(
         (connection) => done(null, { connection }),
         (error: unknown) => done(error instanceof Error ? error : new Error('the connection failed')),
       )

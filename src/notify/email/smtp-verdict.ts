@@ -1,3 +1,4 @@
+import { OutboundRefused } from '../../foundation/outbound-fetch.ts'
 import { DeliveryFailed } from '../connector.ts'
 import { cutText, visibleLine } from '../words/inert-text.ts'
 
@@ -19,6 +20,7 @@ const BROKEN_SETUP = new Set(['EAUTH', 'ENOAUTH', 'ETLS', 'EREQUIRETLS', 'ECONFI
  */
 export function smtpVerdict(error: unknown, secrets: readonly string[]): DeliveryFailed {
   if (error instanceof DeliveryFailed) return error
+  if (error instanceof OutboundRefused) return new DeliveryFailed('integration', error.message)
   const failure = typeof error === 'object' && error !== null ? (error as SmtpError) : {}
   const text = told(failure, secrets)
   const permanent = (failure.responseCode ?? 0) >= 500

@@ -1,5 +1,6 @@
 import type { DeliveryVerdict } from '../../contract/notify-plane.ts'
 import type { Vendor } from '../../contract/vendors/common.ts'
+import { OutboundRefused } from '../../foundation/outbound-fetch.ts'
 import { DeliveryFailed } from '../connector.ts'
 
 const SECOND = 1000
@@ -35,7 +36,7 @@ const chatWait = (attempt: number): number | undefined =>
 
 /** What becomes of an attempt that failed. `why` is shown to operators, at most 500 characters of it. */
 export function verdictOf(error: unknown, vendor: Vendor, attempt: number, random: number): DeliveryVerdict {
-  const failed = error instanceof DeliveryFailed ? error : new DeliveryFailed('retry', textOf(error))
+  const failed = error instanceof DeliveryFailed ? error : new DeliveryFailed(kindOf(error), textOf(error))
   const why = failed.message.slice(0, 500)
   if (failed.kind === 'integration') return { kind: 'trouble', why }
   if (failed.kind === 'gone') return { kind: 'anew', why }
@@ -48,5 +49,8 @@ export function verdictOf(error: unknown, vendor: Vendor, attempt: number, rando
   const afterMs = waitAfter(vendor, attempt, random)
   return afterMs === null ? { kind: 'dead', why, failure: 'retry' } : { kind: 'later', why, afterMs, hold: false }
 }
+
+/** Where nothing may be connected to, nothing is won by trying again. */
+const kindOf = (error: unknown): 'integration' | 'retry' => (error instanceof OutboundRefused ? 'integration' : 'retry')
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
