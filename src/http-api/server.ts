@@ -9,6 +9,7 @@ import { dirname } from 'node:path'
 import { routes } from '../contract/routes.ts'
 import type { RouteName } from '../contract/routes.ts'
 import { Refused } from '../foundation/errors.ts'
+import { answerCallbacks } from './callbacks.ts'
 import { callRoute } from './call-route.ts'
 import type { ApiOptions } from './call-route.ts'
 import { errorAnswer } from './error-answer.ts'
@@ -87,6 +88,7 @@ function buildListener(options: ApiOptions, local: boolean, stopping: AbortSigna
     local ? 'local' : (peers.get(request.raw.socket)?.address ?? 'unknown')
   for (const name of Object.keys(routes) as RouteName[]) callRoute(app, name, { options, local, stopping, addressOf })
   answerHealth(app, options, local)
+  if (!local && options.callbacks) answerCallbacks(app, options.callbacks, stopping)
   if (!server) throw new Error('no server was made')
   return { app, server }
 }

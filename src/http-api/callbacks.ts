@@ -1,0 +1,48 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { CallbackAnswer, RawCallback } from '../contract/from-chat.ts'
+import { Refused } from '../foundation/errors.ts'
+import { setAnswerHeaders } from './answer-headers.ts'
+
+export const CALLBACK_LIMIT = 262_144
+const TYPES = ['application/json', 'application/x-www-form-urlencoded', 'text/plain']
+const PATH = '/v1/callbacks/:integration/:path'
+
+/** Answers a vendor; null: there is no such integration, or nothing comes in to it. */
+export type AnswerCallback = (callback: RawCallback, signal: AbortSignal) => Promise<CallbackAnswer | null>
+
+/**
+ * What vendors send. Anybody may call it: who sent something is in its signature, over the exact bytes, so that nothing is
+ * parsed here. Not on the admin socket.
+ */
+export function answerCallbacks(app: FastifyInstance, answer: AnswerCallback, stopping: AbortSignal): void {
+  app.register((scope, _options, done) => {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser(TYPES, { parseAs: 'buffer', bodyLimit: CALLBACK_LIMIT }, (_request, body, parsed) =>
+      parsed(null, body),
+    )
+    scope.post(PATH, { bodyLimit: CALLBACK_LIMIT }, async (request, reply) => {
+      const given = await answer(callbackOf(request), stopping)
+      if (!given) throw new Refused('not_found', 'there is no such route')
+      setAnswerHeaders(reply).code(given.status)
+      if (given.headers) reply.headers(given.headers)
+      return reply.send(given.body ?? '')
+    })
+    done()
+  })
+}
+
+function callbackOf(request: FastifyRequest): RawCallback {
+  const { integration = '', path = '' } = request.params as Readonly<Record<string, string>>
+  const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0)
+  return { integration, path, headers: firstOf(request.raw.rawHeaders), body, via: 'http' }
+}
+
+/** Of repeated headers the first: which one a signature was checked in must not be a matter of taste. */
+function firstOf(raw: readonly string[]): Record<string, string> {
+  const headers: Record<string, string> = Object.create(null) as Record<string, string>
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const name = (raw[at] ?? '').toLowerCase()
+    headers[name] ??= raw[at + 1] ?? ''
+  }
+  return headers
+}
