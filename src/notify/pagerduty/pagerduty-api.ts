@@ -72,16 +72,17 @@ export class PagerDutyApi {
     return { value: parsed.data, date: Number.isNaN(date) ? null : date }
   }
 
-  /** Every page of a list, or an error: half a list is none. `itemsOf` picks them out of one page. */
-  async list<T>(path: string, page: z.ZodType<Page<T>>, query: Query, signal: AbortSignal): Promise<Answered<T[]>> {
+  /** Every page of a list, or an error: half a list is none. */
+  async list<T>(path: string, shape: z.ZodType<Page<T>>, query: Query, signal: AbortSignal): Promise<Answered<T[]>> {
     const items: T[] = []
-    for (let at = 0; at < MOST_PAGES; at++) {
-      const paged: Query = [...query, ['limit', String(PAGE)], ['offset', String(at * PAGE)]]
-      const { value, date } = await this.get(path, page, paged, signal)
+    for (let page = 0; page < MOST_PAGES; page++) {
+      const paged: Query = [...query, ['limit', String(PAGE)], ['offset', String(items.length)]]
+      const { value, date } = await this.get(path, shape, paged, signal)
       items.push(...value.items)
       if (!value.more) return { value: items, date }
+      if (value.items.length === 0) break
     }
-    throw new DeliveryFailed('retry', `PagerDuty: ${path} has more than ${MOST_PAGES * PAGE} entries`)
+    throw new DeliveryFailed('retry', `PagerDuty: ${path} could not be read to its end`)
   }
 }
 

@@ -1,0 +1,239 @@
+// Jira as an integration meets it: a workflow, its change log, signed webhooks, and a search that lags behind.
+//
+//   await using jira = await startJira({ product: 'cloud' })
+//   jira.webhook = { url, secret }                       // calls until it is answered 2xx, at most three times
+//   const bob = jira.person('Bob'); await bob.move(jira.only(), 'approved')
+//   jira.fault = ({ method, path }) => ({ status: 429, headers: { 'retry-after': '30' } })
+import { createHmac, randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { ROUTES } from './routes.ts'
+import { vendorDescription } from '../vendor-apis.ts'
+
+export const STATUSES = { pending: '10', approved: '20', denied: '30', closed: '40', working: '50' } as const
+export type StatusName = keyof typeof STATUSES
+
+export interface JiraAccount {
+  readonly id: string
+  readonly name: string
+  readonly type: 'atlassian' | 'app' | 'customer'
+}
+
+export interface HistoryEntry {
+  readonly id: string
+  readonly author: JiraAccount
+  readonly items: readonly { readonly field: string; readonly from: string; readonly to: string }[]
+}
+
+export interface Issue {
+  readonly id: string
+  readonly key: string
+  readonly creator: string
+  readonly createdAt: number
+  updatedAt: number
+  summary: string
+  description: unknown
+  status: string
+  readonly properties: Map<string, unknown>
+  readonly comments: { readonly id: string; readonly author: JiraAccount; readonly body: unknown }[]
+  readonly history: HistoryEntry[]
+}
+
+export interface Fault {
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+  /** The connection ends instead of an answer */
+  readonly cut?: boolean
+  /** What was asked is done all the same */
+  readonly after?: boolean
+}
+
+export interface Call {
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly body: unknown
+}
+
+export interface Answer {
+  readonly status: number
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export const refusal = (status: number, message: string): Answer => ({
+  status,
+  body: { errorMessages: [message], errors: {} },
+})
+
+export async function startJira(options: { product: 'cloud' | 'datacenter'; now?: () => number }): Promise<Jira> {
+  const jira = new Jira(options.product, options.now ?? Date.now)
+  await jira.listen()
+  return jira
+}
+
+export class Jira implements AsyncDisposable {
+  readonly product: 'cloud' | 'datacenter'
+  readonly now: () => number
+  readonly project = { id: '10000', key: 'OPS' } as const
+  readonly issueType = '10001'
+  readonly bot: JiraAccount = { id: 'bot-account', name: 'Sallyport', type: 'atlassian' }
+  readonly botEmail = 'sallyport@acme.test'
+  readonly token = `jira-token-${randomUUID()}`
+  readonly issues = new Map<string, Issue>()
+  readonly calls: Call[] = []
+  /** What the vendor's own description has against what was sent; empty without VENDOR_APIS */
+  readonly problems: string[] = []
+  /** Ways through the workflow: from anywhere, unless it says from where */
+  transitions: { id: string; to: string; from?: string }[] = Object.values(STATUSES).map((to) => ({ id: `9${to}`, to }))
+  webhook: { readonly url: string; readonly secret: string } | null = null
+  readonly webhookAnswers: number[] = []
+  /** Search finds what is older than this */
+  searchLagMs = 0
+  fault: (call: Call) => Fault | null = () => null
+  url = ''
+  #lastId = 10_000
+  readonly #server = createServer((request, response) => void this.#serve(request, response))
+
+  constructor(product: 'cloud' | 'datacenter', now: () => number) {
+    this.product = product
+    this.now = now
+  }
+
+  async listen(): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
+    this.url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()))
+  }
+
+  newId(): string {
+    this.#lastId += 1
+    return String(this.#lastId)
+  }
+
+  /** The issue that there is. */
+  only(): Issue {
+    const [issue, ...more] = this.issues.values()
+    if (!issue || more.length > 0) throw new Error(`there are ${this.issues.size} issues`)
+    return issue
+  }
+
+  person(name: string, more: Partial<JiraAccount> = {}): JiraPerson {
+    return new JiraPerson(this, { id: `acc-${name.toLowerCase()}`, name, type: 'atlassian', ...more })
+  }
+
+  /** A move as Jira makes it: the change log first, then who listens is called. Returns the id of the change. */
+  async move(issue: Issue, to: string, author: JiraAccount, tell = true): Promise<string> {
+    const entry: HistoryEntry = {
+      id: this.newId(),
+      author,
+      items: [{ field: 'status', from: issue.status, to }],
+    }
+    issue.history.push(entry)
+    issue.status = to
+    issue.updatedAt = this.now()
+    if (tell) await this.call(issue, entry)
+    return entry.id
+  }
+
+  /** Calls the webhook as Jira does; `claims`: what the payload says and the change log does not. */
+  async call(issue: Issue, entry: HistoryEntry, claims: object = {}): Promise<number> {
+    if (!this.webhook) return 0
+    const { url, secret } = this.webhook
+    const body = JSON.stringify({
+      timestamp: this.now(),
+      webhookEvent: 'jira:issue_updated',
+      issue_event_type_name: 'issue_generic',
+      user: this.shownAccount(entry.author),
+      issue: { id: issue.id, key: issue.key, self: `${this.url}/rest/api/2/issue/${issue.id}` },
+      changelog: { id: entry.id, items: entry.items },
+      ...claims,
+    })
+    const identifier = randomUUID()
+    for (let retry = 0; retry < 3; retry++) {
+      const status = await this.post(url, body, {
+        'x-hub-signature': `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`,
+        'x-atlassian-webhook-identifier': identifier,
+        ...(retry > 0 ? { 'x-atlassian-webhook-retry': String(retry) } : {}),
+      })
+      this.webhookAnswers.push(status)
+      if (status >= 200 && status < 300) return status
+    }
+    return this.webhookAnswers.at(-1) ?? 0
+  }
+
+  /** How the product calls somebody else; tests replace it where the daemon's certificate is its own. */
+  post: (url: string, body: string, headers: Readonly<Record<string, string>>) => Promise<number> = async (
+    url,
+    body,
+    headers,
+  ) => (await fetch(url, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } })).status
+
+  shownAccount({ id, name, type }: JiraAccount): object {
+    return this.product === 'cloud'
+      ? { accountId: id, accountType: type, displayName: name, active: true }
+      : { key: id, name: name.toLowerCase(), displayName: name, active: true }
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    const text = Buffer.concat(chunks).toString('utf8')
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://jira')
+    const body: unknown = text === '' ? undefined : JSON.parse(text)
+    const call: Call = { method: request.method ?? 'GET', path: pathname, query: searchParams, body }
+    this.calls.push(call)
+    const fault = this.fault(call)
+    const answer = fault && fault.after !== true ? null : this.#answer(call, request.headers.authorization ?? '')
+    if (fault?.cut === true) {
+      request.socket.destroy()
+      return
+    }
+    const given = fault ? { status: fault.status ?? 500, headers: fault.headers ?? {}, body: fault.body } : answer
+    response.writeHead(given?.status ?? 500, { 'content-type': 'application/json', ...given?.headers })
+    const shown = given?.body
+    response.end(shown === undefined ? '' : typeof shown === 'string' ? shown : JSON.stringify(shown))
+  }
+
+  #answer(call: Call, authorization: string): Answer {
+    const basic = Buffer.from(`${this.botEmail}:${this.token}`).toString('base64')
+    if (authorization !== (this.product === 'cloud' ? `Basic ${basic}` : `Bearer ${this.token}`))
+      return refusal(401, 'Client must be authenticated to access this resource.')
+    const root = this.product === 'cloud' ? '/rest/api/3' : '/rest/api/2'
+    if (!call.path.startsWith(root)) return refusal(404, 'null for uri')
+    this.#checkWithVendor(call)
+    const path = call.path.slice(root.length)
+    for (const [method, pattern, handle] of ROUTES) {
+      const found = method === call.method ? pattern.exec(path) : null
+      if (found) return handle(this, call, found.slice(1).map(decodeURIComponent))
+    }
+    return refusal(404, `no such operation: ${call.method} ${path}`)
+  }
+
+  #checkWithVendor({ method, path, body }: Call): void {
+    const isCloud = this.product === 'cloud'
+    const description = vendorDescription(isCloud ? 'jira-cloud.json' : 'jira-dc.json')
+    const problem = description?.problemWith(method, isCloud ? path : path.replace(/^\/rest/, ''), body)
+    if (problem) this.problems.push(`${method} ${path}: ${problem}`)
+  }
+}
+
+export class JiraPerson {
+  readonly account: JiraAccount
+  readonly #jira: Jira
+
+  constructor(jira: Jira, account: JiraAccount) {
+    this.#jira = jira
+    this.account = account
+  }
+
+  /** Presses a button of the workflow in the browser. */
+  move(issue: Issue, status: StatusName, tell = true): Promise<string> {
+    return this.#jira.move(issue, STATUSES[status], this.account, tell)
+  }
+}
