@@ -1,4 +1,6 @@
 import type { ChatVerifier } from './chat-verifier.ts'
+import { jiraVerifier } from './vendors/jira.ts'
+import { pagerDutyVerifier } from './vendors/pagerduty.ts'
 
 /** The verifiers of all vendors that bring something in: one line each. A vendor without one is never believed. */
-export const VERIFIERS: readonly ChatVerifier[] = []
+export const VERIFIERS: readonly ChatVerifier[] = [jiraVerifier, pagerDutyVerifier]
