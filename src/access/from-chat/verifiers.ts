@@ -1,6 +1,7 @@
 import type { ChatVerifier } from './chat-verifier.ts'
 import { jiraVerifier } from './vendors/jira.ts'
 import { pagerDutyVerifier } from './vendors/pagerduty.ts'
+import { mattermostVerifier } from './vendors/mattermost.ts'
 
 /** The verifiers of all vendors that bring something in: one line each. A vendor without one is never believed. */
-export const VERIFIERS: readonly ChatVerifier[] = [jiraVerifier, pagerDutyVerifier]
+export const VERIFIERS: readonly ChatVerifier[] = [jiraVerifier, pagerDutyVerifier, mattermostVerifier]

@@ -19,6 +19,14 @@ export const MattermostSettings = z.strictObject({
   bot_user_id: MattermostId,
   /** The server's own id, as `sallyctl integration check` shows it: accounts are linked under it, whatever its address */
   site_id: z.string().min(1).max(128),
+  /**
+   * The server's public key, as `sallyctl integration check` shows it (base64): with it, who pressed a button or typed a command
+   * is believed for the server's own signature
+   */
+  signing_key: z
+    .string()
+    .regex(/^[A-Za-z0-9+/]{80,400}={0,2}$/, 'the signing key is base64 of a public key')
+    .optional(),
   /** Under which the server reaches this daemon; absent: as everybody does */
   callback_url: BaseUrl.optional(),
 })
