@@ -17,3 +17,6 @@ export type DiscordSettings = z.infer<typeof DiscordSettings>
 
 export const DiscordSecrets = z.strictObject({ bot_token: Secret })
 export type DiscordSecrets = z.infer<typeof DiscordSecrets>
+
+/** What our buttons and forms are called there, in front of their number: `press:approve:ID`, `form:NONCE`. */
+export const DISCORD_MARKS = { button: 'press', form: 'form' } as const

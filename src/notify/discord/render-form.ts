@@ -1,6 +1,6 @@
 import type { ChatForm, ChatFormField } from '../../contract/from-chat.ts'
+import { DISCORD_MARKS } from '../../contract/vendors/discord.ts'
 import { cutText, visibleLine } from '../words/inert-text.ts'
-import { FORM_MARK } from './render-message.ts'
 
 const LABEL = 18
 const TEXT_INPUT = 4
@@ -16,7 +16,7 @@ export function renderForm(form: ChatForm): object {
   return {
     type: 9,
     data: {
-      custom_id: `${FORM_MARK}:${form.nonce}`,
+      custom_id: `${DISCORD_MARKS.form}:${form.nonce}`,
       title: cutText(visibleLine(form.title), 45),
       components: [...texts.slice(0, 5), ...form.fields.map(fieldOf)],
     },

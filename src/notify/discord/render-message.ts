@@ -1,4 +1,5 @@
 import type { MessageTask, RequestView } from '../../contract/message.ts'
+import { DISCORD_MARKS } from '../../contract/vendors/discord.ts'
 import { requestWords } from '../words/request-words.ts'
 import { discordText } from './discord-text.ts'
 
@@ -40,10 +41,6 @@ export interface DiscordMessage {
   readonly allowed_mentions: { readonly parse: readonly never[] }
 }
 
-/** Marks what of our buttons and forms comes back. */
-export const BUTTON_MARK = 'press'
-export const FORM_MARK = 'form'
-
 export function renderMessage({ content, buttonId, destination }: MessageTask): DiscordMessage {
   if (content.kind === 'notice') {
     const { text } = discordText(content.view.text, 1800)
@@ -68,7 +65,7 @@ function pressButton(button: PressedButton, buttonId: string): DiscordButton {
     type: BUTTON,
     style: STYLE[button],
     label: LABELS[button],
-    custom_id: `${BUTTON_MARK}:${button}:${buttonId}`,
+    custom_id: `${DISCORD_MARKS.button}:${button}:${buttonId}`,
   }
 }
 
