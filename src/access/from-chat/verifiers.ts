@@ -1,7 +1,8 @@
 import type { ChatVerifier } from './chat-verifier.ts'
+import { discordVerifier } from './vendors/discord.ts'
 import { jiraVerifier } from './vendors/jira.ts'
 import { pagerDutyVerifier } from './vendors/pagerduty.ts'
 import { mattermostVerifier } from './vendors/mattermost.ts'
 
 /** The verifiers of all vendors that bring something in: one line each. A vendor without one is never believed. */
-export const VERIFIERS: readonly ChatVerifier[] = [jiraVerifier, pagerDutyVerifier, mattermostVerifier]
+export const VERIFIERS: readonly ChatVerifier[] = [discordVerifier, jiraVerifier, pagerDutyVerifier, mattermostVerifier]
