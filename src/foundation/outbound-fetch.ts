@@ -24,7 +24,7 @@ export interface OutboundAnswer {
 }
 
 /**
- * A plain TCP connection under the same rules as OutboundFetch, for what is not HTTP (SMTP). Who calls it speaks TLS over it and
+ * A plain TCP connection under the same rules as OutboundFetch, for what is not HTTP (SMTP, WebSockets). Who calls it speaks TLS over it and
  * checks the certificate for `host`.
  */
 export type OutboundConnect = (host: string, port: number, signal: AbortSignal) => Promise<Socket>
@@ -39,7 +39,8 @@ const ANSWER_BYTES = 4 * 1024 * 1024
 const HEADER_BYTES = 32 * 1024
 /** Ports of the web, and those that no other service of a system has */
 const isWebPort = (port: number): boolean => port === 80 || port === 443 || port >= 1024
-const MAIL_PORTS: ReadonlySet<number> = new Set([25, 465, 587, 2525])
+/** Of mail, and of WebSockets over TLS */
+const STREAM_PORTS: ReadonlySet<number> = new Set([25, 443, 465, 587, 2525])
 
 export interface OutboundOptions {
   /** CIDRs of private networks that may be reached; plain HTTP goes there alone */
@@ -88,12 +89,12 @@ export function outboundFetch(options: OutboundOptions): OutboundFetch {
 export function outboundConnect(options: OutboundOptions): OutboundConnect {
   const rules = outboundRules(options.allowNetworks)
   const lookup = (port: number): LookupFunction =>
-    checkedLookup(options.resolve ?? systemResolve, (address) => judgeMail(rules, address, port))
+    checkedLookup(options.resolve ?? systemResolve, (address) => judgeStream(rules, address, port))
   return (host, port, signal) =>
     new Promise((resolve, reject) => {
       const plain = host.replace(/^\[(.*)\]$/, '$1')
       // What looks like an address in another spelling is one to the system: it is refused instead of understood.
-      if (isIP(plain) !== 0) requireGood(plain, (address) => judgeMail(rules, address, port))
+      if (isIP(plain) !== 0) requireGood(plain, (address) => judgeStream(rules, address, port))
       const socket = tcpConnect({ host: plain, port, lookup: lookup(port), signal })
       const deadline = systemClock.after(DEADLINE_MS, () => socket.destroy(new Error(`no connection to ${host}`)))
       socket.once('connect', () => {
@@ -107,9 +108,9 @@ export function outboundConnect(options: OutboundOptions): OutboundConnect {
     })
 }
 
-const judgeMail = (rules: OutboundRules, address: string, port: number): string | null =>
+const judgeStream = (rules: OutboundRules, address: string, port: number): string | null =>
   rules.trouble(address) ??
-  (rules.isNamed(address) || MAIL_PORTS.has(port) ? null : `port ${port} is none of a mail server`)
+  (rules.isNamed(address) || STREAM_PORTS.has(port) ? null : `port ${port} is none of mail or of sockets over TLS`)
 
 function requireUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null

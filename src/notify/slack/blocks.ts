@@ -97,7 +97,14 @@ export const LIMITS = {
   typed: 3000,
 } as const
 
-export const plain = (text: string): PlainText => ({ type: 'plain_text', text, emoji: false })
+/** Slack refuses a text of nothing but blanks. */
+export const NOTHING = '·'
+
+export const plain = (text: string): PlainText => ({
+  type: 'plain_text',
+  text: text.trim() === '' ? NOTHING : text,
+  emoji: false,
+})
 export const mrkdwn = (text: string): Mrkdwn => ({ type: 'mrkdwn', text, verbatim: true })
 
 /** In the reader's own time zone; UTC where it cannot be shown. Only in mrkdwn. `at`: ms since 1970. */

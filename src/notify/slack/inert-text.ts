@@ -41,9 +41,9 @@ export const escapeMrkdwn = (text: string): string =>
 
 /**
  * For the `text` beside the blocks, which notifications and screen readers show and which Slack does parse: nothing in it may become
- * a link or a mention, so what would begin one is followed by an invisible word joiner.
+ * a link or a mention, so what would begin one stands between invisible word joiners.
  */
 export function fallbackText(text: string): string {
   const line = cutTo(inertLine(text), 1000).text
-  return escapeMrkdwn(line.replaceAll(/[@#]|(?<=\S)[.:/](?=\S)/gu, '$&\u2060'))
+  return escapeMrkdwn(line.replaceAll(/[@#]|(?<=\S)[.:/](?=\S)/gu, '\u2060$&\u2060')) || '·'
 }

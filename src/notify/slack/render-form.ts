@@ -91,7 +91,7 @@ function typed(asked: ChatFormField): InputElement {
 }
 
 const option = ({ value, label }: { value: string; label: string }): Option => ({
-  text: plain(cutTo(inertLine(label), LIMITS.option).text || '·'),
+  text: plain(cutTo(inertLine(label), LIMITS.option).text),
   value,
 })
 

@@ -11,7 +11,7 @@ export function renderNotice(view: NoticeView): SlackMessage {
   return {
     text: fallbackText(view.text),
     blocks: [
-      { type: 'section', text: plain(text === '' ? '·' : text) },
+      { type: 'section', text: plain(text) },
       ...(open.length === 0 ? [] : [{ type: 'actions' as const, elements: open }]),
     ],
   }

@@ -139,8 +139,7 @@ function pieces(text: string, size: number): string[] {
     }
     piece += char
   }
-  // Slack refuses a text of nothing but blanks.
-  return [...found, piece].map((each) => (each.trim() === '' ? '·' : each))
+  return [...found, piece]
 }
 
 function linesWithin(lines: readonly string[], limit: number) {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { OutboundAnswer, OutboundFetch } from '../../foundation/outbound-fetch.ts'
+import { OutboundRefused, type OutboundAnswer, type OutboundFetch } from '../../foundation/outbound-fetch.ts'
 import { DeliveryFailed } from '../connector.ts'
 import { failureOf } from './error-table.ts'
 
@@ -69,8 +69,8 @@ export class SlackWebApi {
         signal,
       })
     } catch (error) {
-      if (error instanceof DeliveryFailed) throw error
-      throw new DeliveryFailed('retry', `Slack cannot be reached for ${method}: ${textOf(error)}`)
+      const kind = error instanceof OutboundRefused ? 'integration' : 'retry'
+      throw new DeliveryFailed(kind, `Slack cannot be reached for ${method}: ${textOf(error)}`)
     }
   }
 }

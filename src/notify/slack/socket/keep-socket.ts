@@ -1,7 +1,7 @@
 import type { CallbackAnswer, RawCallback } from '../../../contract/from-chat.ts'
 import { sleep, type Clock } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
-import type { OutboundConnect } from '../../../foundation/outbound-fetch.ts'
+import { OutboundRefused, type OutboundConnect } from '../../../foundation/outbound-fetch.ts'
 import { DeliveryFailed } from '../../connector.ts'
 import type { SlackWebApi } from '../web-api.ts'
 import { acknowledge, callbackOf, envelopeOf } from './envelope.ts'
@@ -62,7 +62,7 @@ function retire(socket: SlackSocket | null): void {
 /** What an operator must repair is asked for rarely, and reported. */
 function said({ log, report }: KeepSocketParts, error: unknown): 'operator' | 'network' {
   const text = error instanceof Error ? error.message : String(error)
-  const broken = error instanceof DeliveryFailed && error.kind === 'integration'
+  const broken = error instanceof OutboundRefused || (error instanceof DeliveryFailed && error.kind === 'integration')
   if (broken) {
     log.error({ err: text }, 'Slack takes no socket of ours: clicks and commands do not arrive')
     report(text)
