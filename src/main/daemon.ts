@@ -9,6 +9,7 @@ import { openApi } from './api.ts'
 import { CancelAcrossDaemons } from './cancel-across-daemons.ts'
 import { openControlSide, type ControlSide } from './control-side.ts'
 import { openStore, type Store } from './open-store.ts'
+import { FactsFirst, PagerDutyOnCall } from './on-call.ts'
 import { openOutside, openProof } from './proof.ts'
 import { Policies } from './policies.ts'
 import { RelayWorkers } from './relay-workers.ts'
@@ -41,7 +42,8 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
   const surroundings = { ...given, clock: store.clock }
   const outside = await openOutside(config, store, surroundings)
   const policies = new Policies({ store, folder: config.policiesDir, entry: given.entry, clock: store.clock, log })
-  const side = await openControlSide(config, store, metrics, policies, surroundings)
+  const facts = new FactsFirst(policies, new PagerDutyOnCall({ store, clock: store.clock, log }), store.clock)
+  const side = await openControlSide(config, store, metrics, facts, surroundings)
   const { checkpoints, verifier } = openProof(config, store, side, outside, surroundings)
   if (deeds.readOnly === null) {
     await policies.load()

@@ -12,7 +12,12 @@ export interface OnCallBasis {
   /** PagerDuty integrations that are switched on, each with the event that last changed it */
   readonly integrations: readonly { readonly id: string; readonly event: string }[]
   /** Accounts that are linked to the requester */
-  readonly accounts: readonly { readonly integration: string; readonly tenant: string; readonly id: string }[]
+  readonly accounts: readonly {
+    readonly row: string
+    readonly integration: string
+    readonly tenant: string
+    readonly id: string
+  }[]
   /** As an administrator wrote it */
   readonly email: string | null
 }
@@ -55,7 +60,7 @@ export async function onCallBasis(
   if (duties === null && integrations.length === 0) return null
   const accounts = await reader
     .selectFrom('chat_accounts')
-    .select(['integration_id as integration', 'tenant', 'external_id as id'])
+    .select(['id as row', 'integration_id as integration', 'tenant', 'external_id as id'])
     .where('user_id', '=', userId)
     .where('vendor', '=', 'pagerduty')
     .where('ended_at', 'is', null)

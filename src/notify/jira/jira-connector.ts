@@ -119,7 +119,8 @@ export class JiraConnector implements Connector {
     this.#fromChat = fromChat
     const id = issueIn(callback)
     const outcome = await fromChat.take(callback)
-    if (outcome.kind === 'rejected') return { status: 401 }
+    // Jira could not be asked who it was, for one: it calls again.
+    if (outcome.kind === 'rejected') return { status: outcome.why === 'unreadable' ? 503 : 401 }
     if (id === null) return { status: 200 }
     try {
       await this.#turns.take(id, () => this.#follow(id, outcome, signal))
