@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { CallbackAnswer, ChatForm, ChatOutcome, FromChat, RawCallback } from '../../contract/from-chat.ts'
 import { dialogSeal } from '../../formats/mattermost-proof.ts'
 import type { Log } from '../../foundation/log.ts'
-import { inert } from './inert-markdown.ts'
+import { inertLines } from './inert-markdown.ts'
 import { MattermostRefused } from './mattermost-api.ts'
 import { renderDialog } from './render-dialog.ts'
 import { directChannel, type Sender } from './send-post.ts'
@@ -49,7 +49,7 @@ async function toClick(
       return null
     case 'refused':
     case 'done':
-      return inert(outcome.text)
+      return inertLines(outcome.text)
     case 'open':
       return linkText(outcome)
     case 'form':
@@ -58,7 +58,7 @@ async function toClick(
 }
 
 const linkText = ({ text, url }: { readonly text: string; readonly url: string }): string =>
-  `${inert(text)}\n[Go on in the browser](${url})`
+  `${inertLines(text)}\n[Go on in the browser](${url})`
 
 const NOT_OPENED =
   'Mattermost did not open the form: it takes clicks of the last seconds alone. Nothing was decided; try again.'
@@ -116,7 +116,7 @@ async function toDialog(
     case 'form':
       return { error: 'This form cannot be followed by another one; start again.' }
     case 'done':
-      await whisper(answerer, callback, inert(outcome.text), signal)
+      await whisper(answerer, callback, inertLines(outcome.text), signal)
       return {}
     case 'open': {
       const text = linkText(outcome)

@@ -33,6 +33,14 @@ export function inertLine(text: string, limit: number): Inert {
 /** For texts that are short by themselves: names, our own sentences with names in them. */
 export const inert = (text: string): string => inertLine(text, 1000).text
 
+/** Several lines; for our own sentences, which hold names. */
+export const inertLines = (text: string): string =>
+  text
+    .split('\n')
+    .slice(0, 60)
+    .map((line) => inert(line))
+    .join('\n')
+
 function* withNext(text: string): Generator<[string, string]> {
   const chars = [...text]
   for (const [index, char] of chars.entries()) yield [char, chars[index + 1] ?? '']

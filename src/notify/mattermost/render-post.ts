@@ -158,7 +158,7 @@ function untilOf({ grant, pendingUntil, grantedDuration }: RequestView, button: 
 
 const NOTICE_SHARE = 3000
 
-/** A line in a thread, or to one person. */
+/** Said once: in a thread, or to one person. */
 export function renderNotice({ text, url }: NoticeView, onceId: string): MattermostPost {
   const link = url === null ? '' : `\n[Open](${url})`
   return { message: inertLine(text, NOTICE_SHARE).text + link, props: { attachments: [], sallyport_once: onceId } }

@@ -110,14 +110,13 @@ function badTrigger(by: { readonly user_id: string; readonly trigger_id: string 
   return signing_key !== undefined && !isTriggerOf(signing_key, by.trigger_id) ? 'trigger_signature' : null
 }
 
-/** A context that was copied to another post does nothing there. One whose post we do not know yet is asked for. */
+/** A context that was copied to another post does nothing there. A post that we do not know yet, or a second one, is asked for. */
 async function badPost(press: Pressed, context: ButtonContext, own: Own): Promise<string | null> {
   const message = await own.messageOf(context.buttonId)
   if (!message) return null
   if (message.channel !== null && message.channel !== press.channel_id) return 'other_channel'
   if (message.account !== null && message.account !== press.user_id) return 'other_person'
-  if (message.external !== null)
-    return message.external === `${press.channel_id}:${press.post_id}` ? null : 'other_post'
+  if (message.external === `${press.channel_id}:${press.post_id}`) return null
   return (await isOurPost(press, own)) ? null : 'foreign_post'
 }
 
