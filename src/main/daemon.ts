@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { liveInstances } from '../connection/instances.ts'
+import type { ChatOutcome } from '../contract/from-chat.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Config } from '../foundation/config.ts'
 import type { Log } from '../foundation/log.ts'
@@ -10,6 +11,7 @@ import { CancelAcrossDaemons } from './cancel-across-daemons.ts'
 import { openControlSide, type ControlSide } from './control-side.ts'
 import { openStore, type Store } from './open-store.ts'
 import { FactsFirst, PagerDutyOnCall } from './on-call.ts'
+import { openNotify, type Notify } from './notify.ts'
 import { openOutside, openProof } from './proof.ts'
 import { Policies } from './policies.ts'
 import { RelayWorkers } from './relay-workers.ts'
@@ -56,6 +58,8 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
   let mysqlPort = config.mysql.listen?.port ?? null
   const publicAddress = (): string => config.publicAddress ?? hostAndPort(config.listen.host, port)
   const parts = { config, surroundings, store, side, policies, outside, verifier, metrics, publicAddress }
+  const publicUrl = (): string => `https://${publicAddress()}`
+  const notify: Notify = openNotify({ ...surroundings, store, metrics, publicUrl, fromChat: { take: noCallbacks } })
   const api = openApi({ ...parts, mysqlPort: () => mysqlPort })
   await api.serve(apiSocket)
   await api.serveAdmin(join(config.dataDir, 'admin', 'sallyport.sock'))
@@ -70,6 +74,7 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
   }
   checkpoints.start()
   verifier.start()
+  if (deeds.readOnly === null) notify.start()
   log.info({ port, mysqlPort, host: config.listen.host, dataDir: config.dataDir, version }, 'ready')
 
   return {
@@ -82,6 +87,7 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
       // Sessions first: their ends are stored through everything that is still up.
       await workers.stop(`sallyport: ${why}`, config.shutdownGraceMs)
       await api.close()
+      await notify.stop()
       await side.stop()
       policies.stop()
       if (deeds.readOnly === null) {
@@ -96,6 +102,9 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
     },
   }
 }
+
+/** What vendors say is not taken in yet. */
+const noCallbacks = (): Promise<ChatOutcome> => Promise.resolve({ kind: 'rejected', why: 'not taken in' })
 
 /** The relay workers and what they are told; a rotated authority signs anew what they show and trust. */
 async function openFront(

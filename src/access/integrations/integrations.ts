@@ -122,6 +122,27 @@ export async function breakIntegration(
   return row !== null
 }
 
+/** Somebody changed what was wrong at the vendor. False: nothing was wrong, or it is gone. */
+export async function mendIntegration(parts: Parts, doer: Doer, id: string): Promise<boolean> {
+  const row = await parts.deeds
+    .commitDeed(async (tx, now) => {
+      const found = await tx
+        .selectFrom('integrations')
+        .selectAll()
+        .where('id', '=', id)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst()
+      if (!found || found.broken_why === null) throw new NothingBroken()
+      await tx.updateTable('integrations').set({ broken_why: null, changed_at: now }).where('id', '=', id).execute()
+      return { result: found, events: [integrationEvent('integration.update', doer, found, { mended: true })] }
+    })
+    .catch((error: unknown) => {
+      if (error instanceof NothingBroken) return null
+      throw error
+    })
+  return row !== null
+}
+
 class NothingBroken extends Error {}
 
 export function integrationRows(reader: Reader): Promise<IntegrationsTable[]> {

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import type { Tx } from '../../audit/deed.ts'
 import type { MessageTask, NoticeView } from '../../contract/message.ts'
 import type { ClaimAnswer, ClaimedMessage, ClaimOrder } from '../../contract/notify-plane.ts'
@@ -6,6 +5,7 @@ import { insertRow } from '../../foundation/database/fixed-statement.ts'
 import type { IntegrationsTable, MessagesTable } from '../../foundation/database/tables.ts'
 import { someRandomBytes } from '../../foundation/ids.ts'
 import type { Reader } from '../directory.ts'
+import { buttonHash } from '../from-chat/secret-text.ts'
 import { integrationRows } from '../integrations/integrations.ts'
 import { chatApprovalOf, chatChannelsOf } from './chat-options.ts'
 import type { PlaneParts } from './plane-parts.ts'
@@ -298,7 +298,7 @@ async function keepButtons(tx: Tx, task: MessageTask, row: MessagesTable, shown:
   if (task.content.kind !== 'request') return
   const { request } = shown
   await insertRow(tx, 'message_buttons', {
-    button_hash: hash('sha256', task.buttonId),
+    button_hash: buttonHash(task.buttonId),
     message_id: row.id,
     integration_id: row.integration_id,
     request_id: request.id,

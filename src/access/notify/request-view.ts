@@ -46,7 +46,7 @@ function viewOf(
   return {
     id: request.id,
     kind: request.kind,
-    url: `${publicUrl}/requests/${request.id}`,
+    url: `${publicUrl}/r/${request.id}`,
     state: request.state,
     user: request.user,
     roles: request.roles,

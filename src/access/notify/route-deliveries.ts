@@ -86,7 +86,7 @@ async function route(tx: Tx, row: OutboxTable, { directory, routes, now, publicU
   const wanted = planMessages(occasionOf(row, body, directory), loaded && routedOf(loaded, now), routes)
   const version = loaded?.request.version ?? 1
   if (loaded) await raise(tx, loaded.request.id, version, now)
-  const url = requestId === null ? null : `${publicUrl}/requests/${requestId}`
+  const url = requestId === null ? null : `${publicUrl}/r/${requestId}`
   for (const each of wanted) {
     const into = { requestId, version, now }
     if (each.kind === 'request') await addMessage(tx, each, into)

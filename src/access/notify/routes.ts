@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { deliverySettings } from '../../contract/vendors/common.ts'
-import type { Vendor } from '../../contract/vendors/common.ts'
+import type { DeliverRule, Vendor } from '../../contract/vendors/common.ts'
 import type { IntegrationsTable } from '../../foundation/database/tables.ts'
 import type { Directory, Reader } from '../directory.ts'
 import { settingsOf } from '../integrations/integrations.ts'
@@ -39,7 +39,8 @@ export async function readRoutes(
   const linked = new Set(accounts.map((row) => `${row.integration_id} ${row.user_id}`))
   const mailed = sending.some(({ vendor }) => PERSON_BY[vendor] === 'email') ? await withMail(reader) : NOBODY
   return sending.map((row): Route => {
-    const { deliver, omit_reason: omitReason } = deliveryOf(row)
+    const { deliver: rules, omit_reason: omitReason } = deliveryOf(row)
+    const deliver = row.vendor === 'webhook' ? rules.map(toTheAddress) : rules
     const by = PERSON_BY[row.vendor]
     const reaches = (userId: string): boolean =>
       directory.members.get(userId)?.standing.kind === 'good' &&
@@ -47,6 +48,10 @@ export async function readRoutes(
     return { id: row.id, name: row.name, vendor: row.vendor, deliver, omitReason, createdAt: row.created_at, reaches }
   })
 }
+
+/** A webhook has one address: a rule of it need not name a channel. */
+const toTheAddress = (rule: DeliverRule): DeliverRule =>
+  rule.channels.length > 0 ? rule : { ...rule, channels: ['default'] }
 
 const NOBODY: ReadonlySet<string> = new Set()
 

@@ -4,7 +4,7 @@ import type { DeliveryResult } from '../../contract/notify-plane.ts'
 import { insertRow } from '../../foundation/database/fixed-statement.ts'
 import type { MessagesTable } from '../../foundation/database/tables.ts'
 import { newId, someRandomBytes } from '../../foundation/ids.ts'
-import { breakIntegration } from '../integrations/integrations.ts'
+import { breakIntegration, mendIntegration } from '../integrations/integrations.ts'
 import { SYSTEM } from '../caller.ts'
 import type { PlaneParts } from './plane-parts.ts'
 import { administrators } from './administrators.ts'
@@ -34,6 +34,12 @@ export async function markBroken(parts: PlaneParts, id: string, why: string): Pr
   const admins = await administrators(parts.database.reads, parts.clock.now())
   const broken = await breakIntegration(parts, { actor: SYSTEM, loginId: null }, id, why, admins)
   if (broken) parts.log.error({ integration: id, why }, 'an integration works no more until somebody changes it')
+}
+
+/** It works again, by its own word. */
+export async function mend(parts: PlaneParts, id: string): Promise<void> {
+  const mended = await mendIntegration(parts, { actor: SYSTEM, loginId: null }, id)
+  if (mended) parts.log.info({ integration: id }, 'an integration works again')
 }
 
 async function settle(tx: Tx, row: MessagesTable, { verdict, version }: DeliveryResult, now: number): Promise<void> {

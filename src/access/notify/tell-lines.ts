@@ -38,6 +38,10 @@ const LINES: Readonly<Record<string, Line>> = {
     `${text(body, 'delegate')} reviews for ${text(body, 'absent')} until ${instant(body, 'until')}${reason('reason')}`,
   'delegation.removed': (body) =>
     `${text(body, 'delegate')} no longer reviews for ${text(body, 'absent')} (${text(body, 'by')})`,
+  'chat_account.linked': (body) =>
+    `the ${text(body, 'vendor')} account ${text(body, 'externalName')} (${text(body, 'external')}) now speaks for ${text(body, 'user')}; if that was not you: sally chat unlink`,
+  'chat_account.unlinked': (body) =>
+    `the ${text(body, 'vendor')} account ${text(body, 'externalName')} (${text(body, 'external')}) no longer speaks for ${text(body, 'user')} (${text(body, 'by')})`,
   'integration.broken': (body) =>
     `the integration ${text(body, 'integration')} works no more: ${text(body, 'why')}; see: sallyctl integration status`,
 }

@@ -1,0 +1,106 @@
+import type { z } from 'zod'
+import { markBroken, mend } from '../access/notify/store-delivery.ts'
+import { storedPlane } from '../access/notify/stored-plane.ts'
+import type { FromChat } from '../contract/from-chat.ts'
+import { VENDOR_SECRETS, VENDOR_SETTINGS } from '../contract/integration.ts'
+import type { OpenIntegration } from '../contract/notify-plane.ts'
+import type { Vendor } from '../contract/vendors/common.ts'
+import type { Clock } from '../foundation/clock.ts'
+import type { Log } from '../foundation/log.ts'
+import type { Metrics } from '../foundation/metrics.ts'
+import { outboundConnect, outboundFetch } from '../foundation/outbound-fetch.ts'
+import type { Connector, ConnectorParts } from '../notify/connector.ts'
+import { discordConnector } from '../notify/discord/discord-connector.ts'
+import { emailConnector } from '../notify/email/email-connector.ts'
+import { NotifyEngine } from '../notify/engine/notify-engine.ts'
+import { JiraConnector } from '../notify/jira/jira-connector.ts'
+import { PagerDutyConnector } from '../notify/pagerduty/pagerduty-connector.ts'
+import { SlackConnector } from '../notify/slack/slack-connector.ts'
+import { teamsConnector } from '../notify/teams/teams-connector.ts'
+import { webhookConnector } from '../notify/webhook/webhook-connector.ts'
+import type { Store } from './open-store.ts'
+
+type Unread = ConnectorParts<unknown, unknown>
+
+/** What opens each vendor's connector: one line each. */
+const CONNECTORS: Readonly<Partial<Record<Vendor, (parts: Unread) => Connector>>> = {
+  slack: (parts) => new SlackConnector(read(parts, VENDOR_SETTINGS.slack, VENDOR_SECRETS.slack)),
+  jira: (parts) => new JiraConnector(read(parts, VENDOR_SETTINGS.jira, VENDOR_SECRETS.jira)),
+  pagerduty: (parts) => new PagerDutyConnector(read(parts, VENDOR_SETTINGS.pagerduty, VENDOR_SECRETS.pagerduty)),
+  email: (parts) => emailConnector(read(parts, VENDOR_SETTINGS.email, VENDOR_SECRETS.email)),
+  teams: (parts) => teamsConnector(read(parts, VENDOR_SETTINGS.teams, VENDOR_SECRETS.teams)),
+  discord: (parts) => discordConnector(read(parts, VENDOR_SETTINGS.discord, VENDOR_SECRETS.discord)),
+  webhook: (parts) => webhookConnector(read(parts, VENDOR_SETTINGS.webhook, VENDOR_SECRETS.webhook)),
+}
+
+const read = <Settings, Secrets>(
+  parts: Unread,
+  settings: z.ZodType<Settings>,
+  secrets: z.ZodType<Secrets>,
+): ConnectorParts<Settings, Secrets> => ({
+  ...parts,
+  settings: settings.parse(parts.settings),
+  secrets: secrets.parse(parts.secrets),
+})
+
+export interface NotifyParts {
+  readonly store: Store
+  readonly fromChat: FromChat
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly log: Log
+  /** `https://HOST:PORT` under which people reach the daemon */
+  readonly publicUrl: () => string
+}
+
+export interface Notify {
+  start(): void
+  stop(): Promise<void>
+  /** Undefined: there is no such integration, or it is switched off */
+  connector(integration: string): Connector | undefined
+  /** A connector of its own, for a look at what is configured; of those that are switched off, too */
+  open(integration: OpenIntegration): Connector
+}
+
+/** What tells people: the engine over the store, with a connector for each integration. */
+export function openNotify({ store, fromChat, metrics, clock, log, publicUrl }: NotifyParts): Notify {
+  const { database, deeds, sealer } = store
+  const planeParts = { database, deeds, sealer, clock, log, publicUrl }
+  const report = (id: string, broken: string | null): void => {
+    const done = broken === null ? mend(planeParts, id) : markBroken(planeParts, id, broken)
+    done.catch((error: unknown) => {
+      log.error({ err: String(error), integration: id }, 'what an integration says of itself could not be stored')
+    })
+  }
+  const open = (integration: OpenIntegration): Connector => {
+    const make = CONNECTORS[integration.vendor]
+    if (!make) throw new TypeError(`there is no connector for ${integration.vendor}`)
+    const { id, name, settings, secrets, allowNetworks } = integration
+    return make({
+      integration: name,
+      settings,
+      secrets,
+      clock,
+      log,
+      fetch: outboundFetch({ allowNetworks }),
+      connect: outboundConnect({ allowNetworks }),
+      publicUrl: publicUrl(),
+      report: (broken) => report(id, broken),
+    })
+  }
+  const plane = storedPlane(planeParts)
+  const engine = new NotifyEngine({ plane, open, fromChat, clock, log, measure: metrics })
+  let forget: (() => void) | null = null
+  return {
+    start() {
+      forget = deeds.onCommitted(({ rows }) => engine.wake(rows.some(({ table }) => table === 'integrations')))
+      engine.start()
+    },
+    async stop() {
+      forget?.()
+      await engine.stop()
+    },
+    connector: (integration) => engine.connector(integration),
+    open,
+  }
+}
