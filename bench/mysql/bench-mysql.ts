@@ -4,6 +4,7 @@ import type { BenchOptions } from '../bench.ts'
 import { peerAuthority } from '../support/authority.ts'
 import { startHaproxy } from '../support/haproxy.ts'
 import type { Row } from '../support/ratio-table.ts'
+import { startBareRelay } from '../support/start-bare-relay.ts'
 import { bulk } from './bulk.ts'
 import { connects } from './connects.ts'
 import { idleMemory } from './idle-memory.ts'
@@ -32,9 +33,15 @@ export async function benchMysql({ quick, progress }: BenchOptions): Promise<rea
   await trust(server, [readFileSync(authority.file, 'utf8'), ours.authority])
   await using haproxy = await startHaproxy(folder, server.port)
   const files = { ca, ...client }
+  const leaf = authority.issue('front', 'localhost', 'DNS:localhost,IP:127.0.0.1')
+  await using bare = await startBareRelay('mysql', server.port, { authority: ca, server: leaf, client })
   const peers = {
     direct: mysqlTarget(folder, { name: 'direct', port: server.port, files, pid: null }),
     haproxy: mysqlTarget(folder, { name: 'haproxy', port: haproxy.port, files, pid: haproxy.pid }),
+    bare: mysqlTarget(folder, {
+      ...{ name: 'bare relay', port: bare.port, pid: bare.pid },
+      files: { ...files, ca: authority.file },
+    }),
   }
   const targets: MysqlTargets = { ...peers, ours: ours.targets, all: [...Object.values(peers), ...ours.targets] }
   await fillServer(targets.direct, ROWS)

@@ -23,6 +23,8 @@ export interface ClientFiles {
 export interface MysqlTargets {
   readonly direct: MysqlTarget
   readonly haproxy: MysqlTarget
+  /** Node with TLS on both sides, and nothing done with the bytes */
+  readonly bare: MysqlTarget
   /** The default configuration first */
   readonly ours: readonly [MysqlTarget, ...MysqlTarget[]]
   readonly all: readonly MysqlTarget[]

@@ -46,11 +46,13 @@ function rowsFor(name: string, ours: MysqlTarget, targets: MysqlTargets, measure
       better: what === 'tps' ? 'higher' : 'lower',
       unit: what === 'tps' ? 'tps' : 'us',
     })
-  const { direct, haproxy } = targets
+  const { direct, haproxy, bare } = targets
   return [
     against(haproxy, 'tps', TPS_GOAL),
     against(direct, 'tps', 0),
+    against(bare, 'tps', 0),
     against(haproxy, 'cpu', 0),
+    against(bare, 'cpu', 0),
     against(haproxy, 'p50', 0),
     against(haproxy, 'p99', 0),
   ]

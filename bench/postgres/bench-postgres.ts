@@ -4,6 +4,7 @@ import type { BenchOptions } from '../bench.ts'
 import { peerAuthority } from '../support/authority.ts'
 import { startHaproxy } from '../support/haproxy.ts'
 import type { Row } from '../support/ratio-table.ts'
+import { startBareRelay } from '../support/start-bare-relay.ts'
 import { bulk } from './bulk.ts'
 import { connects } from './connects.ts'
 import { idleMemory } from './idle-memory.ts'
@@ -12,7 +13,6 @@ import { warmUp } from './pgbench.ts'
 import { startPgbouncer } from './pgbouncer.ts'
 import { tlsEnv, type PostgresTarget } from './postgres-target.ts'
 import { secure, startServer } from './server.ts'
-import { startBareRelay } from './start-bare-relay.ts'
 import { startOurs } from './start-ours.ts'
 import type { PostgresTargets } from './targets.ts'
 import { throughput } from './throughput.ts'
@@ -35,7 +35,7 @@ export async function benchPostgres({ quick, progress }: BenchOptions): Promise<
   await secure(server, leaf, [readFileSync(authority.file, 'utf8'), ours.authority])
   await using haproxy = await startHaproxy(folder, server.port)
   await using pgbouncer = await startPgbouncer(server, { ca: authority.file, ...leaf })
-  await using bare = await startBareRelay(server.port, { authority: authority.file, server: leaf, client })
+  await using bare = await startBareRelay('postgres', server.port, { authority: authority.file, server: leaf, client })
   const way = (name: string, port: number, pid: number | null): PostgresTarget => ({
     name,
     env: tlsEnv(port, { ca: authority.file, ...client }),

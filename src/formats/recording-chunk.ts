@@ -166,13 +166,17 @@ export function decodeFileHeader(bytes: Buffer): { readonly header: FileHeader; 
   }
 }
 
-export function writeChunkHeader(into: Buffer, header: ChunkHeader): void {
+/** `previous`: 32 bytes, a byte a character */
+export function writeChunkHeader(
+  into: Buffer,
+  header: Omit<ChunkHeader, 'previous'> & { readonly previous: string },
+): void {
   into.writeUInt32BE(CHUNK_MAGIC, 0)
   into.writeUInt32BE((((header.last ? 1 : 0) | (header.gap ? 2 : 0)) << 24) | header.bodyLength, 4)
   writeUint53(into, header.index, 8)
   header.session.copy(into, 16)
   header.keyMark.copy(into, 32)
-  header.previous.copy(into, 48)
+  into.write(header.previous, 48, 32, 'latin1')
   writeUint53(into, header.time, 80)
   writeUint53(into, header.counters.bytes, 88)
   writeUint53(into, header.counters.packets, 96)

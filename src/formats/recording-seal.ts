@@ -4,6 +4,7 @@ import {
   createCipheriv,
   createDecipheriv,
   createSecretKey,
+  hash,
   hkdfSync,
   type KeyObject,
   timingSafeEqual,
@@ -19,7 +20,6 @@ import {
   LONGEST_BODY,
   RecordingAltered,
   sessionBytes,
-  sha256,
   TAG_SIZE,
   writeChunkHeader,
 } from './recording-chunk.ts'
@@ -60,8 +60,8 @@ export class ChunkSealer {
   readonly #keyMark: Buffer
   readonly #keys: FileKeys
   #index = 0
-  /** Digest of what stands before the next chunk; null: not computed yet, of `#last` */
-  #previous: Buffer | null
+  /** Digest of what stands before the next chunk, a byte a character; null: not computed yet, of `#last` */
+  #previous: string | null
   #last: Buffer
   /** Of the next chunks, in their order; each works with the nonce of its own chunk alone */
   readonly #ready: CipherGCM[] = []
@@ -85,15 +85,18 @@ export class ChunkSealer {
     this.#last = this.fileHeader
   }
 
-  /** Digest of the chunk sealed last; of the file header before the first. */
-  get digest(): Buffer {
-    return (this.#previous ??= sha256(this.#last))
+  /**
+   * Digest of the chunk sealed last, of the file header before the first: 32 characters, each a byte. A buffer would be made
+   * outside of V8, which costs as much as the hash.
+   */
+  get digest(): string {
+    return (this.#previous ??= hash('sha256', this.#last, 'binary'))
   }
 
   /** Makes what the next chunk needs while there is time: a keystroke waits for its chunk. */
   prepare(): void {
     if (this.#closed) return
-    this.#previous ??= sha256(this.#last)
+    this.#previous = this.digest
     this.#last = NO_BYTES
     if (this.#ready.length === 0) this.#ready.push(this.#cipher(this.#index))
   }

@@ -46,7 +46,8 @@ export class ChunkFile {
   #pendingChunks = 0
   #pendingBytes: number
   #stored = { chunks: 0, bytes: 0 }
-  #digest: Buffer
+  /** Characters are bytes */
+  #digest: string
   #syncing: Promise<void> | null = null
   #nextSync: Promise<void> | null = null
   #folderSynced = false
@@ -67,7 +68,7 @@ export class ChunkFile {
   /** What is in the file for sure: whole chunks. */
   get head(): RecordingHead {
     if (this.#pending.length === 0) this.#digest = this.#sealer.digest
-    return { ...this.#stored, digest: this.#digest.toString('hex') }
+    return { ...this.#stored, digest: Buffer.from(this.#digest, 'latin1').toString('hex') }
   }
 
   get hasPending(): boolean {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Clock, Timer } from '../../../foundation/clock.ts'
 import type { StatementRecorder } from '../../statement-recorder.ts'
+import { turns, writeAll, type HeldBack } from '../../turns.ts'
 import { StatementLog } from './observe/statement-log.ts'
 import { StatementGate } from './statement-gate.ts'
 import { AnswerReader, MOST_OUTSTANDING } from './wire/answer-reader.ts'
@@ -49,7 +50,7 @@ export interface ConnectionRelayOptions {
  * Commands one way, answers the other. Nothing is decoded but what is recorded; bytes pass as they came, in the chunks in
  * which they came, no faster than the slower side takes them.
  */
-export class ConnectionRelay {
+export class ConnectionRelay implements HeldBack {
   readonly #client: Socket
   readonly #target: Socket
   readonly #recorder: StatementRecorder
@@ -65,6 +66,14 @@ export class ConnectionRelay {
   #hasQuit = false
   /** What a read from the client gave waits to be stored: nothing may overtake it */
   #isHolding = false
+  /** Read in this turn, looked at, and not passed on */
+  #toTarget: Buffer[] = []
+  #toClient: Buffer[] = []
+  /** Something of what goes to the server must be stored first */
+  #isRecorded = false
+  /** Stored, and passed on when the others of this turn are, too */
+  #stored: readonly Buffer[] = []
+  #isHeld = false
   /** A KILL waits for who knows the thread: no command behind it is looked at */
   #isAsking = false
   readonly #statementTimeoutMs: number | null
@@ -121,6 +130,7 @@ export class ConnectionRelay {
   async windUp(shown: ErrorCode, text: string): Promise<void> {
     if (!this.#isRelaying) return
     this.#isRelaying = false
+    this.#passBack()
     this.#timeout?.cancel()
     this.#client.pause()
     if (!this.#answers.isAtBoundary) await this.#boundary()
@@ -154,6 +164,8 @@ export class ConnectionRelay {
       work()
     } catch (error) {
       const failure = error instanceof Error ? error : new Error(String(error))
+      // What came before it has been found good.
+      this.settle()
       this.#host.fail(failure, failure instanceof ProtocolError ? side : null)
     }
   }
@@ -166,6 +178,41 @@ export class ConnectionRelay {
     this.#takeAll([], false)
   }
 
+  #hold(): void {
+    if (this.#isHeld) return
+    this.#isHeld = true
+    turns.hold(this)
+  }
+
+  /** What was read goes on at once: the end of the turn is too late. */
+  settle(): void {
+    this.store()
+    this.forward()
+  }
+
+  /** Called at the end of a turn, for all connections before any of them is forwarded. */
+  store(): void {
+    const passed = this.#toTarget
+    if (!this.#isRelaying || (passed.length === 0 && !this.#isRecorded)) return
+    this.#toTarget = []
+    try {
+      const stored = this.#isRecorded ? this.#recorder.commit() : undefined
+      this.#isRecorded = false
+      if (stored) this.#passLater(stored, passed)
+      else this.#stored = passed
+    } catch (error) {
+      this.#host.fail(error instanceof Error ? error : new Error(String(error)), null)
+    }
+  }
+
+  forward(): void {
+    this.#isHeld = false
+    const stored = this.#stored
+    this.#stored = []
+    if (stored.length > 0 && this.#isRelaying) this.#pass(stored)
+    this.#passBack()
+  }
+
   /** `passed`: what goes on before the commands that are there. `isRecorded`: something of it must be stored first */
   #takeAll(passed: Buffer[], wasRecorded: boolean): void {
     let isRecorded = wasRecorded
@@ -175,9 +222,9 @@ export class ConnectionRelay {
       if (this.#take(piece, passed)) isRecorded = true
     }
     if (!this.#isRelaying) return
-    const stored = isRecorded ? this.#recorder.commit() : undefined
-    if (stored) this.#passLater(stored, passed)
-    else this.#pass(passed)
+    if (isRecorded) this.#isRecorded = true
+    if (passed.length > 0) this.#toTarget.push(...passed)
+    this.#hold()
   }
 
   /** True: something was recorded that must be stored before these bytes go on. */
@@ -279,6 +326,7 @@ export class ConnectionRelay {
   #answer({ sequence }: CommandPiece, text: string, shown: ErrorCode): void {
     // Between an answer's packets ours would be taken for one of them.
     if (this.isBusy) throw new ProtocolError(text, shown)
+    this.#passBack()
     this.#client.write(framed(sequence + 1, writeError(shown, text)))
   }
 
@@ -297,11 +345,7 @@ export class ConnectionRelay {
   }
 
   #pass(passed: readonly Buffer[]): void {
-    const target = this.#target
-    if (passed.length > 1) target.cork()
-    let isRoom = true
-    for (const wire of passed) isRoom = target.write(wire)
-    if (passed.length > 1) target.uncork()
+    const isRoom = writeAll(this.#target, passed)
     if (!isRoom || this.#isHolding || this.#isAsking) this.#client.pause()
   }
 
@@ -311,9 +355,16 @@ export class ConnectionRelay {
       return
     }
     const taken = this.#answers.read(chunk)
-    const isRoom = taken === 0 || this.#client.write(taken === chunk.length ? chunk : chunk.subarray(0, taken))
+    if (taken > 0) this.#toClient.push(taken === chunk.length ? chunk : chunk.subarray(0, taken))
     if (this.#answers.fault) throw this.#answers.fault
-    if (!isRoom) this.#target.pause()
+    this.#hold()
+  }
+
+  #passBack(): void {
+    const bytes = this.#toClient
+    if (bytes.length === 0) return
+    this.#toClient = []
+    if (!this.#client.destroyed && !writeAll(this.#client, bytes)) this.#target.pause()
   }
 
   #toBoundary(chunk: Buffer): void {

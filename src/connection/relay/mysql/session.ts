@@ -299,10 +299,13 @@ export class MysqlSession {
   }
 
   #clientLeft(): void {
+    // Its goodbye may have come along with the end of its connection.
+    this.#admitted?.relay?.settle()
     this.#end(CLIENT_LEFT)
   }
 
   #targetLeft({ facts, relay }: Admitted): void {
+    relay?.settle()
     this.#end(
       relay?.hasQuit ? CLIENT_LEFT : { reason: 'target_left', text: `${facts.database.name} closed the connection` },
     )

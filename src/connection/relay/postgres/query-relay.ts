@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { sleep, type Clock, type Timer } from '../../../foundation/clock.ts'
 import type { LongBytes, StatementRecorder } from '../../statement-recorder.ts'
+import { turns, writeAll, type HeldBack } from '../../turns.ts'
 import { StatementObserver } from './observe/statement-observer.ts'
 import type { Upstream } from './upstream-side.ts'
 import { ClientFrames } from './wire/client-frames.ts'
@@ -52,7 +53,7 @@ export interface QueryRelayParts {
  * Bytes both ways as they come, their headers walked: one read, one write. Statements are recorded before the bytes that complete
  * them go on. Each side is read only as fast as the other takes it.
  */
-export class QueryRelay {
+export class QueryRelay implements HeldBack {
   readonly #client: Duplex
   readonly #upstream: RelayedServer
   readonly #server: Duplex
@@ -67,6 +68,12 @@ export class QueryRelay {
   #watch: Timer | null = null
   #isRelaying = false
   #isStoring = false
+  /** Read in this turn, looked at, and not passed on */
+  #toServer: Buffer[] = []
+  #toClient: Buffer[] = []
+  /** Stored, and passed on when the others of this turn are, too */
+  #stored: readonly Buffer[] = []
+  #isHeld = false
   #serverIsFull = false
   #serverIsBehind = false
   /** Called when a message that was half passed on is whole */
@@ -129,6 +136,7 @@ export class QueryRelay {
    */
   async windUp(words: { readonly code: string; readonly text: string } | null): Promise<void> {
     this.#isRelaying = false
+    this.#passBack()
     this.#watch?.cancel()
     this.#client.resume()
     const wasBusy = this.isBusy
@@ -163,20 +171,42 @@ export class QueryRelay {
     try {
       passed = this.#fromClient.feed(chunk)
     } catch (error) {
+      // What came before it has been found good.
+      this.#goOn()
       this.#host.fail(error as Error, isRecordingFailure(error) ? null : 'client')
       return
     }
-    const bytes = passed === chunk.length ? chunk : chunk.subarray(0, passed)
+    this.#toServer.push(passed === chunk.length ? chunk : chunk.subarray(0, passed))
+    this.#hold()
+  }
+
+  /** At once, where the end of the turn is too late. */
+  #goOn(): void {
+    this.store()
+    this.forward()
+  }
+
+  #hold(): void {
+    if (this.#isHeld) return
+    this.#isHeld = true
+    turns.hold(this)
+  }
+
+  /** Called at the end of a turn, for all connections before any of them is forwarded. */
+  store(): void {
+    const bytes = this.#toServer
+    if (!this.#isRelaying || bytes.length === 0) return
+    this.#toServer = []
     let stored: Promise<void> | undefined
     try {
-      this.#recorder.seen(bytes.length)
+      for (const { length } of bytes) this.#recorder.seen(length)
       stored = this.#recorder.commit()
     } catch (error) {
       this.#host.fail(error as Error, null)
       return
     }
     if (stored === undefined) {
-      this.#pass(bytes)
+      this.#stored = bytes
       return
     }
     this.#isStoring = true
@@ -192,12 +222,27 @@ export class QueryRelay {
     )
   }
 
-  #pass(bytes: Buffer): void {
+  forward(): void {
+    this.#isHeld = false
+    const stored = this.#stored
+    this.#stored = []
+    if (stored.length > 0) this.#pass(stored)
+    this.#passBack()
+  }
+
+  #pass(bytes: readonly Buffer[]): void {
     if (!this.#isRelaying || this.#server.destroyed) return
-    if (!this.#server.write(bytes)) this.#serverIsFull = true
+    if (!writeAll(this.#server, bytes)) this.#serverIsFull = true
     if (this.#observer.outstanding > MOST_OUTSTANDING) this.#serverIsBehind = true
     if (this.#serverIsFull || this.#serverIsBehind) this.#client.pause()
     if (this.#fromClient.isTerminated) this.#server.end()
+  }
+
+  #passBack(): void {
+    const bytes = this.#toClient
+    if (bytes.length === 0) return
+    this.#toClient = []
+    if (!this.#client.destroyed && !writeAll(this.#client, bytes)) this.#server.pause()
   }
 
   #resumeClient(): void {
@@ -213,10 +258,12 @@ export class QueryRelay {
     try {
       this.#fromServer.feed(chunk)
     } catch (error) {
+      this.#goOn()
       this.#host.fail(error as Error, isRecordingFailure(error) ? null : 'server')
       return
     }
-    if (!this.#client.destroyed && !this.#client.write(chunk)) this.#server.pause()
+    this.#toClient.push(chunk)
+    this.#hold()
     if (this.#notices.length > 0) this.#flushNotices()
     if (this.#serverIsBehind && this.#observer.outstanding < MOST_OUTSTANDING / 2) {
       this.#serverIsBehind = false
@@ -226,6 +273,7 @@ export class QueryRelay {
 
   #flushNotices(): void {
     if (!this.#fromServer.atBoundary || this.#client.destroyed) return
+    this.#passBack()
     for (const notice of this.#notices.splice(0)) this.#client.write(notice)
   }
 
@@ -283,6 +331,7 @@ export class QueryRelay {
   /** A client that has said goodbye may have left work behind: the session goes on until the server is done with it. */
   #onClientGone(): void {
     if (!this.#isRelaying) return
+    this.#goOn()
     if (this.#fromClient.isTerminated) {
       this.#server.resume()
       this.#leaveWhenDone()

@@ -371,8 +371,14 @@ export class StatementObserver implements ClientSink<LongBytes>, ServerSink {
 
 const finished = (bytes: Buffer | LongBytes): StatementBytes => (bytes instanceof LongBytes ? bytes.finish() : bytes)
 
+/** Of the tag that came last, of whichever session: most end alike, and the text need not be read again */
+let counted: { readonly tag: string; readonly count: number | null } = { tag: '', count: null }
+
 /** `UPDATE 3`, `INSERT 0 1`, `COPY 100`: the server's own count where it tells one. */
 function rowsOf(tag: string, seen: number): number {
-  const count = /^[A-Z ]+(?: \d+)? (\d+)$/.exec(tag)?.[1]
-  return count === undefined ? seen : Number(count)
+  if (counted.tag !== tag) {
+    const count = /^[A-Z ]+(?: \d+)? (\d+)$/.exec(tag)?.[1]
+    counted = { tag, count: count === undefined ? null : Number(count) }
+  }
+  return counted.count ?? seen
 }

@@ -2,6 +2,7 @@
 //   byte type | int32 length (counts itself) | body
 
 import { FROM_SERVER, HEADER, LONGEST_MESSAGE } from './codes.ts'
+import { saysAgain } from './extended-query.ts'
 import { ProtocolError } from './protocol-error.ts'
 
 /** Of a body that the sink sees; errors of servers are longer at times, and nobody needs all of that */
@@ -52,6 +53,8 @@ export class ServerFrames {
   #left = 0
   #rows = 0
   #bytes = 0
+  /** Of a command: a session's statements end alike */
+  #lastTag = ''
   /** The start of a body that is wanted and not complete */
   #wanted: { readonly type: number; bytes: Buffer } | null = null
 
@@ -115,9 +118,8 @@ export class ServerFrames {
   }
 
   #take(type: number, chunk: Buffer, at: number, body: number): void {
-    const here = chunk.subarray(at, Math.min(chunk.length, at + Math.min(body, MOST_CAPTURED)))
-    if (chunk.length - at >= body) this.#dispatch(type, here)
-    else this.#wanted = { type, bytes: Buffer.from(here) }
+    if (chunk.length - at >= body) this.#dispatch(type, chunk, at, at + Math.min(body, MOST_CAPTURED))
+    else this.#wanted = { type, bytes: Buffer.from(chunk.subarray(at, at + MOST_CAPTURED)) }
   }
 
   #more(chunk: Buffer): number {
@@ -129,18 +131,19 @@ export class ServerFrames {
     if (room > 0) wanted.bytes = Buffer.concat([wanted.bytes, chunk.subarray(0, Math.min(here, room))])
     if (this.#left === 0) {
       this.#wanted = null
-      this.#dispatch(wanted.type, wanted.bytes)
+      this.#dispatch(wanted.type, wanted.bytes, 0, wanted.bytes.length)
     }
     return here
   }
 
-  #dispatch(type: number, body: Buffer): void {
+  #dispatch(type: number, bytes: Buffer, from: number, to: number): void {
     const sink = this.#sink
     switch (type) {
       case commandComplete:
-        return sink.commandComplete(body.toString('latin1', 0, Math.max(0, body.length - 1)), ...this.#counted())
+        return this.#commandComplete(bytes, from, Math.max(from, to - 1))
       case portalSuspended:
-        return sink.portalSuspended(...this.#counted())
+        sink.portalSuspended(this.#rows, this.#bytes)
+        return this.#countAnew()
       case emptyQuery:
         return sink.emptyQuery()
       case parseComplete:
@@ -155,24 +158,28 @@ export class ServerFrames {
       case functionResult:
         return sink.functionResult()
       case error:
-        this.#counted()
-        return sink.error(body)
+        this.#countAnew()
+        return sink.error(bytes.subarray(from, to))
       case parameterStatus:
-        return sink.parameterStatus(body)
+        return sink.parameterStatus(bytes.subarray(from, to))
       case copyIn:
         return sink.copyIn()
       case copyBoth:
         return sink.copyBoth()
       case ready:
-        return sink.ready(body[0] ?? 0)
+        return sink.ready(from < to ? (bytes[from] ?? 0) : 0)
     }
   }
 
-  #counted(): readonly [number, number] {
-    const counted = [this.#rows, this.#bytes] as const
+  #commandComplete(bytes: Buffer, from: number, to: number): void {
+    if (!saysAgain(this.#lastTag, bytes, from, to)) this.#lastTag = bytes.toString('latin1', from, to)
+    this.#sink.commandComplete(this.#lastTag, this.#rows, this.#bytes)
+    this.#countAnew()
+  }
+
+  #countAnew(): void {
     this.#rows = 0
     this.#bytes = 0
-    return counted
   }
 }
 

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { freePort } from '../../test/support/free-port.ts'
 import { start } from '../../test/support/run.ts'
 import { until } from '../../test/support/until.ts'
-import type { ForwardingPeer } from '../support/haproxy.ts'
+import type { ForwardingPeer } from './haproxy.ts'
 
 interface Leaf {
   readonly certificate: string
@@ -16,13 +16,17 @@ export interface BareRelayFiles {
 }
 
 /** `files`: paths of PEM files. */
-export async function startBareRelay(serverPort: number, files: BareRelayFiles): Promise<ForwardingPeer> {
+export async function startBareRelay(
+  protocol: 'postgres' | 'mysql',
+  serverPort: number,
+  files: BareRelayFiles,
+): Promise<ForwardingPeer> {
   const port = await freePort()
   const { authority, server, client } = files
   const paths = [authority, server.certificate, server.key, client.certificate, client.key]
   const program = start(process.execPath, [
     join(import.meta.dirname, 'bare-relay.ts'),
-    ...[String(port), String(serverPort), ...paths],
+    ...[protocol, String(port), String(serverPort), ...paths],
   ])
   await until('the bare relay', () => {
     if (program.child.exitCode !== null) throw new Error(`the bare relay ended: ${program.stderr()}`)
