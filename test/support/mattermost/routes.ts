@@ -35,6 +35,7 @@ export const ROUTES: readonly {
   { call: /^GET \/channels\/([a-z0-9]+)$/, answer: (c) => ok(shownChannel(member(c))) },
   { call: /^GET \/channels\/([a-z0-9]+)\/stats$/, answer: (c) => ok(stats(member(c))) },
   { call: /^GET \/channels\/([a-z0-9]+)\/posts$/, answer: (c) => ok(postsOf(c)) },
+  { call: /^GET \/channels\/([a-z0-9]+)\/members\/([a-z0-9]+)$/, answer: (c) => ok(membership(c)) },
   { call: /^GET \/users\/me$/, answer: (c) => ok(shownPerson(c.person)) },
   { call: /^GET \/users\/([a-z0-9]{26})$/, answer: (c) => ok(shownPerson(personOf(c))) },
   { call: /^GET \/system\/ping$/, answer: () => ok({ status: 'OK' }) },
@@ -94,6 +95,13 @@ function member({ house, person, ids: [id = ''] }: Call): Channel {
   if (!channel) throw notFound('app.channel.get.existing.app_error')
   if (!channel.members.has(person.id)) throw forbidden()
   return channel
+}
+
+function membership(call: Call): object {
+  const channel = member(call)
+  const [, userId = ''] = call.ids
+  if (!channel.members.has(userId)) throw notFound('app.channel.get_member.missing.app_error')
+  return { channel_id: channel.id, user_id: userId }
 }
 
 const stats = (channel: Channel): object => ({
