@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { DbName, DbUser, Login, Name } from './common.ts'
 import { AccessCheck } from './access-check.ts'
 import { AuditEvent, AuditQuery, Verification } from './audit.ts'
+import { ChatAccount, ChatLinkOffer, LinkCode } from './chat-account.ts'
 import { DatabaseCertificate, DatabaseCertificateBody, DatabaseDocument, VisibleDatabase } from './database.ts'
 import { AddDelegationBody, Delegation, DelegationListQuery } from './delegation.ts'
 import { Delivery } from './delivery.ts'
@@ -320,6 +321,32 @@ export const routes = {
     path: '/v1/delegations/:id',
     access: signedInOrLocal,
     answer: Delegation,
+  }),
+
+  /** Accounts at chat and ticket products that are linked with the caller; `all` needs user/list. */
+  listChatAccounts: route({
+    method: 'GET',
+    path: '/v1/chat/accounts',
+    access: signedIn,
+    query: z.strictObject({ all: z.literal('true').optional() }),
+    answer: z.object({ items: z.array(ChatAccount) }),
+  }),
+  /** What the code that an account was shown would link. */
+  lookAtChatLink: route({ method: 'GET', path: '/v1/chat/links/:code', access: signedIn, answer: ChatLinkOffer }),
+  /** Fresh for whoever has a second factor. */
+  linkChatAccount: route({
+    method: 'POST',
+    path: '/v1/chat/links',
+    access: signedIn,
+    body: z.strictObject({ code: LinkCode }),
+    answer: ChatAccount,
+  }),
+  /** By whoever it is linked with, or an operator with user/update. */
+  unlinkChatAccount: route({
+    method: 'DELETE',
+    path: '/v1/chat/accounts/:id',
+    access: signedInOrLocal,
+    answer: Done,
   }),
 
   listSessions: route({

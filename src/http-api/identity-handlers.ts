@@ -5,6 +5,7 @@ import { mayOperate } from '../identity/people.ts'
 import { checkStepUp } from '../identity/step-up.ts'
 import { authorityHandlers } from './authorities.ts'
 import type { ApiOptions } from './call-route.ts'
+import { chatAccountHandlers } from './chat-accounts.ts'
 import { documentHandlers } from './documents.ts'
 import { factorHandlers } from './factors.ts'
 import type { Handlers } from './handler.ts'
@@ -22,6 +23,7 @@ export function identityHandlers(services: IdentityServices): Handlers {
     ...factorHandlers(services),
     ...documentHandlers(services),
     ...userHandlers(services),
+    ...chatAccountHandlers(services),
     ...serviceTokenHandlers(services),
     ...lockHandlers(services),
   }
