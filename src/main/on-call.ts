@@ -81,7 +81,7 @@ export class PagerDutyOnCall implements OnCallAsker {
     if (!sought) return Object.fromEntries(named.map(([duty]) => [duty, UNKNOWN_PERSON]))
     const fetch = outboundFetch({ allowNetworks: settings.allow_networks })
     const api = new PagerDutyApi({ fetch, clock, url: settings.api_url, token, from: undefined })
-    return readOnCall(api, sought, Object.fromEntries(named), clock.now())
+    return readOnCall(api, sought, Object.fromEntries(named), clock)
   }
 }
 

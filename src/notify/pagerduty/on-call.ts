@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import type { OnCallFact } from '../../contract/policy.ts'
 import type { OnCallDuty } from '../../contract/vendors/pagerduty.ts'
+import type { Clock } from '../../foundation/clock.ts'
+import { within } from '../within.ts'
 import type { PagerDutyApi } from './pagerduty-api.ts'
 import { bestOf, shiftsNow, standingOfShift, type OnCallEntry, type Override } from './shift.ts'
 
@@ -59,10 +61,10 @@ export async function readOnCall(
   api: PagerDutyApi,
   sought: Sought,
   duties: Readonly<Record<string, OnCallDuty>>,
-  now: number,
+  clock: Clock,
 ): Promise<Record<string, OnCallFact>> {
-  const signal = AbortSignal.timeout(LONGEST_WAIT_MS)
-  const all = async (): Promise<(readonly [string, OnCallFact])[]> => {
+  const now = clock.now()
+  const all = async (signal: AbortSignal): Promise<(readonly [string, OnCallFact])[]> => {
     const account = 'account' in sought ? sought.account : await accountOf(api, sought.email, signal)
     if (account === null) return Object.keys(duties).map((name) => [name, NO_ACCOUNT])
     return Promise.all(
@@ -72,9 +74,9 @@ export async function readOnCall(
     )
   }
   try {
-    return Object.fromEntries(await all())
+    return Object.fromEntries(await within(clock, LONGEST_WAIT_MS, 'PagerDuty did not answer in time', all))
   } catch (error) {
-    const problem = signal.aborted ? 'PagerDuty did not answer in time' : problemOf(error)
+    const problem = problemOf(error)
     return Object.fromEntries(Object.keys(duties).map((name) => [name, { problem }]))
   }
 }

@@ -4,6 +4,7 @@ import type { MessageTask, RequestView } from '../../contract/message.ts'
 import type { PagerDutySecrets, PagerDutySettings } from '../../contract/vendors/pagerduty.ts'
 import { sleep } from '../../foundation/clock.ts'
 import { DeliveryFailed, type CheckLine, type Connector, type ConnectorParts } from '../connector.ts'
+import { within } from '../within.ts'
 import { sendEvent } from './events-api.ts'
 import { PagerDutyApi } from './pagerduty-api.ts'
 import { incidentOf, noteOf } from './render-incident.ts'
@@ -148,7 +149,10 @@ export class PagerDutyConnector implements Connector {
     try {
       const about = About.safeParse(JSON.parse(Buffer.from(callback.body).toString('utf8')))
       if (!about.success || !this.#api) return
-      await this.#note(about.data.event.data.incident.id, content, false, AbortSignal.timeout(REPLY_WITHIN_MS))
+      const { id } = about.data.event.data.incident
+      await within(this.#parts.clock, REPLY_WITHIN_MS, 'it took too long', (signal) =>
+        this.#note(id, content, false, signal),
+      )
     } catch (error) {
       this.#parts.log.warn({ err: String(error) }, 'PagerDuty did not take an answer')
     }

@@ -24,8 +24,6 @@ const Told = z.object({
 const Me = z.object({ accountId: z.string().optional(), key: z.string().optional() })
 const Mark = z.object({ properties: z.object({ sallyport: z.object({ cut: z.boolean() }) }) })
 
-/** Jira gives up on a webhook after some more. */
-const LONGEST_MS = 10_000
 const PAGE = 100
 const MOST_PAGES = 20
 
@@ -79,7 +77,6 @@ class Reader {
   readonly #settings: JiraSettings
   readonly #authorization: string
   readonly #fetch: OutboundFetch
-  readonly #signal = AbortSignal.timeout(LONGEST_MS)
 
   constructor(settings: JiraSettings, { token }: JiraSecrets, fetch: OutboundFetch) {
     this.#settings = settings
@@ -121,7 +118,6 @@ class Reader {
     const answer = await this.#fetch(`${url}/rest/api/${product === 'cloud' ? '3' : '2'}${path}`, {
       method: 'GET',
       headers: { authorization: this.#authorization, accept: 'application/json' },
-      signal: this.#signal,
     })
     if (answer.status !== 200) throw new Error(`Jira answered ${answer.status} when it was asked who moved an issue`)
     return shape.parse(parsedJson(answer.body))
