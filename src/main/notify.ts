@@ -14,6 +14,7 @@ import { discordConnector } from '../notify/discord/discord-connector.ts'
 import { emailConnector } from '../notify/email/email-connector.ts'
 import { NotifyEngine } from '../notify/engine/notify-engine.ts'
 import { JiraConnector } from '../notify/jira/jira-connector.ts'
+import { mattermostConnector } from '../notify/mattermost/mattermost-connector.ts'
 import { PagerDutyConnector } from '../notify/pagerduty/pagerduty-connector.ts'
 import { SlackConnector } from '../notify/slack/slack-connector.ts'
 import { teamsConnector } from '../notify/teams/teams-connector.ts'
@@ -25,6 +26,7 @@ type Unread = ConnectorParts<unknown, unknown>
 /** What opens each vendor's connector: one line each. */
 const CONNECTORS: Readonly<Partial<Record<Vendor, (parts: Unread) => Connector>>> = {
   slack: (parts) => new SlackConnector(read(parts, VENDOR_SETTINGS.slack, VENDOR_SECRETS.slack)),
+  mattermost: (parts) => mattermostConnector(read(parts, VENDOR_SETTINGS.mattermost, VENDOR_SECRETS.mattermost)),
   jira: (parts) => new JiraConnector(read(parts, VENDOR_SETTINGS.jira, VENDOR_SECRETS.jira)),
   pagerduty: (parts) => new PagerDutyConnector(read(parts, VENDOR_SETTINGS.pagerduty, VENDOR_SECRETS.pagerduty)),
   email: (parts) => emailConnector(read(parts, VENDOR_SETTINGS.email, VENDOR_SECRETS.email)),
