@@ -2,7 +2,6 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type { Server } from 'node:http'
 import { WebSocketServer, type WebSocket } from 'ws'
 
-const ACK_WITHIN_MS = 3000
 const TYPES: Readonly<Record<string, string>> = { interactions: 'interactive', commands: 'slash_commands' }
 
 interface Waiting {
@@ -19,6 +18,8 @@ export class FakeSockets {
   readonly #server: WebSocketServer
   /** Nothing at all is said on sockets that open from now on */
   mute = false
+  /** Slack's own limit; shorter in tests of what comes again */
+  ackWithinMs = 3000
 
   constructor(server: Server) {
     this.#server = new WebSocketServer({ noServer: true, maxPayload: 1024 * 1024 })
@@ -115,7 +116,7 @@ export class FakeSockets {
       const timer = setTimeout(() => {
         this.#waiting.delete(envelope.envelope_id)
         resolve(null)
-      }, ACK_WITHIN_MS)
+      }, this.ackWithinMs)
       const done = (payload: object | undefined): void => {
         clearTimeout(timer)
         this.#waiting.delete(envelope.envelope_id)
