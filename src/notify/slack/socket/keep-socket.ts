@@ -23,6 +23,8 @@ export interface KeepSocketParts {
 
 /** A socket that served for so long has not failed */
 const STOOD_MS = 30_000
+/** What Slack sent on the old socket in the meantime is answered there: it waits three seconds before it repeats */
+const SERVES_ON_MS = 10_000
 const SWITCHED_OFF = 'Socket Mode is switched off in the settings of the Slack app'
 
 /**
@@ -38,7 +40,7 @@ export async function keepSocket(parts: KeepSocketParts, signal: AbortSignal): P
       const fresh = await openSocket(parts, signal)
       report(null)
       log.info({}, 'listening to Slack')
-      retire(serving)
+      retire(serving, SERVES_ON_MS)
       serving = fresh
       const opened = clock.monotonic()
       const end = await Promise.race([fresh.ended, aborted(signal)])
@@ -52,11 +54,11 @@ export async function keepSocket(parts: KeepSocketParts, signal: AbortSignal): P
       await pause(parts, pauseAfter(said(parts, error), failures), signal)
     }
   }
-  retire(serving)
+  retire(serving, 0)
 }
 
-function retire(socket: SlackSocket | null): void {
-  void socket?.retire().catch(() => {})
+function retire(socket: SlackSocket | null, forMs: number): void {
+  void socket?.retire(forMs).catch(() => {})
 }
 
 /** What an operator must repair is asked for rarely, and reported. */

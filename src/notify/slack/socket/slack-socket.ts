@@ -32,6 +32,7 @@ export class SlackSocket {
   readonly #answering = new Set<Promise<void>>()
   readonly #end: (end: SocketEnd) => void
   readonly #hello: () => void
+  readonly #closed: Promise<void>
   #heard = true
   #ping: Timer | null = null
 
@@ -79,15 +80,19 @@ export class SlackSocket {
     ws.on('ping', () => this.#hear())
     ws.on('pong', () => this.#hear())
     ws.on('error', (error) => parts.log.warn({ err: error.message }, 'the socket of Slack failed'))
+    const closed = Promise.withResolvers<void>()
+    this.#closed = closed.promise
     ws.on('close', () => {
       this.#ping?.cancel()
       ended.resolve('closed')
+      closed.resolve()
     })
     ws.on('open', () => this.#keepAlive())
   }
 
-  /** Takes nothing more, answers what it has, and is closed. */
-  async retire(): Promise<void> {
+  /** Serves `forMs` longer, as Slack may still use it; then takes nothing more, answers what it has, and is closed. */
+  async retire(forMs: number): Promise<void> {
+    if (forMs > 0) await Promise.race([this.#closed, sleep(this.#parts.clock, forMs)])
     this.#ws.removeAllListeners('message')
     await Promise.race([Promise.allSettled(this.#answering), sleep(this.#parts.clock, CLOSE_WITHIN_MS)])
     this.#ping?.cancel()
