@@ -3,6 +3,7 @@
 import { access, chmod, copyFile, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bundleSdk } from '../sdk/build.ts'
 import { build, type BuildOptions, type Plugin } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -85,5 +86,6 @@ await build({ ...common, entryPoints: { 'policy-sandbox': 'src/policies/sandbox/
 const wasm = fileURLToPath(import.meta.resolve('@jitl/quickjs-wasmfile-release-sync/wasm'))
 await copyFile(wasm, join(out, 'quickjs.wasm'))
 await copyFile(join(root, 'sdk/policy.ts'), join(out, 'sdk-policy.ts'))
+await bundleSdk()
 for (const file of await readdir(out)) if (file.endsWith('.mjs')) await chmod(join(out, file), 0o755)
 process.stdout.write(`dist/: ${[...Object.keys(entryPoints), 'proxy-command'].join(', ')}\n`)

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { EventType } from './audit.ts'
 import { Instant } from './common.ts'
 import { AccessRequest } from './request.ts'
 
@@ -15,7 +14,8 @@ export const RequestChangesQuery = z.object({
 export const RequestChange = z.object({
   /** Of the audit event: the same whenever this change is given again */
   id: z.string(),
-  type: EventType,
+  /** An event type of docs/audit.md; newer daemons have more */
+  type: z.string(),
   at: Instant,
   /** As it is now, which may be later than this change */
   request: AccessRequest,

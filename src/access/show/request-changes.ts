@@ -1,5 +1,4 @@
 import { fixedStatement } from '../../foundation/database/fixed-statement.ts'
-import type { EventType } from '../../contract/audit.ts'
 import type { RequestChanges } from '../../contract/request-change.ts'
 import { formatDuration } from '../../contract/duration.ts'
 import { Refused } from '../../foundation/errors.ts'
@@ -71,7 +70,7 @@ export async function changesSince(
   )
   const items = rows.flatMap(({ id, position, row_id, type, time }) => {
     const request = seen.get(row_id)
-    return request ? [{ id: `${id}/${String(position)}`, type: type as EventType, at: time, request }] : []
+    return request ? [{ id: `${id}/${String(position)}`, type, at: time, request }] : []
   })
   // A full page ends at its last row, any other one where the look ended.
   const last = rows.length === limit ? rows.at(-1) : undefined
