@@ -214,8 +214,10 @@ export class Sallyport implements AsyncDisposable {
     name: string,
     roles: readonly string[] = [],
     traits: Readonly<Record<string, string[]>> = {},
+    email?: string,
   ): Promise<Invitation> {
-    const invitation = await this.api.addUser({ body: { name, roles: [...roles], traits: { ...traits } } })
+    const mail = email === undefined ? {} : { email }
+    const invitation = await this.api.addUser({ body: { name, roles: [...roles], traits: { ...traits }, ...mail } })
     this.#invitations.set(name, invitation)
     return invitation
   }

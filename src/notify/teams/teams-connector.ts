@@ -13,7 +13,7 @@ export function teamsConnector({ secrets, fetch }: ConnectorParts<TeamsSettings,
     vendor: 'teams',
     async deliver(task, signal) {
       const told = `teams1 ${stateOf(task)}`
-      if (task.external === told) return told
+      if (task.external === told || isToldAnyway(task)) return task.external ?? told
       const post = renderCard(task.content, task.external !== null)
       const answer = await fetch(workflowOf(task, secrets), {
         method: 'POST',
@@ -28,6 +28,10 @@ export function teamsConnector({ secrets, fetch }: ConnectorParts<TeamsSettings,
     check: (channels) => Promise.resolve(channels.map((channel) => checkChannel(channel, secrets))),
   }
 }
+
+/** The request's own card of the new state says it. */
+const isToldAnyway = ({ content, thread }: MessageTask): boolean =>
+  content.kind === 'notice' && thread !== null && ['request.decided', 'grant.ended'].includes(content.view.topic)
 
 function stateOf({ content }: MessageTask): string {
   if (content.kind === 'notice') return 'notice'

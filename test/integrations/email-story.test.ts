@@ -1,0 +1,154 @@
+// Alice asks; bob and carol read of it in mails, decide in Sallyport, and every mail's thread tells how it ended. The daemon is
+// killed between the steps.
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { mailServer, type MailServer, type TakenMail } from '../support/mail/mail-server.ts'
+import { startSallyport, type Account, type Sallyport } from '../support/sallyport.ts'
+
+const PASSWORD = 'fake-smtp-password-5d1f'
+let sallyport: Sallyport
+let server: MailServer
+let alice: Account
+let bob: Account
+let carol: Account
+
+beforeAll(async () => {
+  ;[sallyport, server] = await Promise.all([
+    startSallyport(),
+    mailServer({ user: { name: 'access', password: PASSWORD } }),
+  ])
+  const role = (name: string, allow: Record<string, unknown>, options = {}) =>
+    sallyport.role({ kind: 'role', metadata: { name }, spec: { allow, options } })
+  await role('dba', { logins: [sallyport.login], node_labels: { service: 'database' } })
+  await role('engineer', {
+    request: {
+      roles: ['dba'],
+      thresholds: [{ name: 'two leads', filter: '"lead" in reviewer.roles', approve: 2, deny: 1 }],
+    },
+  })
+  await role('lead', { review_requests: { roles: ['dba'] } })
+  await sallyport.user('alice', ['engineer'], {}, 'alice@example.org')
+  await sallyport.user('bob', ['lead'], {}, 'bob@example.org')
+  await sallyport.user('carol', ['lead'], {}, 'carol@example.org')
+  ;[alice, bob, carol] = (await Promise.all([
+    sallyport.signIn('alice'),
+    sallyport.signIn('bob', { apps: 3 }),
+    sallyport.signIn('carol', { apps: 3 }),
+  ])) as [Account, Account, Account]
+  await sallyport.document({
+    kind: 'integration',
+    metadata: { name: 'mail' },
+    spec: {
+      vendor: 'email',
+      smtp: { host: 'localhost', port: server.port, ca: server.ca, username: 'access' },
+      from: 'access@example.org',
+      allow_networks: ['127.0.0.0/8', '::1/128'],
+      deliver: [{ reviewers: true, requester: true, channels: ['audit@example.org'] }],
+      secrets: { password: PASSWORD },
+    },
+  })
+})
+afterAll(async () => {
+  await sallyport?.stop()
+  await server?.[Symbol.asyncDispose]()
+})
+
+const subjectsTo = (name: string): (string | undefined)[] =>
+  server.mails.filter(({ to }) => to === `${name}@example.org`).map(({ headers }) => headers.get('subject'))
+const mailsTo = (name: string): TakenMail[] => server.mails.filter(({ to }) => to === `${name}@example.org`)
+
+async function ask(reason: string, ...more: readonly string[]): Promise<string> {
+  const args = ['--roles=dba', `--reason=${reason}`, '--nowait', '--format=json', ...more]
+  const asked = await alice.sally('request', 'create', ...args)
+  if (asked.code !== 0) throw new Error(asked.stderr)
+  return (JSON.parse(asked.stdout) as { id: string }).id
+}
+
+async function review(who: Account, id: string, how: '--approve' | '--deny', reason: string): Promise<void> {
+  const code = `--code=${await who.authenticator?.code()}`
+  const done = await who.sally('request', 'review', id, how, `--reason=${reason}`, code)
+  if (done.code !== 0) throw new Error(done.stderr)
+}
+
+async function killed(): Promise<void> {
+  await sallyport.kill('SIGKILL')
+  await sallyport.restart()
+}
+
+const everybody = ['alice', 'bob', 'carol', 'audit']
+const first = 'alice asks for dba'
+let id = ''
+
+test('1: everybody who could decide gets one mail about the request, with a link to its page', async () => {
+  id = await ask('ticket 77 <a href="https://evil.example">x</a>')
+  await expect.poll(() => server.mails.length).toBe(4)
+  for (const name of everybody) expect(subjectsTo(name)).toEqual([first])
+  for (const { text } of server.mails) {
+    expect(text).toContain(`/requests/${id}`)
+    expect(text).toContain('ticket 77')
+    expect(text).not.toMatch(/https?:\/\/evil/)
+  }
+  expect(server.refused).toEqual([])
+})
+
+test('2: after a kill nothing is sent again; a first vote is said in the thread', async () => {
+  await killed()
+  await review(bob, id, '--approve', 'looks right')
+  await expect.poll(() => subjectsTo('alice').length).toBe(2)
+  const [asked, vote] = mailsTo('alice')
+  expect(vote?.headers.get('references')).toBe(asked?.headers.get('message-id'))
+  expect(vote?.text).toContain('looks right')
+  expect(subjectsTo('carol')).toEqual([first])
+})
+
+test('3: after another kill the decision is told in every thread, once', async () => {
+  await killed()
+  await review(carol, id, '--approve', 'fine')
+  for (const name of everybody)
+    await expect.poll(() => mailsTo(name).filter(({ text }) => text.startsWith('Approved for')).length).toBe(1)
+  for (const name of everybody) {
+    const mails = mailsTo(name)
+    const root = mails[0]?.headers.get('message-id')
+    for (const mail of mails.slice(1)) expect(mail.headers.get('references')).toBe(root)
+  }
+})
+
+test('4: while the mail server is away requests are decided all the same, and afterwards each mailbox has the end alone', async () => {
+  server.mails.length = 0
+  server.outage = { code: 451, text: '4.3.2 not now' }
+  const second = await ask('ticket 78')
+  await review(bob, second, '--deny', 'not today')
+  await killed()
+  server.outage = null
+  for (const name of everybody)
+    await expect
+      .poll(() => mailsTo(name).filter(({ text }) => text.startsWith('Denied')).length, { timeout: 60_000 })
+      .toBe(1)
+  expect(server.mails.filter(({ text }) => text.startsWith('Waiting'))).toEqual([])
+})
+
+test('5: a request that nobody answers is told to have expired', async () => {
+  server.mails.length = 0
+  const third = await ask('ticket 79', '--pending-for=1m')
+  await expect.poll(() => subjectsTo('bob')).toEqual([first])
+  await alice.sally('request', 'cancel', third)
+  await expect.poll(() => mailsTo('bob').some(({ text }) => text.startsWith('Cancelled'))).toBe(true)
+})
+
+test('6: a mailbox that is gone breaks that destination alone, and the others are told', async () => {
+  server.mails.length = 0
+  server.refusals.set('carol@example.org', { code: 550, text: '5.1.1 no such user' })
+  await ask('ticket 80')
+  for (const name of ['alice', 'bob', 'audit']) await expect.poll(() => subjectsTo(name)).toEqual([first])
+  await expect
+    .poll(() => sallyport.rows("select state, failure_kind from messages where state = 'dead'"))
+    .toEqual([expect.objectContaining({ failure_kind: 'destination' })])
+  expect(subjectsTo('carol')).toEqual([])
+})
+
+test('trap 20: the password of the mail server is in no log, event, document or mail', async () => {
+  const document = await sallyport.admin('get', 'integration/mail')
+  const events = JSON.stringify(await sallyport.events())
+  const mails = server.mails.map(({ raw }) => raw).join('')
+  for (const text of [document.stdout, events, mails, sallyport.logText()]) expect(text).not.toContain(PASSWORD)
+  expect(document.stdout).toContain('mail')
+})
