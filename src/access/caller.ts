@@ -15,6 +15,8 @@ export interface Caller extends Confirmed {
   readonly local: boolean
   /** Where the deed was done, for its event; absent: the API */
   readonly via?: 'ssh' | 'postgres' | 'mysql' | Vendor
+  /** A second factor is proven with the very deed */
+  readonly secondFactor?: true
 }
 
 /** The system itself: sweeps and consequences. */

@@ -9,6 +9,7 @@ import { Bug, Refused } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
 import { setAnswerHeaders } from './answer-headers.ts'
 import { actorOf, checkAccess, checkOperator } from './caller.ts'
+import type { PageServices } from './pages/page-services.ts'
 import type { AnswerCallback } from './callbacks.ts'
 import type { Caller, MayOperate, ServiceCaller, SignedInCaller } from './caller.ts'
 import { actionOf, demandFresh, demandStepUp, isFresh } from './freshness.ts'
@@ -31,6 +32,8 @@ export interface ApiOptions {
   readonly origins: readonly string[]
   /** Answers what vendors send; left out: nothing comes in */
   readonly callbacks?: AnswerCallback
+  /** What the pages need that messages lead to; left out: there are none */
+  readonly pages?: PageServices
   /** What keeps the daemon from working; empty = ready */
   readonly notReady: () => Promise<readonly string[]>
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>

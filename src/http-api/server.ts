@@ -17,6 +17,7 @@ import { answerHealth } from './health.ts'
 import { setAnswerHeaders } from './answer-headers.ts'
 import { takePeerLine } from './peer-line.ts'
 import type { Peer } from './peer-line.ts'
+import { answerPages } from './pages/pages.ts'
 import { BODY_LIMIT } from './read-json.ts'
 
 export type { ApiOptions } from './call-route.ts'
@@ -89,6 +90,7 @@ function buildListener(options: ApiOptions, local: boolean, stopping: AbortSigna
   for (const name of Object.keys(routes) as RouteName[]) callRoute(app, name, { options, local, stopping, addressOf })
   answerHealth(app, options, local)
   if (!local && options.callbacks) answerCallbacks(app, options.callbacks, stopping)
+  if (!local && options.pages) answerPages(app, options.pages, addressOf)
   if (!server) throw new Error('no server was made')
   return { app, server }
 }

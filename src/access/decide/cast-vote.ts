@@ -243,6 +243,7 @@ function reviewEvent(
       roles: vote.roleIds,
       durationMs: vote.duration_ms,
       ...(caller.via === undefined ? {} : { via: caller.via }),
+      ...(caller.secondFactor === undefined ? {} : { secondFactor: true }),
       startAt: vote.start_at,
       requestDigest: vote.request_digest,
       factsDigest: vote.facts_digest,
