@@ -248,7 +248,7 @@ function uselessNotice(row: Claimed, thread: Thread | null, shown: Shown | null,
   if (row.unknown && row.audience === 'channel') return 'nobody knows whether it was said'
   if (thread && thread.external === null) return 'the message that it belongs to could not be sent'
   // The requester is told each step; a channel's message that came after the step shows it by itself.
-  if (thread && row.audience === 'channel' && (thread.createdAt ?? 0) >= row.created_at)
+  if (thread && row.audience === 'channel' && (thread.createdAt ?? 0) > row.created_at)
     return 'the message that it belongs to shows it already'
   const { topic } = JSON.parse(row.notice_json ?? '{}') as NoticeView
   if (topic === 'request.escalated' && shown?.request.state !== 'pending') return 'the request is decided'
