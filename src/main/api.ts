@@ -6,6 +6,7 @@ import type { OutsideFile } from '../audit/outside-file.ts'
 import type { Actor } from '../contract/audit.ts'
 import type { NewEvent } from '../audit/deed.ts'
 import { liveInstances } from '../connection/instances.ts'
+import type { FromChat } from '../contract/from-chat.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { LocalControlPlane } from '../connection/local-control-plane.ts'
 import type { Config } from '../foundation/config.ts'
@@ -31,6 +32,7 @@ import { SharedLimiter } from '../identity/shared-limiter.ts'
 import { Passwords } from '../identity/passwords.ts'
 import type { ControlSide } from './control-side.ts'
 import type { DaemonSurroundings } from './daemon.ts'
+import type { Notify } from './notify.ts'
 import type { Store } from './open-store.ts'
 import type { Policies } from './policies.ts'
 import type { StoreVerifier } from './store-verifier.ts'
@@ -44,6 +46,8 @@ export interface ApiParts {
   readonly outside: OutsideFile
   readonly verifier: StoreVerifier
   readonly metrics: Metrics
+  readonly notify: Notify
+  readonly fromChat: FromChat
   /** HOST:PORT that clients reach; known once the workers listen */
   readonly publicAddress: () => string
   /** null: there is no port for MySQL */
@@ -120,6 +124,10 @@ export function openApi(parts: ApiParts): Api {
     ...checks,
     reportRefused: (caller, route) => refused.report(caller, route),
     origins: [],
+    callbacks: async (callback, signal) => {
+      const connector = parts.notify.connector(callback.integration)
+      return (await connector?.receive?.(callback, parts.fromChat, signal)) ?? null
+    },
     notReady,
     metrics: () => parts.metrics.text(),
     clock,

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { liveInstances } from '../connection/instances.ts'
-import type { ChatOutcome } from '../contract/from-chat.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Config } from '../foundation/config.ts'
 import type { Log } from '../foundation/log.ts'
@@ -8,6 +7,7 @@ import { createMetrics } from '../foundation/metrics.ts'
 import { inviteFirstAdmin } from '../identity/first-admin.ts'
 import { openApi } from './api.ts'
 import { CancelAcrossDaemons } from './cancel-across-daemons.ts'
+import { openChatDoor } from './chat-door.ts'
 import { openControlSide, type ControlSide } from './control-side.ts'
 import { openStore, type Store } from './open-store.ts'
 import { FactsFirst, PagerDutyOnCall } from './on-call.ts'
@@ -59,8 +59,9 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
   const publicAddress = (): string => config.publicAddress ?? hostAndPort(config.listen.host, port)
   const parts = { config, surroundings, store, side, policies, outside, verifier, metrics, publicAddress }
   const publicUrl = (): string => `https://${publicAddress()}`
-  const notify: Notify = openNotify({ ...surroundings, store, metrics, publicUrl, fromChat: { take: noCallbacks } })
-  const api = openApi({ ...parts, mysqlPort: () => mysqlPort })
+  const fromChat = openChatDoor(store, side, { ...surroundings, publicUrl })
+  const notify: Notify = openNotify({ ...surroundings, store, metrics, publicUrl, fromChat })
+  const api = openApi({ ...parts, notify, fromChat, mysqlPort: () => mysqlPort })
   await api.serve(apiSocket)
   await api.serveAdmin(join(config.dataDir, 'admin', 'sallyport.sock'))
   const ports = await workers.start()
@@ -102,9 +103,6 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
     },
   }
 }
-
-/** What vendors say is not taken in yet. */
-const noCallbacks = (): Promise<ChatOutcome> => Promise.resolve({ kind: 'rejected', why: 'not taken in' })
 
 /** The relay workers and what they are told; a rotated authority signs anew what they show and trust. */
 async function openFront(
