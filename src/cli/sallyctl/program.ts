@@ -3,6 +3,7 @@ import { auditCommands } from './audit/commands.ts'
 import { authorityCommands } from './authorities/commands.ts'
 import { daemonCommands } from './daemon/commands.ts'
 import { documentCommands } from './documents/commands.ts'
+import { integrationCommands } from './integrations/commands.ts'
 import { lockCommands } from './locks/commands.ts'
 import { policyCommands } from './policies/commands.ts'
 import { requestCommands } from './requests/commands.ts'
@@ -20,6 +21,7 @@ export const sallyctl: Program = {
     requestCommands,
     lockCommands,
     policyCommands,
+    integrationCommands,
     sessionCommands,
     auditCommands,
     authorityCommands,
