@@ -24,9 +24,9 @@ async function call(
 ): Promise<Reply> {
   const { token = slack.botToken, as = 'form' } = options
   const authorization = token === '' ? {} : { authorization: `Bearer ${token}` }
-  const form = new URLSearchParams(
-    Object.entries(args).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
-  )
+  const form = new URLSearchParams()
+  for (const [name, value] of Object.entries(args))
+    form.append(name, typeof value === 'string' ? value : JSON.stringify(value))
   const response =
     as === 'get'
       ? await fetch(`${slack.apiUrl}${method}?${form.toString()}`, { headers: authorization })
