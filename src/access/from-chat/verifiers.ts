@@ -4,6 +4,7 @@ import { jiraVerifier } from './vendors/jira.ts'
 import { pagerDutyVerifier } from './vendors/pagerduty.ts'
 import { mattermostVerifier } from './vendors/mattermost.ts'
 import { slackVerifier } from './vendors/slack.ts'
+import { webhookVerifier } from './vendors/webhook.ts'
 
 /** The verifiers of all vendors that bring something in: one line each. A vendor without one is never believed. */
 export const VERIFIERS: readonly ChatVerifier[] = [
@@ -12,4 +13,5 @@ export const VERIFIERS: readonly ChatVerifier[] = [
   pagerDutyVerifier,
   mattermostVerifier,
   slackVerifier,
+  webhookVerifier,
 ]

@@ -11,6 +11,7 @@ import type { Doer, StoreParts } from '../../identity/doer.ts'
 import type { Sealer } from '../../identity/sealing.ts'
 import type { Reader } from '../directory.ts'
 import { sealSecrets, unsealSecrets, type StoredSecrets } from './integration-secrets.ts'
+import { linkWebhookReviewers } from './webhook-reviewers.ts'
 import { VENDOR_RULES } from './vendor-rules.ts'
 
 type Parts = Pick<StoreParts, 'deeds'>
@@ -57,7 +58,10 @@ export async function putIntegration(
       const given = Object.keys(document.spec.secrets ?? {}).sort()
       const details = { vendor: row.vendor, enabled: row.enabled === 1, settings: settingsOf(row), secretsGiven: given }
       const event = integrationEvent(before ? 'integration.update' : 'integration.create', doer, { id, name }, details)
-      return { result: { id, created: !before }, events: [event] }
+      const reviewers = document.spec.vendor === 'webhook' ? document.spec.reviewers : []
+      const links = await linkWebhookReviewers(tx, { id, vendor: row.vendor }, reviewers, doer.actor.name, now)
+      const rows = [...(event.rows ?? []), ...links]
+      return { result: { id, created: !before }, events: [{ ...event, rows }] }
     }),
   )
 }
