@@ -79,7 +79,12 @@ describe.each(PRODUCTS)('Jira %s', (product) => {
       status: STATUSES.pending,
       summary: expect.stringMatching(/^alice asks for dba \(req_/),
     })
-    expect(issue.properties.get('sallyport')).toMatchObject({ message: 'msg_1', state: 'pending', cut: false })
+    const mark = issue.properties.get('sallyport')
+    expect(typeof mark === 'string' ? JSON.parse(mark) : mark).toMatchObject({
+      message: 'msg_1',
+      state: 'pending',
+      cut: false,
+    })
     expect(readText(issue.description)).toContain('ticket #1234')
     expect(linksOf(issue.description)).toEqual([aView().url])
     for (const [state, status] of [

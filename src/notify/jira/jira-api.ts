@@ -88,7 +88,7 @@ export class JiraApi {
         summary,
         description: this.#written(paper),
       },
-      properties: [{ key: MARK, value: mark }],
+      properties: [{ key: MARK, value: this.#value(mark) }],
     }
     const { json } = await this.#send('POST', '/issue', { body, signal })
     return this.#parsed(Issue, json, 'POST /issue').id
@@ -100,7 +100,7 @@ export class JiraApi {
   }
 
   async setMark(id: string, mark: IssueMark, signal: AbortSignal): Promise<void> {
-    await this.#send('PUT', `/issue/${encodeURIComponent(id)}/properties/${MARK}`, { body: mark, signal })
+    await this.#send('PUT', `/issue/${encodeURIComponent(id)}/properties/${MARK}`, { body: this.#value(mark), signal })
   }
 
   async issue(id: string, signal: AbortSignal): Promise<JiraIssue> {
@@ -183,6 +183,11 @@ export class JiraApi {
     return new Map([...(found.issueTypes ?? []), ...(found.values ?? [])].map(({ id, name }) => [id, name]))
   }
 
+  /** Data Center's description takes texts alone for properties. */
+  #value(mark: IssueMark): unknown {
+    return this.#parts.settings.product === 'cloud' ? mark : JSON.stringify(mark)
+  }
+
   #written(paper: Paper): unknown {
     return this.#parts.settings.product === 'cloud' ? adfOf(paper) : wikiOf(paper)
   }
@@ -234,9 +239,18 @@ function authorizationOf({ product, user }: JiraSettings, { token }: JiraSecrets
 }
 
 function shown({ id, key = '', fields, properties }: z.output<typeof Issue>): JiraIssue {
-  const mark = IssueMark.safeParse(properties?.[MARK])
+  const mark = IssueMark.safeParse(unwrapped(properties?.[MARK]))
   const summary = fields?.summary ?? ''
   return { id, key, summary, status: fields?.status?.id ?? '', mark: mark.success ? mark.data : null }
+}
+
+function unwrapped(value: unknown): unknown {
+  if (typeof value !== 'string') return value
+  try {
+    return JSON.parse(value) as unknown
+  } catch {
+    return value
+  }
 }
 
 const Refusal = z.object({

@@ -219,7 +219,9 @@ export class Jira implements AsyncDisposable {
     const isCloud = this.product === 'cloud'
     const description = vendorDescription(isCloud ? 'jira-cloud.json' : 'jira-dc.json')
     const problem = description?.problemWith(method, isCloud ? path : path.replace(/^\/rest/, ''), body)
-    if (problem) this.problems.push(`${method} ${path}: ${problem}`)
+    // The description of Data Center says that every field is an object, and shows texts in its examples.
+    const real = (problem ?? '').split(', ').filter((one) => !/^data\/fields\/\w+ must be object$/.test(one))
+    if (problem && (isCloud || real.length > 0)) this.problems.push(`${method} ${path}: ${real.join(', ')}`)
   }
 }
 

@@ -28,9 +28,14 @@ const summary = z
   .min(1)
   .max(255)
   .regex(/^[^\r\n]*$/)
-const property = z.strictObject({ key: z.string().min(1).max(255), value: z.unknown() })
+const key = z.string().min(1).max(255)
+/** Data Center's description: a text, whatever it holds. */
+const PROPERTY = {
+  cloud: z.strictObject({ key, value: z.unknown() }),
+  datacenter: z.strictObject({ key, value: z.string() }),
+} as const
 
-const create = (description: z.ZodType) =>
+const create = (description: z.ZodType, property: (typeof PROPERTY)['cloud' | 'datacenter']) =>
   z.strictObject({
     fields: z.strictObject({
       project: z.union([z.strictObject({ id: z.string() }), z.strictObject({ key: z.string() })]),
@@ -44,8 +49,8 @@ const edit = (description: z.ZodType) => z.strictObject({ fields: z.strictObject
 const comment = (body: z.ZodType) => z.strictObject({ body })
 
 export const BODIES = {
-  cloud: { create: create(Adf), edit: edit(Adf), comment: comment(Adf) },
-  datacenter: { create: create(Wiki), edit: edit(Wiki), comment: comment(Wiki) },
+  cloud: { create: create(Adf, PROPERTY.cloud), edit: edit(Adf), comment: comment(Adf) },
+  datacenter: { create: create(Wiki, PROPERTY.datacenter), edit: edit(Wiki), comment: comment(Wiki) },
 } as const
 
 export const Transition = z.strictObject({ transition: z.strictObject({ id: z.string() }) })

@@ -22,7 +22,13 @@ const Told = z.object({
     .optional(),
 })
 const Me = z.object({ accountId: z.string().optional(), key: z.string().optional() })
-const Mark = z.object({ properties: z.object({ sallyport: z.object({ cut: z.boolean() }) }) })
+const Cut = z.object({ cut: z.boolean() })
+/** As we made it, or as Data Center keeps what was given at the creation: as a text. */
+const Mark = z.object({
+  properties: z.object({
+    sallyport: z.union([Cut, z.string().transform((text) => Cut.parse(parsedJson(Buffer.from(text))))]),
+  }),
+})
 
 const PAGE = 100
 const MOST_PAGES = 20
