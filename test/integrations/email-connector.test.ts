@@ -51,8 +51,9 @@ test('a line about a vote is a mail in the thread; what the message itself tells
   await mail.connector.deliver(aMessageTask({ ...said, notice: { topic: 'request.decided', ...notice } }), never)
   expect(server.mails.map(({ headers }) => headers.get('subject'))).toEqual([
     'alice asks for dba',
-    'Re: carol approved: fine',
+    'Re: alice asks for dba',
   ])
+  expect(server.mails[1]?.text).toContain('carol approved: fine')
   expect(server.mails[1]?.headers.get('references')).toBe(server.mails[0]?.headers.get('message-id'))
 })
 

@@ -3,7 +3,7 @@ import { type EmailSecrets, type EmailSettings, MailAddress } from '../../contra
 import { type CheckLine, type Connector, type ConnectorParts, DeliveryFailed } from '../connector.ts'
 import { type MailPlace, placeOf } from './mail-thread.ts'
 import { type MailPool, openPool } from './open-pool.ts'
-import { renderMail } from './render-mail.ts'
+import { type MailContent, renderMail } from './render-mail.ts'
 import { smtpVerdict } from './smtp-verdict.ts'
 
 /** Mails with a link. Nothing comes in: answers to a mail are nobody's, and a link opens a page that decides nothing. */
@@ -16,10 +16,11 @@ export function emailConnector(parts: ConnectorParts<EmailSettings, EmailSecrets
     vendor: 'email',
     async deliver(task, signal) {
       const to = recipientOf(task)
-      const place = placeOf(task, domain)
+      const content = renderMail(task.content)
+      const place = placeOf(task, domain, content.subject)
       if (place === null) return task.external ?? task.thread ?? ''
       try {
-        await pool.sendMail({ ...letter(task, place, settings), to, envelope: { from: settings.from, to }, signal })
+        await pool.sendMail({ ...letter(content, place, settings), to, envelope: { from: settings.from, to }, signal })
         return place.external
       } catch (error) {
         throw smtpVerdict(error, hidden)
@@ -49,11 +50,14 @@ function recipientOf({ destination }: MessageTask): string {
   )
 }
 
-function letter(task: MessageTask, { messageId, root }: MailPlace, { from, from_name }: EmailSettings) {
-  const { subject, text, html } = renderMail(task.content)
+function letter(
+  { text, html }: MailContent,
+  { messageId, root, subject }: MailPlace,
+  { from, from_name }: EmailSettings,
+) {
   return {
     from: { name: from_name, address: from },
-    subject: root === null ? subject : `Re: ${subject}`,
+    subject,
     text,
     html,
     messageId: `<${messageId}>`,
