@@ -128,6 +128,7 @@ export function openApi(parts: ApiParts): Api {
       const connector = parts.notify.connector(callback.integration)
       return (await connector?.receive?.(callback, parts.fromChat, signal)) ?? null
     },
+    pages: { ...identity, requests: side.requests, log },
     notReady,
     metrics: () => parts.metrics.text(),
     clock,
