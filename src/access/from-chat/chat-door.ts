@@ -143,7 +143,8 @@ export class ChatDoor implements FromChat {
       .where('id', '=', account.user_id)
       .where('deleted_at', 'is', null)
       .executeTakeFirst()
-    if (!user || user.service_owner_id !== null)
+    // A program decides by a webhook that its document lets it, a person by an account of their own: never the other way round.
+    if (!user || (user.service_owner_id !== null) !== (arrival.integration.vendor === 'webhook'))
       throw new Refused('not_allowed', 'the user that this account was linked with is not there any more')
     if (user.disabled === 1) throw new Refused('user_disabled', 'your account is disabled')
     return { ...arrival, account, user: { id: user.id, name: user.name } }

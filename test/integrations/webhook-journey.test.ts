@@ -1,0 +1,161 @@
+// A real daemon and a program of somebody's own at the other end of a webhook: told, down, told again, deciding.
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { request as tlsRequest } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { signWebhook, verifyWebhook } from '../../src/formats/standard-webhook.ts'
+import { startSallyport, type Account, type Sallyport } from '../support/sallyport.ts'
+import { until } from '../support/until.ts'
+
+const OUT = `whsec_${Buffer.alloc(32, 1).toString('base64')}`
+const IN = `whsec_${Buffer.alloc(32, 2).toString('base64')}`
+
+interface Told {
+  readonly id: string
+  readonly text: string
+  readonly type: string
+  readonly data: { readonly message: string; readonly request?: { readonly id: string; readonly state: string } }
+}
+
+let sallyport: Sallyport
+let alice: Account
+let server: Server
+let url = ''
+let status = 200
+const told: Told[] = []
+const refused: string[] = []
+
+async function bytesOf(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for await (const part of request) parts.push(part as Buffer)
+  return Buffer.concat(parts)
+}
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    void bytesOf(request).then((body) => {
+      const headers = Object.fromEntries(Object.entries(request.headers).map(([key, value]) => [key, String(value)]))
+      const verdict = verifyWebhook([OUT], headers, body, Date.now())
+      if (!verdict.ok) refused.push(verdict.why)
+      else if (status === 200) {
+        const parsed = JSON.parse(body.toString()) as Omit<Told, 'id' | 'text'>
+        told.push({ id: verdict.id, text: body.toString(), ...parsed })
+      }
+      response.writeHead(verdict.ok ? status : 401).end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`
+  sallyport = await startSallyport()
+  const role = (name: string, spec: Record<string, unknown>) =>
+    sallyport.role({ kind: 'role', metadata: { name }, spec })
+  await role('dba', { options: { chat_approval: 'allowed' } })
+  await role('safe', {})
+  await role('engineer', { allow: { request: { roles: ['dba', 'safe'] } } })
+  await role('bot-reviewer', { allow: { review_requests: { roles: ['dba', 'safe'] } } })
+  await sallyport.user('alice', ['engineer'])
+  const made = ['--owner=alice', '--roles=bot-reviewer', '--scope=requests:read']
+  await sallyport.user('olga', [])
+  expect((await sallyport.admin('tokens', 'add', 'rules-bot', '--owner=olga', ...made.slice(1))).code).toBe(0)
+  await sallyport.document(integration(['127.0.0.1/32']))
+  alice = await sallyport.signIn('alice')
+})
+afterAll(async () => {
+  await sallyport?.stop()
+  server?.close()
+})
+
+const integration = (allow_networks: string[]) => ({
+  kind: 'integration',
+  version: 'v1',
+  metadata: { name: 'hook' },
+  spec: {
+    ...{ vendor: 'webhook', url, deliver: [{ roles: ['*'] }], allow_networks, reviewers: ['rules-bot'] },
+    secrets: { signing_secrets: [OUT], inbound_secrets: [IN] },
+  },
+})
+
+async function ask(role: string, reason: string): Promise<string> {
+  const asked = await alice.sally('request', 'create', `--roles=${role}`, `--reason=${reason}`, '--nowait')
+  return /\breq_[0-9a-f-]{36}\b/.exec(asked.stdout)?.[0] ?? ''
+}
+
+const toldOf = (id: string, state: string): Promise<Told> =>
+  until(`${id} told as ${state}`, () =>
+    told.find((each) => each.data.request?.id === id && each.data.request.state === state),
+  )
+
+/** What the other end sends back; its status and body. */
+function send(body: string, headers: Readonly<Record<string, string>>): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const request = tlsRequest(
+      {
+        ...{ host: '127.0.0.1', port: sallyport.port, path: '/v1/callbacks/hook/decisions', method: 'POST' },
+        rejectUnauthorized: false,
+        headers: { 'content-type': 'application/json', ...headers },
+      },
+      (answer) => {
+        void bytesOf(answer).then((bytes) => resolve({ status: answer.statusCode ?? 0, text: bytes.toString() }))
+      },
+    )
+    request.on('error', reject)
+    request.end(body)
+  })
+}
+
+const decide = (id: string, message: string, decision: string, secret = IN) => {
+  const body = JSON.stringify({ type: 'request.review', data: { message, decision, reason: 'by the rules' } })
+  return send(body, signWebhook([secret], id, Date.now(), body))
+}
+
+test('a request is told once, signed and without its reason, and a signed decision of the service account decides it', async () => {
+  const id = await ask('dba', `with AKIA${'ABCDEFGH12345678'}`)
+  const { data, text } = await toldOf(id, 'pending')
+  expect(text).not.toContain('AKIA')
+  expect((await decide('forged', data.message, 'approve', OUT)).status).toBe(401)
+  const first = await decide('decision-1', data.message, 'approve')
+  expect(first).toMatchObject({ status: 200, text: expect.stringContaining('"done"') as string })
+  expect(await decide('decision-1', data.message, 'deny')).toMatchObject({
+    status: 200,
+    text: expect.stringContaining('ignored') as string,
+  })
+  expect((await toldOf(id, 'approved')).data.message).toBe(data.message)
+  const [approval] = await sallyport.events({ type: 'access_request.review', request: id })
+  expect(approval?.actor.name).toBe('rules-bot')
+  expect(refused).toEqual([])
+})
+
+test('a role that chat is not enough for is not decided by a webhook', async () => {
+  const id = await ask('safe', 'carefully')
+  const { data } = await toldOf(id, 'pending')
+  expect((await decide('decision-2', data.message, 'approve')).status).toBe(422)
+  expect(sallyport.rows('select state from access_requests where id = ?', id)).toEqual([{ state: 'pending' }])
+})
+
+test('told to an address that is down, after a restart it gets the newest state once', async () => {
+  status = 503
+  const id = await ask('dba', 'while it is down')
+  await until(
+    'an attempt',
+    () => sallyport.rows('select failure from messages where request_id = ? and failure is not null', id).length > 0,
+  )
+  expect((await alice.sally('request', 'cancel', id)).code).toBe(0)
+  await sallyport.kill('SIGKILL')
+  status = 200
+  await sallyport.restart()
+  await toldOf(id, 'cancelled')
+  const about = told.filter((each) => each.data.request?.id === id)
+  expect(about.map((each) => each.data.request?.state)).toEqual(['cancelled'])
+})
+
+test('an address in a private network that was not allowed by name is never connected to: the integration is broken and says so', async () => {
+  await sallyport.document(integration([]))
+  const before = told.length
+  await ask('dba', 'to nowhere')
+  const [event] = await until('the integration to be broken', async () => {
+    const events = await sallyport.events({ type: 'integration.disable' })
+    return events.length > 0 && events
+  })
+  expect(event?.details).toMatchObject({ why: expect.stringContaining('no public network') as string })
+  expect(told.length).toBe(before)
+})
