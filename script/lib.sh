@@ -34,7 +34,7 @@ bootstrap() {
 
 # Bundles the programs into dist/ when a source is newer than the last bundle.
 build_programs() {
-  if [ -e dist/.built ] && [ -z "$(find src sdk package-lock.json script/build.ts -newer dist/.built -print -quit)" ]; then return 0; fi
+  if [ -e dist/.built ] && [ -z "$(find src sdk package-lock.json script/build.ts -not -path 'sdk/dist*' -newer dist/.built -print -quit)" ]; then return 0; fi
   node script/build.ts >&2
   touch dist/.built
 }

@@ -15,7 +15,9 @@ if (process.argv[1] === import.meta.filename) {
 }
 
 export async function bundleSdk(): Promise<void> {
-  await rm(out, { recursive: true, force: true })
+  // The folder itself stays: whether programs are fresh is told by the times of files and folders beside it.
+  await mkdir(out, { recursive: true })
+  for (const name of await readdir(out)) await rm(join(out, name), { recursive: true })
   await build({
     absWorkingDir: here,
     entryPoints: ENTRIES.map((name) => `${name}.ts`),

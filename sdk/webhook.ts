@@ -5,7 +5,8 @@ import { BadSignature, SallyportError } from './errors.ts'
 
 const TOLERANCE_S = 300
 
-export interface WebhookHeaders {
+/** As `fetch` and `verifyWebhook` take them. */
+export type WebhookHeaders = {
   readonly 'webhook-id': string
   /** Seconds since the epoch */
   readonly 'webhook-timestamp': string

@@ -72,5 +72,10 @@ function isFresh(): boolean {
 function newest(path: string): number {
   const found = statSync(path)
   if (!found.isDirectory()) return found.mtimeMs
-  return Math.max(found.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))))
+  return Math.max(
+    found.mtimeMs,
+    ...readdirSync(path)
+      .filter((name) => name !== 'dist')
+      .map((name) => newest(join(path, name))),
+  )
 }

@@ -10,6 +10,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   'sftp-server': 'openssh-sftp-server',
   tmux: 'tmux',
   strace: 'strace',
+  npm: 'npm',
   git: 'git',
   script: 'bsdutils',
   unshare: 'util-linux',

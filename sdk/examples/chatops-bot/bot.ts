@@ -96,8 +96,13 @@ async function answer({ from, text }: ChatMessage): Promise<void> {
   }
 }
 
-const shortOf = (id: string): string => id.slice(-8)
-const oneLine = (text: string): string => text.replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, ' ').slice(0, 500)
+function shortOf(id: string): string {
+  return id.slice(-8)
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, ' ').slice(0, 500)
+}
 
 function readCursor(): string | undefined {
   try {
