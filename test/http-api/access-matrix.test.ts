@@ -82,6 +82,7 @@ const NOT_FOR_LOCAL: RouteName[] = [
     'searchRecordings',
   ] as const),
   ...(['listDelegations', 'addDelegation', 'breakGlass', 'acknowledge', 'requestChanges', 'annotate'] as const),
+  ...(['listChatAccounts', 'lookAtChatLink', 'linkChatAccount'] as const),
 ]
 
 let world: IdentityWorld

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { offerLink } from '../../src/access/from-chat/account-link.ts'
 import { Delegations } from '../../src/access/delegation/delegations.ts'
 import { AccessRequests } from '../../src/access/access-requests.ts'
 import type { EventType } from '../../src/contract/audit.ts'
@@ -139,6 +140,16 @@ const serviceTokenBody = {
 }
 const device = () => ({ device: 'd', sshPublicKey: deviceKey() })
 const role = (name: string) => ({ kind: 'role', metadata: { name }, spec: {} })
+/** A code that an account at an integration was shown. */
+async function linkCode(): Promise<string> {
+  const spec = { vendor: 'teams', secrets: { workflows: { ops: 'https://example.org/hook' } } }
+  const document = { kind: 'integration', metadata: { name: 'chat' }, spec }
+  await ok({ route: 'createDocument', who: root, body: { document } })
+  const integration = await world.database.reads.selectFrom('integrations').selectAll().executeTakeFirstOrThrow()
+  const account = { tenant: 'T1', id: 'U1', name: 'alice' }
+  const event = { eventId: 'e1', account, act: { kind: 'command', text: 'link' } } as const
+  return await offerLink(world, { integration, event, key: 'k1' })
+}
 async function secondFactor() {
   return (await ok({ route: 'addTotp', who: alice, body: { name: 'other' } })) as unknown as {
     id: string
@@ -290,6 +301,17 @@ const SCENES: { readonly [K in RouteName]?: Scene } = {
     },
     events: ['mfa.step_up', 'integration.delete'],
   },
+  linkChatAccount: {
+    call: async () => ({ route: 'linkChatAccount', who: alice, body: { code: await linkCode() } }),
+    events: ['chat_account.link'],
+  },
+  unlinkChatAccount: {
+    call: async () => {
+      const { id } = await ok({ route: 'linkChatAccount', who: alice, body: { code: await linkCode() } })
+      return { route: 'unlinkChatAccount', who: alice, params: { id: String(id) } }
+    },
+    events: ['chat_account.unlink'],
+  },
   addUser: {
     call: async () => ({ route: 'addUser', who: root, body: { name: 'dora', roles: ['dba'], traits: {} } }),
     events: ['mfa.step_up', 'user.create', 'user.invite'],
@@ -435,6 +457,8 @@ async function contents(): Promise<unknown> {
     'authorities',
     'review_rules',
     'integrations',
+    'chat_accounts',
+    'chat_link_offers',
   ] as const
   const more = [
     'delegations',

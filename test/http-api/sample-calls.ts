@@ -25,6 +25,7 @@ export const SAMPLE_BODIES: { readonly [K in RouteName]?: Readonly<Record<string
   breakGlass: { roles: ['dba'], reason: 'why', duration: 1, confirm: 'dba' },
   acknowledge: { comment: 'seen' },
   addDelegation: { to: 'bob', until: 1, roles: ['dba'], reason: 'why' },
+  linkChatAccount: { code: 'k3xm-9qpa-7t2w' },
   terminateSession: { message: 'why' },
   createDocument: {
     document: { kind: 'role', version: 'v1', metadata: { name: 'dba' }, spec: {} },
