@@ -31,6 +31,7 @@ export const EVENT_TYPES = [
   'integration.update',
   'integration.delete',
   'integration.disable',
+  'integration.retry',
   'chat_account.link',
   'chat_account.unlink',
   'chat_account.refused',

@@ -7,6 +7,7 @@ import { DatabaseCertificate, DatabaseCertificateBody, DatabaseDocument, Visible
 import { AddDelegationBody, Delegation, DelegationListQuery } from './delegation.ts'
 import { Delivery } from './delivery.ts'
 import { IntegrationDocument } from './integration.ts'
+import { CheckAnswer, DeliveryPreview, IntegrationStatus } from './integration-status.ts'
 import { AddLockBody, Lock } from './lock.ts'
 import { AcceptInvitationBody, LoginSession, Ping, SignedIn, SignInBody } from './login.ts'
 import { NodeDocument, VisibleNode } from './node.ts'
@@ -449,6 +450,39 @@ export const routes = {
     access: operator('integration', 'delete'),
     fresh: true,
     answer: Done,
+  }),
+  /** How each stands, with what was given up and why. */
+  listIntegrationStatus: route({
+    method: 'GET',
+    path: '/v1/integration-status',
+    access: operator('integration', 'list'),
+    answer: z.object({ items: z.array(IntegrationStatus) }),
+  }),
+  /** Sends again what was given up, in its newest state. */
+  retryIntegration: route({
+    method: 'POST',
+    path: '/v1/integrations/:name/retry',
+    access: operator('integration', 'update'),
+    body: z.strictObject({
+      /** Left out: all of the integration */
+      message: z.string().max(100).optional(),
+    }),
+    answer: z.object({ retried: z.int(), mended: z.boolean() }),
+  }),
+  checkIntegration: route({
+    method: 'POST',
+    path: '/v1/integrations/:name/check',
+    access: operator('integration', 'update'),
+    eventless: 'asks the vendor, and changes nothing here',
+    answer: CheckAnswer,
+  }),
+  /** Whom a request for this role would reach. */
+  previewDelivery: route({
+    method: 'GET',
+    path: '/v1/delivery-preview',
+    access: operator('integration', 'read'),
+    query: z.strictObject({ role: Name, user: Name.optional() }),
+    answer: DeliveryPreview,
   }),
   listPolicies: route({
     method: 'GET',

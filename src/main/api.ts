@@ -18,6 +18,7 @@ import { delegationHandlers } from '../http-api/delegations.ts'
 import { deliveryHandlers } from '../http-api/deliveries.ts'
 import { identityChecks, identityHandlers } from '../http-api/identity-handlers.ts'
 import type { IdentityServices } from '../http-api/identity-services.ts'
+import { integrationHandlers } from '../http-api/integrations.ts'
 import { requestableHandlers } from '../http-api/requestable.ts'
 import { policyHandlers } from '../http-api/policies.ts'
 import { requestHandlers } from '../http-api/requests.ts'
@@ -32,7 +33,7 @@ import { SharedLimiter } from '../identity/shared-limiter.ts'
 import { Passwords } from '../identity/passwords.ts'
 import type { ControlSide } from './control-side.ts'
 import type { DaemonSurroundings } from './daemon.ts'
-import type { Notify } from './notify.ts'
+import { checkIntegration, type Notify } from './notify.ts'
 import type { Store } from './open-store.ts'
 import type { Policies } from './policies.ts'
 import type { StoreVerifier } from './store-verifier.ts'
@@ -106,6 +107,12 @@ export function openApi(parts: ApiParts): Api {
         storeNow: () => store.clock.now(),
       }),
       ...deliveryHandlers(createOutbox(database, clock)),
+      ...integrationHandlers({
+        reads: database.reads,
+        deeds,
+        clock,
+        check: (integration, signal) => checkIntegration(integration, parts.notify, store.sealer, signal),
+      }),
       ...auditHandlers({
         database,
         deeds,

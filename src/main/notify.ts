@@ -1,4 +1,6 @@
 import type { z } from 'zod'
+import { openedIntegration } from '../access/integrations/integrations.ts'
+import { deliveryOf } from '../access/notify/routes.ts'
 import { markBroken, mend } from '../access/notify/store-delivery.ts'
 import { storedPlane } from '../access/notify/stored-plane.ts'
 import type { FromChat } from '../contract/from-chat.ts'
@@ -6,10 +8,12 @@ import { VENDOR_SECRETS, VENDOR_SETTINGS } from '../contract/integration.ts'
 import type { OpenIntegration } from '../contract/notify-plane.ts'
 import type { Vendor } from '../contract/vendors/common.ts'
 import type { Clock } from '../foundation/clock.ts'
+import type { IntegrationsTable } from '../foundation/database/tables.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { outboundConnect, outboundFetch } from '../foundation/outbound-fetch.ts'
-import type { Connector, ConnectorParts } from '../notify/connector.ts'
+import type { Sealer } from '../identity/sealing.ts'
+import type { CheckLine, Connector, ConnectorParts } from '../notify/connector.ts'
 import { discordConnector } from '../notify/discord/discord-connector.ts'
 import { emailConnector } from '../notify/email/email-connector.ts'
 import { NotifyEngine } from '../notify/engine/notify-engine.ts'
@@ -20,6 +24,8 @@ import { SlackConnector } from '../notify/slack/slack-connector.ts'
 import { teamsConnector } from '../notify/teams/teams-connector.ts'
 import { webhookConnector } from '../notify/webhook/webhook-connector.ts'
 import type { Store } from './open-store.ts'
+
+const CHECK_MS = 30_000
 
 type Unread = ConnectorParts<unknown, unknown>
 
@@ -104,5 +110,23 @@ export function openNotify({ store, fromChat, metrics, clock, log, publicUrl }: 
     },
     connector: (integration) => engine.connector(integration),
     open,
+  }
+}
+
+/** With a connector of its own: what is asked changes nothing, whether the integration is switched on or not. */
+export async function checkIntegration(
+  row: IntegrationsTable,
+  notify: Notify,
+  sealer: Sealer,
+  signal: AbortSignal,
+): Promise<readonly CheckLine[]> {
+  const { id, name, vendor, event_id: revision } = row
+  const { deliver, allow_networks: allowNetworks } = deliveryOf(row)
+  const connector = notify.open({ id, name, vendor, revision, ...openedIntegration(sealer, row), allowNetworks })
+  const channels = [...new Set(deliver.flatMap((rule) => rule.channels))]
+  try {
+    return await connector.check(channels, AbortSignal.any([signal, AbortSignal.timeout(CHECK_MS)]))
+  } catch (error) {
+    return [{ ok: false, text: error instanceof Error ? error.message : String(error) }]
   }
 }

@@ -13,6 +13,7 @@ import { silentLog } from '../../src/foundation/log.ts'
 import { actionOf } from '../../src/http-api/freshness.ts'
 import { identityChecks, identityHandlers } from '../../src/http-api/identity-handlers.ts'
 import { delegationHandlers } from '../../src/http-api/delegations.ts'
+import { integrationHandlers } from '../../src/http-api/integrations.ts'
 import { requestHandlers } from '../../src/http-api/requests.ts'
 import { createApi } from '../../src/http-api/server.ts'
 import type { Api } from '../../src/http-api/server.ts'
@@ -55,6 +56,7 @@ beforeEach(async () => {
       ...identityHandlers(world.services),
       ...requestHandlers(requests, clock),
       ...delegationHandlers(delegations),
+      ...integrationHandlers({ reads: database.reads, deeds, clock, check: () => Promise.resolve([]) }),
     },
     ...identityChecks(world.services),
     reportRefused: () => {},
@@ -288,6 +290,18 @@ const SCENES: { readonly [K in RouteName]?: Scene } = {
       return { route: 'removeReviewRule', who: root, params: { name: 'r' } }
     },
     events: ['mfa.step_up', 'review_rule.delete'],
+  },
+  retryIntegration: {
+    call: async () => {
+      const spec = { vendor: 'teams', secrets: { workflows: { ops: 'https://example.org/hook' } } }
+      await ok({
+        route: 'createDocument',
+        who: root,
+        body: { document: { kind: 'integration', metadata: { name: 'i' }, spec } },
+      })
+      return { route: 'retryIntegration', who: root, params: { name: 'i' }, body: {} }
+    },
+    events: ['integration.retry'],
   },
   removeIntegration: {
     call: async () => {

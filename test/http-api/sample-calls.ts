@@ -40,6 +40,7 @@ export const SAMPLE_BODIES: { readonly [K in RouteName]?: Readonly<Record<string
     ttl: 60_000,
     note: 'n',
   },
+  retryIntegration: { message: 'msg_x' },
   annotate: { key: 'k', text: 'a note' },
   addUser: { name: 'dora', email: 'd@example.org', roles: [], traits: {} },
   issueDatabaseCertificate: { publicKey: 'AAAA' },
@@ -53,6 +54,7 @@ export const SAMPLE_QUERIES: { readonly [K in RouteName]?: string } = {
   pastJudgements: 'since=0',
   watchRequest: 'version=1',
   searchRecordings: 'text=orders',
+  previewDelivery: 'role=dba',
 }
 
 /** The path with every parameter filled in. */

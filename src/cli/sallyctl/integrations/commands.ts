@@ -1,4 +1,5 @@
 import { defineCommand, defineGroup } from '../../shared/define-command.ts'
+import { socket } from '../socket-option.ts'
 
 const slackCommands = defineGroup({
   name: 'slack',
@@ -25,8 +26,57 @@ const slackCommands = defineGroup({
   ],
 })
 
+const name = { summary: 'name of the integration' } as const
+
+const operatorCommands = [
+  defineCommand({
+    name: 'ls',
+    summary: 'List integrations and how they stand',
+    examples: [['sallyctl integration ls', 'what waits, what was given up, when something was last delivered']],
+    options: { socket },
+    run: async (context) => (await import('./integration-status.ts')).listIntegrations(context),
+  }),
+  defineCommand({
+    name: 'status',
+    summary: 'Show how they stand, with every message that was given up, why, and what helps',
+    examples: [['sallyctl integration status slack', 'of one of them']],
+    arguments: { name: { ...name, optional: true } },
+    options: { socket },
+    run: async (context, input) => (await import('./integration-status.ts')).showStatus(context, input.arguments.name),
+  }),
+  defineCommand({
+    name: 'retry',
+    summary: 'Send again what was given up, in its newest state; a broken integration is tried anew',
+    examples: [
+      ['sallyctl integration retry slack', 'everything of it'],
+      ['sallyctl integration retry slack --message=msg_...', 'one message'],
+    ],
+    arguments: { name },
+    options: { socket, message: { kind: 'text', value: 'id', summary: 'one message alone' } },
+    run: async (context, input) =>
+      (await import('./integration-status.ts')).retry(context, input.arguments.name, input.options.message),
+  }),
+  defineCommand({
+    name: 'check',
+    summary: 'Ask the vendor whether the credentials work and the channels are there; nobody sees anything of it',
+    examples: [['sallyctl integration check slack', 'exit code 1 when something is wrong']],
+    arguments: { name },
+    options: { socket },
+    run: async (context, input) => (await import('./integration-status.ts')).check(context, input.arguments.name),
+  }),
+  defineCommand({
+    name: 'preview',
+    summary: 'Show whom a request for a role would reach, where and when',
+    examples: [['sallyctl integration preview dba --user=alice', 'if alice asked for dba now']],
+    arguments: { role: { summary: 'name of the role' } },
+    options: { socket, user: { kind: 'text', value: 'name', summary: 'who would ask' } },
+    run: async (context, input) =>
+      (await import('./integration-status.ts')).preview(context, input.arguments.role, input.options.user),
+  }),
+]
+
 export const integrationCommands = defineGroup({
   name: 'integration',
   summary: 'What connects Sallyport with chat and ticket products; documents: sallyctl create -f, get, edit, rm',
-  commands: [slackCommands],
+  commands: [...operatorCommands, slackCommands],
 })

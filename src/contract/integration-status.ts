@@ -1,0 +1,55 @@
+import { z } from 'zod'
+import { DurationMs, Instant, Name } from './common.ts'
+import { Audience } from './message.ts'
+import { Vendor } from './vendors/common.ts'
+
+/** A message that was given up. */
+export const DeadLetter = z.object({
+  message: z.string(),
+  request: z.string().nullable(),
+  audience: Audience,
+  /** `channel:C0123`, or `user:bob` */
+  destination: z.string(),
+  kind: z.enum(['destination', 'defect', 'retry']),
+  why: z.string(),
+  at: Instant,
+  /** What to do about it, as a sentence with the command */
+  help: z.string(),
+})
+export type DeadLetter = z.infer<typeof DeadLetter>
+
+export const IntegrationStatus = z.object({
+  name: Name,
+  vendor: Vendor,
+  /** held: its vendor asked to wait. broken: until somebody changes something. off: `enabled: false` */
+  state: z.enum(['sending', 'held', 'broken', 'off']),
+  why: z.string().nullable(),
+  heldUntil: Instant.nullable(),
+  lastDeliveredAt: Instant.nullable(),
+  /** Messages that are to be sent or changed, and since when the oldest of them is due; those that wait for their time are not among them */
+  waiting: z.int(),
+  oldestDueAt: Instant.nullable(),
+  /** Given up; at most 20 of them are in `deadLetters`, the newest first */
+  dead: z.int(),
+  deadLetters: z.array(DeadLetter),
+})
+export type IntegrationStatus = z.infer<typeof IntegrationStatus>
+
+export const CheckAnswer = z.object({ items: z.array(z.object({ ok: z.boolean(), text: z.string() })) })
+
+/** Whom a request for a role would reach. */
+export const DeliveryPreview = z.object({
+  items: z.array(
+    z.object({
+      integration: Name,
+      audience: Audience,
+      /** `channel:C0123`, or `user:bob` */
+      destination: z.string(),
+      /** Only when nobody has answered for so long; null: at once */
+      after: DurationMs.nullable(),
+    }),
+  ),
+  /** Reviewers whom no integration reaches */
+  unreached: z.array(Name),
+})
+export type DeliveryPreview = z.infer<typeof DeliveryPreview>
