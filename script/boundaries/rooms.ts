@@ -118,6 +118,8 @@ export const ROOMS: readonly Room[] = [
       'src/connection/live-end.ts',
       'src/connection/relay-sessions.ts',
       'src/connection/statement-recorder.ts',
+      'src/connection/turns.ts',
+      'src/connection/upstream-context.ts',
       'src/connection/waiting-client.ts',
       'src/foundation/buffer-garbage.ts',
       'src/recording',

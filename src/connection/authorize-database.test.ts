@@ -2,7 +2,7 @@ import { createSecretKey, generateKeyPairSync, randomBytes, X509Certificate } fr
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { seededStore, type SeededStore } from '../../test/support/seeded-store.ts'
 import { rowTrouble } from '../audit/check-row.ts'
-import { spkiFingerprint } from '../formats/x509/check-user-certificate.ts'
+import { spkiFingerprint } from '../formats/x509/read-user-certificate.ts'
 import { silentLog } from '../foundation/log.ts'
 import { createSealer } from '../identity/sealing.ts'
 import { tlsAuthorityCertificate } from '../identity/tls-certificates.ts'

@@ -1,5 +1,5 @@
 import type { NewEvent, Tx } from '../audit/deed.ts'
-import { spkiFingerprint } from '../formats/x509/check-user-certificate.ts'
+import { spkiFingerprint } from '../formats/x509/read-user-certificate.ts'
 import { Bug, Refused } from '../foundation/errors.ts'
 import type { Authorities } from './authorities.ts'
 import type { StoreParts } from './doer.ts'

@@ -1,6 +1,7 @@
 import { createPublicKey, generateKeyPairSync, webcrypto, X509Certificate, type KeyObject } from 'node:crypto'
 import { beforeAll, expect, test } from 'vitest'
-import { checkUserCertificate, spkiFingerprint } from '../formats/x509/check-user-certificate.ts'
+import { checkUserCertificate } from '../formats/x509/check-user-certificate.ts'
+import { spkiFingerprint } from '../formats/x509/read-user-certificate.ts'
 import { loadX509 } from './load-x509.ts'
 import { tlsAuthorityCertificate, tlsLeaf } from './tls-certificates.ts'
 import {
@@ -82,6 +83,16 @@ test('two authorities are trusted while one is exchanged for the other, and the 
   expect(codeOf(der, NOW, [stranger.certificatePem, authority.certificatePem])).toBe('valid')
   expect(codeOf(der, NOW, [stranger.certificatePem])).toBe('unknown_authority')
   expect(codeOf(der, NOW, [])).toBe('unknown_authority')
+})
+
+test('what is known of a certificate answers for no other moment, authority or installation', async () => {
+  const der = await user()
+  expect(codeOf(der)).toBe('valid')
+  expect(codeOf(der, NOW + HOUR)).toBe('expired')
+  expect(codeOf(der, NOW, [stranger.certificatePem])).toBe('unknown_authority')
+  expect(codeOf(der, NOW, [])).toBe('unknown_authority')
+  expect(codeOf(der, NOW, [authority.certificatePem], 'ins_other')).toBe('wrong_names')
+  expect(codeOf(der)).toBe('valid')
 })
 
 test.each<[string, () => Promise<Buffer>, string]>([

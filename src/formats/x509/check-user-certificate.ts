@@ -1,13 +1,10 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { readUserCertificate } from './read-user-certificate.ts'
 
 // A certificate by which a person's database client signs in. The user-X.509 authority signs nothing else.
 //   subject  CN = name of the user (for people)
 //   SAN      URI:sallyport://<installation>/user/<id>, .../login/<id>, .../database/<name>, once each and nothing besides
 //   usage    clientAuth alone, no authority
 // It says who somebody is; `database` is a route for clients that cannot name one, never a right.
-
-const MOST_BYTES = 8192
-const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
 
 export interface CertifiedUser {
   readonly userId: string
@@ -37,44 +34,23 @@ export interface UserCertificateTrust {
 
 /** Judges the DER of a client certificate. That the client holds its key is for the TLS handshake to say. */
 export function checkUserCertificate(der: Uint8Array, trust: UserCertificateTrust): UserCertificateVerdict {
-  const certificate = read(der)
+  const certificate = readUserCertificate(der)
   if (!certificate) return refused('malformed')
-  if (!trust.authorities.some((pem) => isSignedBy(certificate, pem))) return refused('unknown_authority')
-  const from = certificate.validFromDate.getTime()
-  const until = certificate.validToDate.getTime()
+  if (!trust.authorities.some((pem) => certificate.isSignedBy(pem))) return refused('unknown_authority')
+  const { from, until, keyFingerprint } = certificate
   // A date that cannot be read is NaN, which no comparison holds for.
   if (!(from <= trust.now)) return refused('not_yet_valid')
   if (!(trust.now < until)) return refused('expired')
-  if (certificate.ca || certificate.keyUsage?.join() !== CLIENT_AUTH) return refused('wrong_usage')
-  const names = namesIn(certificate.subjectAltName ?? '', trust.installation)
+  if (!certificate.isForClients) return refused('wrong_usage')
+  const names = namesIn(certificate.names, trust.installation)
   if (!names) return refused('wrong_names')
-  return { kind: 'valid', user: { ...names, keyFingerprint: keyFingerprint(certificate), until } }
+  return { kind: 'valid', user: { ...names, keyFingerprint, until } }
 }
 
 const refused = (code: Extract<UserCertificateVerdict, { kind: 'refused' }>['code']): UserCertificateVerdict => ({
   kind: 'refused',
   code,
 })
-
-function read(der: Uint8Array): X509Certificate | null {
-  if (der.length > MOST_BYTES) return null
-  try {
-    const certificate = new X509Certificate(der)
-    // It also reads PEM, and a certificate with something behind it: only what was shown in TLS is meant.
-    return certificate.raw.equals(der) ? certificate : null
-  } catch {
-    return null
-  }
-}
-
-function isSignedBy(certificate: X509Certificate, authorityPem: string): boolean {
-  const authority = new X509Certificate(authorityPem)
-  try {
-    return certificate.issuer === authority.subject && certificate.verify(authority.publicKey)
-  } catch {
-    return false
-  }
-}
 
 const NAME = /^URI:sallyport:\/\/([A-Za-z0-9_-]{1,64})\/(user|login|database)\/([a-z0-9][a-z0-9._-]{0,62})$/
 
@@ -88,13 +64,4 @@ function namesIn(text: string, installation: string): Omit<CertifiedUser, 'keyFi
   const [userId, loginSessionId, database] = ['user', 'login', 'database'].map((kind) => found.get(kind))
   if (userId === undefined || loginSessionId === undefined || database === undefined) return null
   return { userId, loginSessionId, database }
-}
-
-function keyFingerprint({ publicKey }: X509Certificate): string {
-  return spkiFingerprint(publicKey.export({ type: 'spki', format: 'der' }))
-}
-
-/** `SHA256:...` of a key's DER SubjectPublicKeyInfo. */
-export function spkiFingerprint(spki: Uint8Array): string {
-  return `SHA256:${createHash('sha256').update(spki).digest('base64').replace(/=+$/, '')}`
 }

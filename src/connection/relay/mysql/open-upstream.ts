@@ -1,8 +1,9 @@
-import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { generateKeyPairSync } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import type { Task } from '../../../foundation/clock.ts'
 import type { Authorization, DatabaseFacts } from '../../authorization.ts'
 import type { ControlPlane, MintInput } from '../../control-plane.ts'
+import { certificatePem } from '../../upstream-context.ts'
 import {
   signInUpstream,
   UpstreamFailed,
@@ -103,8 +104,7 @@ async function credentialFor(
   try {
     const minted = await control.mint(input.ask)
     if (minted.kind === 'password') return minted
-    const certificatePem = new X509Certificate(minted.certificate).toString()
-    return { kind: 'certificate', keyPem: input.keyPem, certificatePem }
+    return { kind: 'certificate', keyPem: input.keyPem, certificatePem: certificatePem(minted.certificate) }
   } catch (error) {
     throw new UpstreamFailed('no_credential', `there is no way to sign in to the server: ${(error as Error).message}`)
   }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { UpstreamTls } from '../../authorization.ts'
+import { upstreamContext, type ClientIdentity } from '../../upstream-context.ts'
 import { PacketChannel } from './packet-channel.ts'
 import { askOf, CAPABILITY, has } from './wire/capabilities.ts'
 import { readGreeting, type Greeting } from './wire/greeting.ts'
@@ -116,10 +117,8 @@ function startTls(socket: Socket, tls: UpstreamTls, credential: Credential): Pro
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
   const secure = connectTls({
     socket,
-    minVersion: 'TLSv1.2',
-    ...(tls.authorities === null ? {} : { ca: tls.authorities }),
+    secureContext: upstreamContext(tls.authorities, identityOf(credential)),
     ...(tls.mode === 'verify-full' ? nameToCheck(tls.serverName) : { checkServerIdentity: () => undefined }),
-    ...(credential.kind === 'certificate' ? { key: credential.keyPem, cert: credential.certificatePem } : {}),
   })
   // Whoever waits for it hears of it; between two of them nobody does.
   secure.on('error', () => {})
@@ -139,6 +138,9 @@ function startTls(socket: Socket, tls: UpstreamTls, credential: Credential): Pro
   })
   return promise
 }
+
+const identityOf = (credential: Credential): ClientIdentity | null =>
+  credential.kind === 'certificate' ? { key: credential.keyPem, certificate: credential.certificatePem } : null
 
 /** An address is checked like a name, but never sent as one (RFC 6066 section 3). */
 const nameToCheck = (name: string): { readonly host: string; readonly servername?: string } =>

@@ -5,8 +5,9 @@ import { promisify } from 'node:util'
 import type { Task } from '../../../foundation/clock.ts'
 import type { Authorization, DatabaseFacts } from '../../authorization.ts'
 import { mintedCertificate, mintedPassword, type ControlPlane } from '../../control-plane.ts'
+import { certificatePem, type ClientIdentity } from '../../upstream-context.ts'
 import { certificateHash } from './certificate-hash.ts'
-import { secureUpstream, type ClientIdentity } from './upstream-tls.ts'
+import { secureUpstream } from './upstream-tls.ts'
 import { passwordMessage, saslInitial, saslResponse } from './wire/client-messages.ts'
 import { FROM_SERVER } from './wire/codes.ts'
 import { md5Answer } from './wire/md5-password.ts'
@@ -110,7 +111,10 @@ async function newIdentity(facts: DatabaseFacts, { control }: UpstreamWorld): Pr
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const spki = publicKey.export({ type: 'spki', format: 'der' })
   const minted = await control.mint({ kind: 'x509-certificate', authorizationId: facts.id, publicKey: spki })
-  return { key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), certificate: mintedCertificate(minted) }
+  return {
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    certificate: certificatePem(mintedCertificate(minted)),
+  }
 }
 
 async function dialServer({ database }: DatabaseFacts, task: Task): Promise<Socket> {

@@ -1,18 +1,11 @@
-import { X509Certificate } from 'node:crypto'
 import { isIP, type Socket } from 'node:net'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import type { UpstreamTls } from '../../authorization.ts'
+import { upstreamContext, type ClientIdentity } from '../../upstream-context.ts'
 import { SSL_REQUEST } from './wire/opening.ts'
 import { ProtocolError } from './wire/protocol-error.ts'
 
 const SSL_YES = 0x53
-
-export interface ClientIdentity {
-  /** PEM */
-  readonly key: string
-  /** DER */
-  readonly certificate: Uint8Array
-}
 
 /**
  * SSLRequest, then TLS as `tls` says. A server that says no is not spoken to in clear. Destroys the socket where it fails.
@@ -63,14 +56,12 @@ function tlsOptions(tls: UpstreamTls, identity: ClientIdentity | null): Connecti
   const { mode, authorities, serverName } = tls
   return {
     rejectUnauthorized: true,
-    minVersion: 'TLSv1.2',
+    secureContext: upstreamContext(authorities, identity),
     ALPNProtocols: ['postgresql'],
     host: serverName,
     // SNI takes no addresses.
     servername: isIP(serverName) === 0 ? serverName : '',
-    ...(authorities === null ? {} : { ca: authorities }),
     ...(mode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
-    ...(identity === null ? {} : { key: identity.key, cert: new X509Certificate(identity.certificate).toString() }),
   }
 }
 
