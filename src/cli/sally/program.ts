@@ -1,5 +1,6 @@
 import { defineCommand, defineGroup } from '../shared/define-command.ts'
 import type { Program } from '../shared/run-program.ts'
+import { chatCommands } from './chat/commands.ts'
 import { dbCommands, proxyCommands } from './db/commands.ts'
 import { delegationCommands } from './delegation/commands.ts'
 import { login, logins, logout, status } from './login/commands.ts'
@@ -130,6 +131,7 @@ export const sally: Program = {
     ls,
     requestCommands,
     delegationCommands,
+    chatCommands,
     ssh,
     scp,
     config,
