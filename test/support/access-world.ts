@@ -37,6 +37,8 @@ export interface Person {
   readonly traits?: Readonly<Record<string, readonly string[]>>
   readonly disabled?: boolean
   readonly votesCountFrom?: number | null
+  /** Makes it a service account of this user */
+  readonly owner?: string
 }
 
 /** The request engine on a store of its own with a clock that stands still. Ids are made from names: `usr_alice`, `rol_dba`. */
@@ -185,7 +187,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
   /** Writes or replaces a user; roles by name. */
   async user(
     name: string,
-    { roles = [], traits = {}, disabled = false, votesCountFrom = null }: Person = {},
+    { roles = [], traits = {}, disabled = false, votesCountFrom = null, owner }: Person = {},
     id = `usr_${name}`,
   ): Promise<void> {
     await this.#deed('user.update', async (tx, now) => {
@@ -203,7 +205,7 @@ export class AccessWorld<C extends Clock = ManualClock> {
         deleted_at: null,
         created_at: now,
         votes_count_from: votesCountFrom,
-        service_owner_id: null,
+        service_owner_id: owner === undefined ? null : `usr_${owner}`,
         ...(disabled ? { disabled_at: now } : {}),
       }
       const updated = await tx.updateTable('users').set(row).where('id', '=', id).executeTakeFirst()

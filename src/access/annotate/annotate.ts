@@ -29,14 +29,14 @@ export async function annotateDeed(
   refuseBadText(text)
   const notes = await notesOn(tx, [id])
   const before = notes.find((note) => note.user_id === member.id && note.key === key)
-  if ((before?.text ?? '') === text) throw new NothingToDo<string>(id)
+  if ((before?.body ?? '') === text) throw new NothingToDo<string>(id)
   if (!before) refuseTooMany(notes.length, notes.filter((note) => note.user_id === member.id).length)
   if (before) await tx.deleteFrom('request_notes').where('id', '=', before.id).execute()
   const noteId = newId('note', now)
   if (text !== '')
     await tx
       .insertInto('request_notes')
-      .values({ id: noteId, request_id: id, user_id: member.id, key, text, at: now })
+      .values({ id: noteId, request_id: id, user_id: member.id, key, body: text, at: now })
       .execute()
   await touchRequest(tx, loaded.request)
   return {

@@ -8,12 +8,12 @@ export interface Note {
   readonly user_id: string
   readonly author: string
   readonly key: string
-  readonly text: string
+  readonly body: string
   readonly at: number
 }
 
 const notesOnAll = fixedList<Note>(
-  (ids) => `select n.id, n.request_id, n.user_id, u.name as author, n.key, n.text, n.at
+  (ids) => `select n.id, n.request_id, n.user_id, u.name as author, n.key, n.body, n.at
     from request_notes n join users u on u.id = n.user_id where n.request_id in ${ids} order by n.at, n.id`,
 )
 

@@ -51,7 +51,7 @@ export function presentRequest(loaded: RequestCase, caller: Caller, now: number)
       ...(request.asked.earlierDenial ? (['earlier_denial'] as const) : []),
     ],
     automatic: sayings(loaded.automation),
-    notes: loaded.notes.map(({ id, author, key, text, at }) => ({ id, by: author, key, text, at })),
+    notes: loaded.notes.map(({ id, author, key, body, at }) => ({ id, by: author, key, text: body, at })),
     escalation: presentSteps(loaded),
     acknowledged: loaded.acknowledgements.map(({ user_id, created_at: at, comment }) => {
       return { name: loaded.names.get(user_id) ?? '', at, comment }

@@ -524,7 +524,7 @@ export interface RequestNotesTable {
   user_id: string
   /** One note of an account on a request for each */
   key: string
-  text: string
+  body: string
   at: number
 }
 

@@ -64,7 +64,7 @@ export const integrations: Migration = {
     `create index service_tokens_user on service_tokens (user_id) where removed_at is null`,
     `create table service_token_seen (token_id text primary key, last_seen_at ${int} not null) ${strict}`,
     `create table request_notes (
-      id text primary key, request_id text not null, user_id text not null, key text not null, text text not null,
+      id text primary key, request_id text not null, user_id text not null, key text not null, body text not null,
       at ${int} not null, unique (request_id, user_id, key)) ${strict}`,
     // A service account is a user that a person answers for.
     `alter table users add column service_owner_id text`,
