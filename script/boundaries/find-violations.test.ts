@@ -103,6 +103,8 @@ const FORBIDDEN: readonly (readonly [from: string, to: string])[] = [
   ['src/cli/a.ts', 'src/foundation/database/tables.ts'],
   ['src/cli/a.ts', 'src/foundation/config.ts'],
   ['src/cli/a.ts', 'src/http-api/handler.ts'],
+  ['src/notify/a.ts', 'src/access/b.ts'],
+  ['src/notify/a.ts', 'src/foundation/database/tables.ts'],
   ['src/main/a.ts', 'test/support/b.ts'],
   ['src/main/a.test.ts', 'test/journeys/b.ts'],
   ['src/main/a.ts', 'vitest'],

@@ -53,6 +53,22 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   })
 }
 
+/** Runs `work` with a signal that is aborted after `ms`, or with `signal`. */
+export async function withDeadline<T>(
+  clock: Clock,
+  ms: number,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = new AbortController()
+  const timer = clock.after(ms, () => late.abort(new DOMException(`not done within ${ms} ms`, 'TimeoutError')))
+  try {
+    return await work(signal ? AbortSignal.any([signal, late.signal]) : late.signal)
+  } finally {
+    timer.cancel()
+  }
+}
+
 /** What everything that waits is given, as its last argument. */
 export interface Task {
   readonly signal: AbortSignal

@@ -52,6 +52,9 @@ export function someRandomBytes(count: number): Buffer {
   return bytes
 }
 
+/** In [0, 1): spreads what would otherwise be done by everybody at once. */
+export const randomFraction = (): number => someRandomBytes(6).readUIntBE(0, 6) / 2 ** 48
+
 /** The 12 bits behind the time: what this process makes within one millisecond sorts in the order in which it was made. */
 const last = { time: 0, counter: 0 }
 

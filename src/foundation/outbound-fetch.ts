@@ -2,7 +2,7 @@ import { lookup as systemLookup } from 'node:dns'
 import { Agent as PlainAgent, request as plainRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
 import { connect as tcpConnect, isIP, type LookupFunction, type Socket } from 'node:net'
-import { systemClock } from './clock.ts'
+import { systemClock, withDeadline } from './clock.ts'
 import { outboundRules, type OutboundRules } from './outbound-address.ts'
 
 /** As `fetch` of the web, with a deadline, and an answer that is read whole. */
@@ -74,14 +74,15 @@ export function outboundFetch(options: OutboundOptions): OutboundFetch {
       rules.trouble(address) ?? (rules.isNamed(address) ? null : webTrouble(secure, port))
     // The resolver is never asked for an address.
     if (isIP(hostname) !== 0) requireGood(hostname, judge)
-    const deadline = AbortSignal.timeout(options.deadlineMs ?? DEADLINE_MS)
     const request: RequestOptions = {
       ...{ method, hostname, port, path: `${url.pathname}${url.search}`, maxHeaderSize: HEADER_BYTES },
       headers: { 'user-agent': 'sallyport', accept: '*/*', ...headers, host: url.host },
       lookup: checkedLookup(resolve, judge),
-      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
     }
-    return await exchange(secure, agents, request, body, options.answerBytes ?? ANSWER_BYTES)
+    const most = options.answerBytes ?? ANSWER_BYTES
+    return await withDeadline(systemClock, options.deadlineMs ?? DEADLINE_MS, signal, (until) =>
+      exchange(secure, agents, { ...request, signal: until }, body, most),
+    )
   }
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { CallbackAnswer, ChatOutcome, FromChat, RawCallback } from '../../contract/from-chat.ts'
 import { type DiscordSettings, Snowflake } from '../../contract/vendors/discord.ts'
-import { type Clock, sleep } from '../../foundation/clock.ts'
+import { type Clock, sleep, withDeadline } from '../../foundation/clock.ts'
 import type { Log } from '../../foundation/log.ts'
 import type { DiscordApi } from './discord-api.ts'
 import { discordText } from './discord-text.ts'
@@ -20,6 +20,7 @@ const EPHEMERAL = 64
 const LATER = { type: 5, data: { flags: EPHEMERAL } }
 /** Discord waits three seconds; what has not come by then follows by the interaction's token, which lives a quarter of an hour */
 const PATIENCE_MS = 2200
+const FOLLOW_MS = 10_000
 
 /** Read for Discord's own needs only: who did what is for `fromChat` to say. */
 const Interaction = z.object({
@@ -72,7 +73,11 @@ export function answerOf(outcome: ChatOutcome, type: number): object {
   return { type: 4, data: { flags: EPHEMERAL, ...words(outcome) } }
 }
 
-async function follow({ settings, api }: AnswerParts, outcome: ChatOutcome, token: string | undefined): Promise<void> {
+async function follow(
+  { settings, api, clock }: AnswerParts,
+  outcome: ChatOutcome,
+  token: string | undefined,
+): Promise<void> {
   if (token === undefined) return
   // A form can only be the first answer.
   const said: ChatOutcome =
@@ -80,7 +85,7 @@ async function follow({ settings, api }: AnswerParts, outcome: ChatOutcome, toke
       ? { kind: 'refused', text: 'That took too long for a form to be shown. Press once more.' }
       : outcome
   const path = `/webhooks/${settings.application_id}/${encodeURIComponent(token)}/messages/@original`
-  await api.call('PATCH', path, words(said), AbortSignal.timeout(10_000))
+  await withDeadline(clock, FOLLOW_MS, undefined, (until) => api.call('PATCH', path, words(said), until))
 }
 
 function words(outcome: ChatOutcome): object {

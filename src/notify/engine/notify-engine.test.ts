@@ -51,7 +51,9 @@ describe('messages of a request', () => {
     expect(lastShown(vendor.requestsAt('bob')[0])).toBe('pending open')
     const [channel] = vendor.requestsAt(CHANNEL)
     const content = channel?.shown.at(-1)?.content
-    expect(content?.kind === 'request' && content.view.needed).toEqual(['dba: 1 more approval counted by "threshold 1"'])
+    expect(content?.kind === 'request' && content.view.needed).toEqual([
+      'dba: 1 more approval counted by "threshold 1"',
+    ])
 
     await world.approve('carol', id)
     await notify.quiet()

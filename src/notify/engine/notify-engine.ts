@@ -9,6 +9,7 @@ import {
 import type { MessageTask } from '../../contract/message.ts'
 import type { Vendor } from '../../contract/vendors/common.ts'
 import type { Clock, Timer } from '../../foundation/clock.ts'
+import { randomFraction } from '../../foundation/ids.ts'
 import type { Log } from '../../foundation/log.ts'
 import { guardChannel } from '../channel-guard.ts'
 import { DeliveryFailed, type Connector } from '../connector.ts'
@@ -61,7 +62,7 @@ export class NotifyEngine {
   constructor(parts: NotifyEngineParts) {
     this.#parts = parts
     this.#plane = clonedPlane(parts.plane)
-    this.#random = parts.random ?? Math.random
+    this.#random = parts.random ?? randomFraction
     this.#connectors = new OpenConnectors({ ...parts, random: this.#random })
   }
 

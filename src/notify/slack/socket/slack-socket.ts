@@ -1,7 +1,7 @@
 import { connect as connectTls } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import { WebSocket, type RawData } from 'ws'
-import { sleep, type Clock, type Timer } from '../../../foundation/clock.ts'
+import { sleep, withDeadline, type Clock, type Timer } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
 import type { OutboundConnect } from '../../../foundation/outbound-fetch.ts'
 
@@ -37,10 +37,8 @@ export class SlackSocket {
   #ping: Timer | null = null
 
   static async open(url: URL, parts: SocketParts, signal: AbortSignal): Promise<SlackSocket> {
-    const transport = await connectTo(
-      url,
-      parts.connect,
-      AbortSignal.any([signal, AbortSignal.timeout(HELLO_WITHIN_MS)]),
+    const transport = await withDeadline(parts.clock, HELLO_WITHIN_MS, signal, (until) =>
+      connectTo(url, parts.connect, until),
     )
     const hello = Promise.withResolvers<void>()
     const ws = new WebSocket(url, {
