@@ -1,13 +1,17 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { DeliveryFailed } from '../../src/notify/connector.ts'
 import { aMessageTask, aRequestView } from '../support/a-request-view.ts'
+import { problemsWithSlack } from '../support/slack/check-with-vendor.ts'
 import { connectorHouse, type ConnectorHouse } from '../support/slack/connector-house.ts'
 import { buttonsOf, shownText } from '../support/slack/fake-workspace.ts'
 import { until } from '../support/until.ts'
 
 const open: ConnectorHouse[] = []
 afterEach(async () => {
-  for (const house of open.splice(0)) await house.stop()
+  for (const house of open.splice(0)) {
+    await house.stop()
+    expect(problemsWithSlack(house.slack.api.calls)).toEqual([])
+  }
 })
 
 async function aHouse(): Promise<ConnectorHouse> {

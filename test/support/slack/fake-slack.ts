@@ -41,7 +41,7 @@ export class FakeSlack {
   /** Requests to addresses that answer a click, by path */
   readonly responses: { readonly path: string; readonly body: string }[] = []
   deliver: Deliver = () => Promise.reject(new Error('the stand-in was told no address of the app'))
-  readonly #mode: 'http' | 'socket'
+  readonly mode: 'http' | 'socket'
   readonly #now: () => number
   readonly #server = createServer((request, response) => void this.#serve(request, response))
   #port = 0
@@ -56,7 +56,7 @@ export class FakeSlack {
   private constructor({ teamId = 'T0ACME', appId = 'A0SALLY', mode, now = Date.now }: FakeSlackOptions) {
     this.teamId = teamId
     this.appId = appId
-    this.#mode = mode
+    this.mode = mode
     this.#now = now
     this.workspace = new FakeWorkspace(teamId, now)
     this.sockets = new FakeSockets(this.#server)
@@ -170,7 +170,7 @@ export class FakeSlack {
 
   /** Delivers what somebody did, the way that this app is set up for. */
   async send(path: string, payload: Readonly<Record<string, unknown>>): Promise<Acknowledged> {
-    if (this.#mode === 'socket') return { ...(await this.sockets.deliver(path, payload)), sent: { path, payload } }
+    if (this.mode === 'socket') return { ...(await this.sockets.deliver(path, payload)), sent: { path, payload } }
     const { headers, body } = this.signed(path, payload)
     return { ...(await this.deliver(path, headers, body)), sent: { path, payload } }
   }

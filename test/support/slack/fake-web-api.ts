@@ -218,6 +218,7 @@ export class FakeWebApi {
     if ('error' in used) return failed(used.error)
     const id = workspace.newId('V')
     workspace.views.push({ id, user: used.user, view })
+    workspace.opened.push({ user: used.user, view })
     return ok({ view: { id, ...view } })
   }
 }

@@ -53,6 +53,8 @@ export class FakeWorkspace {
   readonly messages: FakeMessage[] = []
   readonly whispers: Whisper[] = []
   readonly views: OpenView[] = []
+  /** Every dialog that was opened, also those that are closed */
+  readonly opened: { readonly user: string; readonly view: Modal }[] = []
   readonly #triggers = new Map<string, { user: string; until: number; used: boolean }>()
   readonly #now: () => number
   #ids = 0
