@@ -1,0 +1,336 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { AccessRequests } from '../../src/access/access-requests.ts'
+import { systemClock } from '../../src/foundation/clock.ts'
+import { silentLog } from '../../src/foundation/log.ts'
+import { identityChecks } from '../../src/http-api/identity-handlers.ts'
+import { createApi, type Api } from '../../src/http-api/server.ts'
+import { AccessWorld } from '../support/access-world.ts'
+import { ChatWorld } from '../support/chat-world.ts'
+import { identityWorld, PASSWORD, type IdentityWorld, type SignedInPerson } from '../support/identity-world.ts'
+import { putRole } from '../../src/identity/roles.ts'
+import { SYSTEM } from '../../src/identity/doer.ts'
+import { RoleDocument } from '../../src/contract/role.ts'
+import { rawCall, type RawAnswer } from './raw-call.ts'
+
+let world: IdentityWorld
+let chat: ChatWorld
+let requests: AccessRequests
+let folder: string
+let api: Api
+let bob: SignedInPerson
+let alice: SignedInPerson
+let integration: string
+
+beforeEach(async () => {
+  world = await identityWorld()
+  folder = mkdtempSync(join(tmpdir(), 'pages-'))
+  const { database, deeds, clock, services } = world
+  requests = new AccessRequests({ reads: database.reads, deeds, clock, log: silentLog, takeAway: () => {} })
+  chat = new ChatWorld(
+    Object.assign(Object.create(AccessWorld.prototype) as AccessWorld, { database, deeds, clock, requests }),
+    services.sealer,
+  )
+  api = createApi({
+    handlers: {},
+    ...identityChecks(services),
+    reportRefused: () => {},
+    origins: [],
+    pages: { ...services, requests, log: silentLog },
+    callbacks: async ({ integration: name, path, body, headers }) =>
+      name === 'echo'
+        ? {
+            status: 200,
+            headers: { 'content-type': 'text/plain' },
+            body: `${path} ${body.length} ${headers['x-twice'] ?? ''}`,
+          }
+        : null,
+    notReady: async () => [],
+    metrics: async () => ({ contentType: 'text/plain', text: '' }),
+    clock: { ...systemClock, now: () => clock.now() },
+    log: silentLog,
+  })
+  await api.serve(join(folder, 'api'))
+  await world.role('dba')
+  await world.role('engineer', { request: { roles: ['dba'] } })
+  await world.role('lead', { review_requests: { roles: ['*'] } })
+  alice = await world.person('alice', ['engineer'], true)
+  bob = await world.person('bob', ['lead'])
+  integration = await chat.integration()
+})
+afterEach(async () => {
+  await api.close(200)
+  await world.close()
+  rmSync(folder, { recursive: true })
+})
+
+let addresses = 0
+const HOST = 'sallyport.test'
+
+async function call(
+  method: string,
+  path: string,
+  more: { form?: Record<string, string>; headers?: Record<string, string> } = {},
+): Promise<RawAnswer> {
+  const body = more.form === undefined ? undefined : Buffer.from(new URLSearchParams(more.form).toString())
+  const type = body ? { 'content-type': 'application/x-www-form-urlencoded' } : {}
+  return await rawCall(join(folder, 'api'), {
+    method,
+    path,
+    body,
+    headers: { host: HOST, ...type, ...more.headers },
+    peer: `PEER 10.2.${addresses >> 8}.${addresses++ & 255} 1\n`,
+  })
+}
+
+/** Opens the page as a browser does, and sends its form. */
+async function fill(
+  path: string,
+  form: Record<string, string>,
+  headers: Record<string, string> = {},
+): Promise<RawAnswer> {
+  await call('GET', path)
+  // The form of a page that is over by now was good in this browser all the same.
+  const opened = await call('GET', '/r/any')
+  const cookie = String(opened.headers['set-cookie']).split(';')[0] ?? ''
+  const mark = /name="mark" value="([^"]+)"/.exec(opened.text)?.[1] ?? ''
+  return await call('POST', path, {
+    form: { mark, ...form },
+    headers: { cookie, origin: `https://${HOST}`, ...headers },
+  })
+}
+
+const linked = (who: string, person: SignedInPerson) =>
+  chat.code(who).then((code) =>
+    chat.confirmLink(who, code, {
+      userId: person.id,
+      loginId: person.loginId,
+      actor: { kind: 'user', id: person.id, name: person.name },
+    }),
+  )
+
+async function asked(reason = 'ticket 7'): Promise<string> {
+  const caller = {
+    actor: { kind: 'user', id: alice.id, name: 'alice' },
+    userId: alice.id,
+    loginId: alice.loginId,
+    local: false,
+  } as const
+  const wanted = {
+    roles: ['dba'],
+    resources: [],
+    narrowing: null,
+    reason,
+    durationMs: 3_600_000,
+    pendingForMs: null,
+    reviewers: [],
+    start: { at: 'approval' },
+  } as const
+  return (await requests.ask(caller, wanted)).request.id
+}
+
+const LOCAL = {
+  actor: { kind: 'local-admin', id: null, name: 'local-admin' },
+  userId: null,
+  loginId: null,
+  local: true,
+} as const
+const standing = async (id: string) => await requests.show(LOCAL, id)
+
+/** Bob presses approve on the message of a request: the path of the page that confirms it. */
+async function pressed(id: string, button: 'approve' | 'deny' = 'approve'): Promise<string> {
+  const outcome = await chat.presses('bob', button, await message(id))
+  if (outcome.kind !== 'open') throw new Error(JSON.stringify(outcome))
+  return new URL(outcome.url).pathname
+}
+async function message(id: string): Promise<string> {
+  chat.access.show = standing
+  return await chat.message(id, integration)
+}
+const rowsOf = async () => [
+  await world.database.reads.selectFrom('audit_events').select('id').execute(),
+  await world.database.reads.selectFrom('reviews').selectAll().execute(),
+  await world.database.reads.selectFrom('chat_confirmations').selectAll().execute(),
+  await world.database.reads.selectFrom('chat_link_offers').selectAll().execute(),
+  await world.database.reads.selectFrom('chat_accounts').selectAll().execute(),
+]
+
+describe('the page that confirms a vote', () => {
+  beforeEach(async () => {
+    await linked('bob', bob)
+  })
+  test('shows exactly what would be approved, and a code of the person casts the vote', async () => {
+    const id = await asked('<script>alert(1)</script> & "quotes"')
+    const path = await pressed(id)
+    const shown = await call('GET', path)
+    expect(shown.status).toBe(200)
+    expect(shown.text).toContain('&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;quotes&quot;')
+    expect(shown.text).not.toContain('<script')
+    for (const part of [id, 'alice', 'dba', '1h', 'You are bob']) expect(shown.text).toContain(part)
+    const sent = await fill(path, { code: bob.freshCode(), reason: 'seen', duration: '30m' })
+    expect(sent.text).toContain('You approved it')
+    expect(await standing(id)).toMatchObject({
+      state: 'approved',
+      grantedDuration: 1_800_000,
+      reviews: [{ reviewer: 'bob', reason: 'seen' }],
+    })
+    const event = await world.database.reads
+      .selectFrom('audit_events')
+      .selectAll()
+      .where('type', '=', 'access_request.review')
+      .executeTakeFirstOrThrow()
+    expect(JSON.parse(event.details_json ?? '')).toMatchObject({ via: 'slack', secondFactor: true })
+  })
+  test('trap 16, 17: GET and HEAD by previews and scanners, once or often, change nothing and no script, frame, cache or referrer is let in', async () => {
+    const id = await asked()
+    const path = await pressed(id)
+    const code = await chat.code('carol')
+    const before = await rowsOf()
+    for (const url of [path, `/link/${code}`, `/r/${id}`, path])
+      for (const method of ['GET', 'HEAD', 'GET']) {
+        const answer = await call(method, url, {
+          headers: { 'user-agent': 'Slackbot-LinkExpanding 1.0', purpose: 'prefetch' },
+        })
+        expect(answer.status).toBe(200)
+        expect(answer.headers).toMatchObject({
+          'cache-control': 'no-store',
+          'referrer-policy': 'no-referrer',
+          'x-frame-options': 'DENY',
+          'content-security-policy': expect.stringMatching(
+            /^default-src 'none'; style-src 'sha256-[^']+'; form-action 'self'; frame-ancestors 'none'/,
+          ),
+        })
+      }
+    expect(await rowsOf()).toEqual(before)
+    expect(await standing(id)).toMatchObject({ state: 'pending', reviews: [] })
+  })
+  test('trap 17: what is posted without the form of this browser, or from another site, decides nothing', async () => {
+    const id = await asked()
+    const path = await pressed(id)
+    const code = bob.freshCode()
+    expect((await call('POST', path, { form: { code } })).status).toBe(403)
+    expect((await call('POST', path, { form: { code, mark: 'x'.repeat(32) } })).status).toBe(403)
+    expect((await fill(path, { code }, { origin: 'https://evil.example' })).status).toBe(403)
+    expect((await fill(path, { code }, { 'sec-fetch-site': 'cross-site' })).status).toBe(403)
+    expect((await standing(id)).reviews).toEqual([])
+    expect((await fill(path, { code })).status).toBe(200)
+  })
+  test('a wrong, used or foreign code casts nothing, and after five of them none is tried any more', async () => {
+    const id = await asked()
+    const path = await pressed(id)
+    const dan = await world.person('dan', ['lead'])
+    expect((await fill(path, { code: dan.freshCode() })).status).toBe(422)
+    for (let at = 0; at < 4; at++) expect((await fill(path, { code: '000000' })).status).toBe(422)
+    expect((await fill(path, { code: bob.freshCode() })).status).toBe(429)
+    expect((await standing(id)).reviews).toEqual([])
+    world.clock.advance(16 * 60_000)
+    expect((await fill(path, { code: bob.freshCode() })).status).toBe(404)
+  })
+  test('it is good once and for ten minutes, and for nobody whose link, right or account is gone', async () => {
+    const id = await asked()
+    const path = await pressed(id)
+    expect((await fill(path, { code: bob.freshCode() })).status).toBe(200)
+    expect((await fill(path, { code: bob.freshCode() })).status).toBe(404)
+    const other = await asked('other')
+    const second = await pressed(other, 'deny')
+    await chat.types('bob', 'unlink')
+    expect((await call('GET', second)).status).toBe(404)
+    expect((await fill(second, { code: bob.freshCode() })).status).not.toBe(200)
+    expect((await standing(other)).state).toBe('pending')
+    expect((await call('GET', '/confirm/guessed')).status).toBe(404)
+  })
+  test('a request whose role changed since is shown as it is now, and not decided', async () => {
+    const id = await asked()
+    const path = await pressed(id)
+    const document = RoleDocument.parse({
+      kind: 'role',
+      metadata: { name: 'dba' },
+      spec: { allow: { logins: ['root'] } },
+    })
+    await putRole(world.services, SYSTEM, document, true)
+    const shown = await call('GET', path)
+    expect(shown.status).toBe(409)
+    expect(shown.text).toContain('changed since')
+    expect(shown.text).not.toContain('<form')
+  })
+  test('twenty at once with two pages and one code: one vote and one code used', async () => {
+    const id = await asked()
+    const paths = [await pressed(id), await pressed(id, 'deny')]
+    const code = bob.freshCode()
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, at) => fill(paths[at % 2] ?? '', { code })))
+    expect(
+      answers.filter(({ text }) => text.includes('You approved it') || text.includes('You denied it')).length,
+    ).toBeGreaterThan(0)
+    expect((await standing(id)).reviews.filter(({ counts }) => counts)).toHaveLength(1)
+    const votes = await world.database.reads.selectFrom('reviews').select('id').execute()
+    expect(votes).toHaveLength(1)
+  })
+})
+
+describe('the page that links an account', () => {
+  test('trap 7: opening it links nobody; name, password and code do, and whose account it is is shown first', async () => {
+    const code = await chat.code('bob')
+    const shown = await call('GET', `/link/${code}`)
+    for (const part of ['bob at slack', 'UBOB', 'T0TEST', 'if it was you who got the code'])
+      expect(shown.text).toContain(part)
+    expect((await fill(`/link/${code}`, { user: 'bob', password: PASSWORD })).status).toBe(401)
+    expect((await fill(`/link/${code}`, { user: 'bob', password: 'wrong', code: bob.freshCode() })).status).toBe(401)
+    expect(await world.database.reads.selectFrom('chat_accounts').selectAll().execute()).toEqual([])
+    const sent = await fill(`/link/${code}`, { user: 'bob', password: PASSWORD, code: bob.freshCode() })
+    expect(sent.text).toContain('acts as bob from now on')
+    expect(await chat.types('bob', 'link')).toMatchObject({ kind: 'done', text: expect.stringContaining('bob') })
+    expect((await fill(`/link/${code}`, { user: 'bob', password: PASSWORD, code: bob.freshCode() })).status).toBe(404)
+  })
+  test('somebody without a second factor links a new account, and takes over no linked one', async () => {
+    const first = await chat.code('shared')
+    expect((await fill(`/link/${first}`, { user: 'alice', password: PASSWORD })).status).toBe(200)
+    await chat.types('shared', 'unlink')
+    const [one, two] = [await chat.code('shared'), await chat.code('shared')]
+    expect((await fill(`/link/${one}`, { user: 'bob', password: PASSWORD, code: bob.freshCode() })).status).toBe(200)
+    expect((await fill(`/link/${two}`, { user: 'alice', password: PASSWORD })).status).toBe(403)
+  })
+})
+
+describe('the page of a request', () => {
+  test('says the same of every id until somebody who may see it has signed in', async () => {
+    const id = await asked()
+    const other = id.replace(/.$/, (last) => (last === '0' ? '1' : '0'))
+    const [here, gone] = [await call('GET', `/r/${id}`), await call('GET', `/r/${other}`)]
+    const neutral = (text: string, own: string) => text.replaceAll(own, 'ID').replace(/value="[^"]*"/g, '')
+    expect(neutral(here.text, id)).toBe(neutral(gone.text, other))
+    const shown = await fill(`/r/${id}`, { user: 'bob', password: PASSWORD, code: bob.freshCode() })
+    expect(shown.text).toContain('ticket 7')
+    await world.person('eve', [])
+    expect((await fill(`/r/${id}`, { user: 'eve', password: PASSWORD, code: '000000' })).status).toBeGreaterThanOrEqual(
+      400,
+    )
+  })
+})
+
+describe('trap 23: callbacks', () => {
+  const send = (body: Uint8Array, headers: Record<string, string | string[]>, path = '/v1/callbacks/echo/events') =>
+    rawCall(join(folder, 'api'), { method: 'POST', path, body, headers: headers as Record<string, string> })
+  test('exact bytes get through, of repeated headers the first, and nothing else of the API is asked for', async () => {
+    const json = Buffer.from('{"a": 1,   "b":2}')
+    expect(await send(json, { 'content-type': 'application/json', 'x-twice': ['one', 'two'] })).toMatchObject({
+      status: 200,
+      text: `events ${json.length} one`,
+    })
+    expect(
+      (await send(Buffer.from('payload=%7B%7D'), { 'content-type': 'application/x-www-form-urlencoded' })).text,
+    ).toBe('events 14 ')
+    expect((await send(Buffer.from([0xff, 0x00]), { 'content-type': 'application/json; charset=utf-8' })).status).toBe(
+      200,
+    )
+  })
+  test('what is too large is not read, other types are refused, and an unknown integration is no route', async () => {
+    expect((await send(Buffer.alloc(262_145), { 'content-type': 'application/json' })).status).toBe(413)
+    expect((await send(Buffer.from('x'), { 'content-type': 'multipart/form-data; boundary=x' })).status).toBe(400)
+    expect(
+      (await send(Buffer.from('x'), { 'content-type': 'application/json' }, '/v1/callbacks/none/events')).status,
+    ).toBe(404)
+    expect((await rawCall(join(folder, 'api'), { path: '/v1/callbacks/echo/events' })).status).toBe(404)
+  })
+})
