@@ -34,13 +34,20 @@ beforeAll(async () => {
 })
 afterAll(() => here?.[Symbol.asyncDispose]())
 
+/** What was on its way in a kill goes out when its lease of a minute is over, which the engine's own tests wait for. */
 async function killed(): Promise<void> {
+  const waiting = () =>
+    here.sallyport.rows("select id from messages where state = 'due' and due_at < ?", Date.now() + 120_000)
+  await expect.poll(waiting).toEqual([])
   await here.sallyport.kill('SIGKILL')
   await here.sallyport.restart()
 }
 
+/** Newest first; without what is said beside them. */
+const requestsIn = (posts: readonly Post[]): Post[] =>
+  posts.filter((post) => post.root_id === '' && textOf(post).includes('Open the request'))
 const top = (posts: readonly Post[]): Post => {
-  const [post] = posts.filter((each) => Array.isArray(each.props['attachments']) && each.root_id === '')
+  const [post] = requestsIn(posts)
   if (!post) throw new Error('there is no post')
   return post
 }
@@ -48,7 +55,7 @@ const requests = (): Promise<readonly { id: string; state: string }[]> =>
   Promise.resolve(here.sallyport.rows('select id, state from access_requests order by created_at') as never)
 const allCopies = (): Post[] => [
   ...here.copies(),
-  ...[alice, bob, carol, eve].flatMap(({ chat }) => chat.direct().filter((post) => post.root_id === '')),
+  ...[alice, bob, carol, eve].flatMap(({ chat }) => requestsIn(chat.direct())),
 ]
 
 test('1: alice asks in chat, and the channel and everybody who could decide have the request with buttons', async () => {
@@ -59,8 +66,8 @@ test('1: alice asks in chat, and the channel and everybody who could decide have
   expect(typed.status).toBe(200)
   await expect.poll(() => here.copies().map(buttonsOf)).toEqual([['Approve', 'Deny']])
   for (const { chat } of [bob, carol, eve])
-    await expect.poll(() => chat.direct().map(buttonsOf)).toEqual([['Approve', 'Deny']])
-  await expect.poll(() => alice.chat.direct().map(buttonsOf)).toEqual([['Cancel request']])
+    await expect.poll(() => requestsIn(chat.direct()).map(buttonsOf)).toEqual([['Approve', 'Deny']])
+  await expect.poll(() => requestsIn(alice.chat.direct()).map(buttonsOf)).toEqual([['Cancel request']])
   for (const post of allCopies()) expect(JSON.stringify(post)).not.toMatch(/@all|\]\(http:/)
   const [event] = await here.sallyport.events({ type: 'access_request.create' })
   expect(event?.actor.name).toBe('alice')
@@ -124,9 +131,8 @@ test('4: alice is told, asks for more time from the message, and its end moves w
 
 test('5: alice returns the access, and nothing is left to press anywhere', async () => {
   await killed()
-  const [, own] = alice.chat.direct().filter((post) => post.root_id === '' && buttonsOf(post).includes('Return access'))
-  const first = own ?? top(alice.chat.direct())
-  expect((await alice.chat.press(first.id, 'Return access')).status).toBe(200)
+  const own = requestsIn(alice.chat.direct()).find((post) => buttonsOf(post).includes('Return access'))
+  expect((await alice.chat.press(own?.id ?? '', 'Return access')).status).toBe(200)
   await expect.poll(() => here.sallyport.rows('select state from grants').map(({ state }) => state)).toEqual(['ended'])
   for (const post of allCopies()) await expect.poll(() => buttonsOf(post)).toEqual([])
 })

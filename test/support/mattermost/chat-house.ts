@@ -44,7 +44,9 @@ export async function chatHouse({ users, linked, roles, spec }: ChatHouseOptions
   mattermost.ca = ca
   const people: Record<string, Linked> = {}
   for (const [name, own] of Object.entries(users)) await sallyport.user(name, own)
-  const accounts = await Promise.all(Object.keys(users).map((name) => sallyport.signIn(name, { apps: 4 })))
+  const accounts = await Promise.all(
+    Object.keys(users).map((name) => sallyport.signIn(name, { apps: name === 'alice' ? 0 : 4 })),
+  )
   for (const account of accounts) people[account.name] = { account, chat: mattermost.person(account.name) }
   const channel = mattermost.channel(
     'P',
