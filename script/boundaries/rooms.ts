@@ -176,7 +176,7 @@ export const WIRE = {
 }
 
 /** Tests beside the code may use these besides what their room may use. */
-export const TEST_PACKAGES = ['vitest', 'fast-check']
+export const TEST_PACKAGES = ['vitest', 'fast-check', '@slack/types']
 export const TEST_ROOMS = ['src/contract', 'src/foundation/errors.ts']
 
 export function roomOf(path: string): Room | undefined {

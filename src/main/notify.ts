@@ -7,7 +7,7 @@ import type { FromChat } from '../contract/from-chat.ts'
 import { VENDOR_SECRETS, VENDOR_SETTINGS } from '../contract/integration.ts'
 import type { OpenIntegration } from '../contract/notify-plane.ts'
 import type { Vendor } from '../contract/vendors/common.ts'
-import type { Clock } from '../foundation/clock.ts'
+import { systemClock, withDeadline, type Clock } from '../foundation/clock.ts'
 import type { IntegrationsTable } from '../foundation/database/tables.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
@@ -125,7 +125,7 @@ export async function checkIntegration(
   const connector = notify.open({ id, name, vendor, revision, ...openedIntegration(sealer, row), allowNetworks })
   const channels = [...new Set(deliver.flatMap((rule) => rule.channels))]
   try {
-    return await connector.check(channels, AbortSignal.any([signal, AbortSignal.timeout(CHECK_MS)]))
+    return await withDeadline(systemClock, CHECK_MS, signal, (until) => connector.check(channels, until))
   } catch (error) {
     return [{ ok: false, text: error instanceof Error ? error.message : String(error) }]
   }

@@ -1,3 +1,4 @@
+import { buttonHash } from '../../src/access/from-chat/secret-text.ts'
 import { createSecretKey } from 'node:crypto'
 import { storedPlane } from '../../src/access/notify/stored-plane.ts'
 import { putIntegration } from '../../src/access/integrations/integrations.ts'
@@ -182,4 +183,15 @@ export class NotifyWorld<C extends Clock = ManualClock> {
       { every: 2 },
     )
   }
+}
+
+/** As when somebody pressed a copy of the message that only the vendor knows of. */
+export async function pressedOn({ database }: AccessWorld, buttonId: string, external: string): Promise<void> {
+  await database.transact((tx) =>
+    tx
+      .updateTable('message_buttons')
+      .set({ pressed_external: external })
+      .where('button_hash', '=', buttonHash(buttonId))
+      .execute(),
+  )
 }

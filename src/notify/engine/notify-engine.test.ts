@@ -1,6 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AccessWorld, HOUR, MINUTE } from '../../../test/support/access-world.ts'
-import { down, lastShown, NotifyWorld, type FakeVendor, type Mishap } from '../../../test/support/notify-world.ts'
+import {
+  down,
+  lastShown,
+  NotifyWorld,
+  pressedOn,
+  type FakeVendor,
+  type Mishap,
+} from '../../../test/support/notify-world.ts'
 import { until } from '../../../test/support/until.ts'
 import type { NotifyPlane } from '../../contract/notify-plane.ts'
 import { DeliveryFailed } from '../connector.ts'
@@ -299,7 +306,7 @@ describe('a daemon that dies', () => {
         return settledAll()
       })
       // A copy whose delivery was never confirmed is found when somebody presses a button on it.
-      for (const post of vendor.posts) await press(post.shown[0]?.buttonId ?? '', post.external)
+      for (const post of vendor.posts) await pressedOn(world, post.shown[0]?.buttonId ?? '', post.external)
       await world.approve('carol', id)
       await until('all copies to be equal', async () => {
         world.clock.advance(10_000)
@@ -321,17 +328,6 @@ describe('a daemon that dies', () => {
       .executeTakeFirst()
     const rows = await notify.rows()
     return waiting === undefined && rows.length > 0 && rows.every((row) => row.state !== 'due')
-  }
-
-  async function press(buttonId: string, external: string): Promise<void> {
-    const { buttonHash } = await import('../../access/from-chat/secret-text.ts')
-    await world.database.transact((tx) =>
-      tx
-        .updateTable('message_buttons')
-        .set({ pressed_external: external })
-        .where('button_hash', '=', buttonHash(buttonId))
-        .execute(),
-    )
   }
 
   test('two daemons on one store send each message once', async () => {
