@@ -81,7 +81,7 @@ afterAll(async () => {
 
 /** What changes by itself, and what counts tries and readings. */
 const RESTLESS =
-  /^(?:sqlite_|checkpoints?$|attempt|shared_attempt|messages?$|outbox|daemons?$|instances?$|chain_head$|events$|changes$|pages_)/
+  /^(?:sqlite_|checkpoints?$|attempt|shared_attempt|messages?$|outbox|daemons?$|instances?$|chain_head$|audit_|changes$|integration_paces$)/
 
 /** By table a digest of every row of everything that says who may do what and what was decided. */
 function standing(): Record<string, string> {

@@ -35,6 +35,8 @@ export async function sendConfirmation(
   const typed = { reason: form.get('reason') ?? '', duration: form.get('duration') ?? '' }
   const code = (form.get('code') ?? '').replace(/\s/g, '')
   try {
+    // A robot that presses every button has no code: it must not use up the tries of the person whose page it is.
+    if (!/^[0-9]{6,10}$/.test(code)) throw new Refused('bad_credentials', 'type the code from your authenticator')
     const after = await confirmReview(services, token, { ...typed, code }, services.addressOf(request))
     const title = found.row.decision === 'approve' ? 'You approved it' : 'You denied it'
     return {

@@ -1,3 +1,4 @@
+import { Refused } from '../../foundation/errors.ts'
 import { html, type Html } from './html.ts'
 
 export function signInFields(): Html {
@@ -9,7 +10,10 @@ export function signInFields(): Html {
     <input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="10" />`
 }
 
+/** Errors: Refused('malformed') where nothing was typed, which is no try of anybody. */
 export function typedSignIn(form: ReadonlyMap<string, string>): { user: string; password: string; code: string } {
+  if ((form.get('user') ?? '') === '' || (form.get('password') ?? '') === '')
+    throw new Refused('malformed', 'type your name and your password', 'open the page again')
   return {
     user: (form.get('user') ?? '').slice(0, 200),
     password: (form.get('password') ?? '').slice(0, 1024),
