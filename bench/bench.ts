@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<(options: BenchOptions) => 
   postgres: async () => (await import('./postgres/bench-postgres.ts')).benchPostgres,
   mysql: async () => (await import('./mysql/bench-mysql.ts')).benchMysql,
   requests: async () => (await import('./requests/bench-requests.ts')).benchRequests,
+  notify: async () => (await import('./notify/bench-notify.ts')).benchNotify,
   audit: async () => (await import('./audit/bench-audit.ts')).benchAudit,
 }
 

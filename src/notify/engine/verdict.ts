@@ -43,7 +43,8 @@ export function verdictOf(error: unknown, vendor: Vendor, attempt: number, rando
   if (failed.kind !== 'retry') return { kind: 'dead', why, failure: failed.kind }
   // A vendor that asked us to wait has not failed: such attempts do not end in a dead letter.
   if (failed.afterMs !== null && Number.isFinite(failed.afterMs)) {
-    const afterMs = Math.min(LONGEST_HOLD, Math.max(0, failed.afterMs)) + Math.round(random * SECOND)
+    const asked = Math.min(LONGEST_HOLD, Math.max(0, failed.afterMs))
+    const afterMs = asked + Math.round(random * Math.min(SECOND, asked / 10))
     return { kind: 'later', why, afterMs, hold: true }
   }
   const afterMs = waitAfter(vendor, attempt, random)
