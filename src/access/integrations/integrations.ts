@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { confirmed } from '../../audit/confirmation.ts'
 import type { NewEvent, Tx } from '../../audit/deed.ts'
 import { VENDOR_SECRETS, VENDOR_SETTINGS, type IntegrationDocument } from '../../contract/integration.ts'
