@@ -92,10 +92,10 @@ export class JiraConnector implements Connector {
   /** A pending request's issue stands where moves begin; one that was moved is first looked at for what that says. */
   async #bringBack(issue: JiraIssue, signal: AbortSignal): Promise<void> {
     if (!this.#misstates(issue)) return
-    const wasCounted = this.#counted.delete(issue.id)
     const outcome = await this.#asked(issue.id)
     if (outcome.kind === 'done') return
-    if (outcome.kind === 'ignored' && wasCounted) await this.#moveTo(issue.id, 'pending', signal)
+    // Most likely it was counted, and the request waits for others: the vote has its own comment.
+    if (outcome.kind === 'ignored') await this.#moveTo(issue.id, 'pending', signal)
     else await this.#undo(issue, outcome, signal)
   }
 
@@ -118,12 +118,16 @@ export class JiraConnector implements Connector {
   async receive(callback: RawCallback, fromChat: FromChat, signal: AbortSignal): Promise<CallbackAnswer> {
     this.#fromChat = fromChat
     const id = issueIn(callback)
+    if (id === null) return { status: statusOf(await fromChat.take(callback)) }
+    // One after the other for an issue: what a vote brings about must not overtake what is done with the move.
+    return this.#turns.take(id, () => this.#receive(id, callback, fromChat, signal))
+  }
+
+  async #receive(id: string, callback: RawCallback, fromChat: FromChat, signal: AbortSignal): Promise<CallbackAnswer> {
     const outcome = await fromChat.take(callback)
-    // Jira could not be asked who it was, for one: it calls again.
-    if (outcome.kind === 'rejected') return { status: outcome.why === 'unreadable' ? 503 : 401 }
-    if (id === null) return { status: 200 }
+    if (outcome.kind === 'rejected') return { status: statusOf(outcome) }
     try {
-      await this.#turns.take(id, () => this.#follow(id, outcome, signal))
+      await this.#follow(id, outcome, signal)
       return { status: 200 }
     } catch (error) {
       // Jira calls again; whoever moved it has been refused already, and will be again.
@@ -201,6 +205,12 @@ export class JiraConnector implements Connector {
   }
 }
 
+/** Jira calls again after a 5xx: whoever did it could not be found out. */
+function statusOf(outcome: ChatOutcome): number {
+  if (outcome.kind !== 'rejected') return 200
+  return outcome.why === 'unreadable' ? 503 : 401
+}
+
 function stateOf({ state }: RequestView): IssueMark['state'] {
   return state === 'cancelled' || state === 'expired' ? 'closed' : state
 }
@@ -210,7 +220,7 @@ function sameMark(one: IssueMark | null, { request, message, state, cut }: Issue
 }
 
 function undoneComment(issue: JiraIssue, outcome: ChatOutcome): Paper {
-  const said = 'text' in outcome ? outcome.text : "This move was nobody's vote."
+  const said = 'text' in outcome ? outcome.text : 'Nothing more follows from this move.'
   const where =
     issue.mark?.state === 'pending'
       ? 'The issue goes back: the request is still open.'
