@@ -1,5 +1,8 @@
+import type { KnownBlock, ModalView } from '@slack/types'
 import { afterEach, describe, expect, test } from 'vitest'
 import { DeliveryFailed } from '../../src/notify/connector.ts'
+import { renderForm } from '../../src/notify/slack/render-form.ts'
+import { renderRequest } from '../../src/notify/slack/render-request.ts'
 import { aMessageTask, aRequestView } from '../support/a-request-view.ts'
 import { problemsWithSlack } from '../support/slack/check-with-vendor.ts'
 import { connectorHouse, type ConnectorHouse } from '../support/slack/connector-house.ts'
@@ -213,6 +216,12 @@ describe('answers to what people do in Slack', () => {
       },
     ],
   }
+
+  test('our blocks and dialogs are what Slack’s own types describe', () => {
+    const blocks: readonly KnownBlock[] = renderRequest(aRequestView(), ['approve'], 'b'.repeat(32), 'channel').blocks
+    const view: ModalView = renderForm(form)
+    expect([blocks.length > 0, view.type]).toEqual([true, 'modal'])
+  })
 
   test('a form becomes a dialog within the life of the trigger; what is typed comes back with its nonce', async () => {
     const house = await aHouse()

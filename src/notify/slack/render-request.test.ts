@@ -1,4 +1,3 @@
-import type { KnownBlock } from '@slack/types'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { aMessageTask, aRequestView, aViewedReview } from '../../../test/support/a-request-view.ts'
@@ -16,8 +15,7 @@ const render = (view: RequestView): SlackMessage => renderRequest(view, VOTING, 
 
 /** Labels of what can be pressed, after Slack took the message. */
 function offered(message: SlackMessage): string[] {
-  const compiled: readonly KnownBlock[] = message.blocks
-  return buttonsOf(MessageBlocks.parse(compiled)).map((button) => button.label)
+  return buttonsOf(MessageBlocks.parse(message.blocks)).map((button) => button.label)
 }
 
 /** Links and mentions that Slack makes of a message; our own dates are neither. */

@@ -49,6 +49,11 @@ export class FakeWebApi {
     this.#planned.set(method, [...(this.#planned.get(method) ?? []), ...planned])
   }
 
+  /** Nothing planned for this method counts any more. */
+  forget(method: Method): void {
+    this.#planned.delete(method)
+  }
+
   /** Every call is answered so until null is given. */
   breakWith(answer: ApiAnswer | null): void {
     this.#broken = answer

@@ -1,4 +1,4 @@
-import { request } from 'node:https'
+import { Agent, request } from 'node:https'
 import { PageVisitor } from '../page-visitor.ts'
 import { startSallyport, type Account, type Sallyport } from '../sallyport.ts'
 import { until } from '../until.ts'
@@ -12,7 +12,7 @@ export const CHANNEL = 'C0OPS'
 
 /**
  * The real daemon and a Slack with a channel: alice may ask for `dba`, which bob decides with a second factor, and for `ops`, which
- * carol decides in chat. All three have linked their accounts.
+ * carol decides in chat, and for `pair`, which takes both of them, in chat. All three have linked their accounts.
  */
 export class SlackHouse implements AsyncDisposable {
   readonly sallyport: Sallyport
@@ -71,6 +71,14 @@ export class SlackHouse implements AsyncDisposable {
     const code = (await account.authenticator?.code()) ?? ''
     const page = await this.visitor().fill(url, { user: person, password: account.password, code })
     if (page.status !== 200) throw new Error(`${person} was not linked: ${page.status} ${page.body}`)
+  }
+
+  /** By the command line; the reason is in every message about it. */
+  async ask(role: string, reason: string): Promise<string> {
+    const args = [`--roles=${role}`, `--reason=${reason}`, '--nowait', '--format=json']
+    const { code, stdout, stderr } = await this.accounts.alice.sally('request', 'create', ...args)
+    if (code !== 0) throw new Error(stderr)
+    return (JSON.parse(stdout) as { id: string }).id
   }
 
   visitor(): PageVisitor {
@@ -146,13 +154,16 @@ async function rolesOf(sallyport: Sallyport): Promise<void> {
     sallyport.role({ kind: 'role', metadata: { name }, spec: { allow, options } })
   await role('dba', { logins: [sallyport.login], node_labels: { service: 'database' } })
   await role('ops', { logins: [sallyport.login], node_labels: { service: 'web' } }, { chat_approval: 'allowed' })
+  await role('pair', { logins: [sallyport.login], node_labels: { service: 'both' } }, { chat_approval: 'allowed' })
   await role('engineer', { request: { roles: ['dba', 'ops'], max_duration: '4h' } })
-  await role('dba-lead', { review_requests: { roles: ['dba'] } })
-  await role('ops-lead', { review_requests: { roles: ['ops'] } })
+  const two = [{ name: 'two', filter: 'true', approve: 2, deny: 1 }]
+  await role('pair-asker', { request: { roles: ['pair'], thresholds: two, max_duration: '4h' } })
+  await role('dba-lead', { review_requests: { roles: ['dba', 'pair'] } })
+  await role('ops-lead', { review_requests: { roles: ['ops', 'pair'] } })
 }
 
 async function peopleOf(sallyport: Sallyport): Promise<Readonly<Record<Person, Account>>> {
-  await sallyport.user('alice', ['engineer'])
+  await sallyport.user('alice', ['engineer', 'pair-asker'])
   await sallyport.user('bob', ['dba-lead'])
   await sallyport.user('carol', ['ops-lead'])
   const [alice, bob, carol] = await Promise.all([
@@ -163,13 +174,16 @@ async function peopleOf(sallyport: Sallyport): Promise<Readonly<Record<Person, A
   return { alice, bob, carol }
 }
 
+/** As few connections at once as one address may have that has not signed in */
+const callbacks = new Agent({ maxSockets: 8, rejectUnauthorized: false })
+
 function post(
   url: string,
   headers: Readonly<Record<string, string>>,
   body: Buffer,
 ): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
-    const sent = request(url, { method: 'POST', headers, rejectUnauthorized: false, agent: false }, (answer) => {
+    const sent = request(url, { method: 'POST', headers, agent: callbacks }, (answer) => {
       const chunks: Buffer[] = []
       answer.on('data', (chunk: Buffer) => chunks.push(chunk))
       answer.on('error', reject)
