@@ -53,10 +53,17 @@ function messagesFor(files: Readonly<Record<string, string>>): string[] {
 /** A file of the given room that imports `target`. */
 const importing = (file: string, target: string): Record<string, string> => {
   const up = '../'.repeat(file.split('/').length - 1)
-  return { [file]: `import { x } from '${/^(src|test)\//.test(target) ? up + target : target}'\nx()` }
+  return { [file]: `import { x } from '${/^(src|test|sdk)\//.test(target) ? up + target : target}'\nx()` }
 }
 
 const FORBIDDEN: readonly (readonly [from: string, to: string])[] = [
+  ['sdk/a.ts', 'src/foundation/errors.ts'],
+  ['sdk/a.ts', 'src/identity/b.ts'],
+  ['sdk/a.ts', 'zod'],
+  ['sdk/a.ts', 'test/support/b.ts'],
+  ['sdk/examples/a.ts', 'sdk/client.ts'],
+  ['sdk/examples/a.ts', 'src/contract/b.ts'],
+  ['src/contract/a.ts', 'sdk/client.ts'],
   ['src/contract/a.ts', 'src/formats/b.ts'],
   ['src/contract/a.ts', 'src/foundation/errors.ts'],
   ['src/contract/a.ts', 'kysely'],
@@ -125,6 +132,9 @@ describe('imports', () => {
 
   const allowed: readonly (readonly [string, string])[] = [
     ['src/contract/a.ts', 'zod'],
+    ['sdk/a.ts', 'src/contract/b.ts'],
+    ['sdk/a.ts', 'sdk/testing/b.ts'],
+    ['sdk/examples/a.ts', '@sallyport/sdk'],
     ['src/formats/a.ts', 'node:crypto'],
     ['src/connection/relay/ssh/wire/a.ts', 'src/foundation/streams/reader.ts'],
     ['src/connection/relay/ssh/wire/a.ts', 'src/connection/relay/ssh/wire/b.ts'],

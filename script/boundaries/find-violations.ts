@@ -19,7 +19,7 @@ export interface Inspection {
   readonly violations: readonly Violation[]
 }
 
-/** Looks at every file under src/ of the program. */
+/** Looks at every file under src/ of the program, and at what those of the SDK import. */
 export function inspect(house: House): Inspection {
   const checker = house.program.getTypeChecker()
   const files = house.program
@@ -31,5 +31,14 @@ export function inspect(house: House): Inspection {
     ...onlyHereViolations(source, file),
     ...typedViolations(checker, source, file, house.powerTables),
   ])
-  return { filesSeen: files.length, violations }
+  return { filesSeen: files.length, violations: [...violations, ...packageViolations(house)] }
+}
+
+/** What makes the package (sdk/build.ts) is no part of it. */
+function packageViolations({ program, root, production }: House): Violation[] {
+  return program.getSourceFiles().flatMap((source) => {
+    const file = relative(root, source.fileName).replaceAll('\\', '/')
+    if (!file.startsWith('sdk/') || file === 'sdk/build.ts') return []
+    return importViolations(source, file, [...production, '@sallyport/sdk'])
+  })
 }

@@ -61,7 +61,7 @@ function takesOnlyPureNames(node: ts.Node, name: string): boolean {
 
 const packageOf = (name: string): string => name.split('/', name.startsWith('@') ? 2 : 1).join('/')
 
-/** Violations of the import arrows in one file under src/. `production` are the names in package.json's dependencies. */
+/** Violations of the import arrows in one file under src/ or sdk/. `production` are the names in package.json's dependencies. */
 export function importViolations(source: ts.SourceFile, file: string, production: readonly string[]): Violation[] {
   const room = roomOf(file)
   if (!room) {
@@ -81,7 +81,8 @@ function refusal(name: string, file: string, room: Room, production: readonly st
     const target = posix.join(posix.dirname(file), name)
     if (isTest(file) && target.startsWith('test/support/')) return null
     if (file.startsWith('src/main/') && target === 'package.json') return null
-    if (!target.startsWith('src/')) return 'src stands alone: tests, benches and scripts import it, never the reverse'
+    if (!target.startsWith('src/') && !(file.startsWith('sdk/') && target.startsWith('sdk/')))
+      return 'src stands alone: tests, benches and scripts import it, never the reverse'
     return refusalForFile(file, target, room)
   }
   if (isTest(file)) {

@@ -154,6 +154,20 @@ export const ROOMS: readonly Room[] = [
     because: 'what is built in to tell people has no power that an integration from outside lacks',
   },
   {
+    path: 'sdk',
+    mayImport: ['src/contract', 'src/formats'],
+    packages: [],
+    node: 'any',
+    because: 'the SDK is packed with the contract and nothing else of the daemon: whoever installs it needs Node alone',
+  },
+  {
+    path: 'sdk/examples',
+    mayImport: [],
+    packages: ['@sallyport/sdk'],
+    node: 'any',
+    because: 'an example has nothing that its reader lacks',
+  },
+  {
     path: 'src/main',
     mayImport: ['src/'],
     packages: 'any',
