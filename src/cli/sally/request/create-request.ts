@@ -8,6 +8,7 @@ import { describePreview, describeRequest, warningText } from '../../shared/desc
 import { readDuration, readStart } from '../../shared/read-options.ts'
 import { refreshSshConfig } from '../config/refresh-ssh-config.ts'
 import { waitForDecision } from './wait-for-decision.ts'
+import { secretsIn } from '../../../formats/secrets-in-text.ts'
 
 export interface CreateOptions {
   readonly roles: readonly string[]
@@ -25,6 +26,7 @@ export interface CreateOptions {
 
 export async function createRequest(context: CommandContext, options: CreateOptions): Promise<number | void> {
   const body = askBody(options, context.terminal.clock.now())
+  warnOfSecrets(context, body.reason ?? '')
   const api = await context.dial.signedIn(context)
   const answer = await ask(context, api, body)
   if (answer.request === null) return context.show(answer.preview, () => describePreview(answer.preview))
@@ -80,6 +82,16 @@ async function ask(context: CommandContext, api: Client, body: AskBody): ReturnT
     const missing = error instanceof ApiError && error.code === 'reason_required'
     if (!missing || !context.terminal.interactive || body.reason !== '') throw error
     const reason = await context.prompt.text(`${error.message} Reason:`)
+    warnOfSecrets(context, reason)
     return api.ask({ body: { ...body, reason } })
   }
+}
+
+/** Chat products are shown it without; whoever may read the request, and the audit log, have it whole. */
+function warnOfSecrets(context: CommandContext, reason: string): void {
+  const found = secretsIn(reason)
+  if (found.length === 0) return
+  context.warn(
+    `the reason seems to hold ${found.join(' and ')}: reviewers can read it. Change that secret if it is real`,
+  )
 }

@@ -39,6 +39,16 @@ const half: Partial<AccessRequest> = {
   progress: [{ role: 'dba', name: 'dba team', approvals: 1, approve: 2, denials: 0, deny: 1, met: false }],
 }
 
+test('trap 21: a reason that seems to hold a secret is warned of when it is typed, without being repeated', async () => {
+  const secret = `AKIA${'ABCDEFGH12345678'}`
+  const result = await run(['request', 'create', '--roles=dba', `--reason=use ${secret}`, '--nowait'], {
+    ask: () => ({ request: aRequest(), preview, existing: false }),
+  })
+  expect(result.exit).toBe(0)
+  expect(result.stderr).toContain('the reason seems to hold an AWS access key')
+  expect(result.stderr).not.toContain(secret)
+})
+
 test('asking prints the request, waits, tells who has answered and ends with the approval', async () => {
   const steps = [
     aRequest(half),
