@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { forgetOldArrivals } from './forget-old.ts'
 import { AccessWorld, HOUR, MINUTE } from '../../../test/support/access-world.ts'
 import { ChatWorld } from '../../../test/support/chat-world.ts'
 
@@ -195,6 +196,23 @@ describe('a vote from chat', () => {
     expect((await chat.sends('bob', form, {}, { eventId: 'once' })).kind).toBe('refused')
     expect(await inboxRows()).toHaveLength(before)
   })
+})
+
+test('what came in long ago is forgotten, and so are forms, pages and codes that are over; what is young stays', async () => {
+  const { id } = await access.ask('alice', ['dba'])
+  await chat.presses('bob', 'approve', await chat.message(id, integration))
+  await chat.code('frank')
+  access.clock.advance(29 * 24 * HOUR)
+  await forgetOldArrivals({ database: access.database, clock: access.clock })
+  const left = async () => [
+    await access.database.reads.selectFrom('chat_forms').selectAll().execute(),
+    await access.database.reads.selectFrom('chat_link_offers').selectAll().execute(),
+  ]
+  expect(await left()).toEqual([[], []])
+  expect((await inboxRows()).length).toBeGreaterThan(0)
+  access.clock.advance(2 * 24 * HOUR)
+  await forgetOldArrivals({ database: access.database, clock: access.clock })
+  expect(await inboxRows()).toEqual([])
 })
 
 describe('how much chat may decide', () => {

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { forgetOldArrivals } from '../from-chat/forget-old.ts'
 import type { PlaneParts } from './plane-parts.ts'
 import { readShown } from './request-view.ts'
 import { raise } from './route-deliveries.ts'
@@ -15,6 +16,7 @@ export async function sweepMessages(parts: PlaneParts): Promise<void> {
   await raiseEdited(parts)
   await dropOrphans(parts)
   await forgetOld(parts)
+  await forgetOldArrivals(parts)
 }
 
 async function raiseBehind({ database, clock }: PlaneParts): Promise<void> {
