@@ -276,11 +276,9 @@ test('the Discord of tests refuses what Discord refuses', async () => {
   const { house, url } = server
   const channel = addDiscordChannel(house)
   const call = async (path: string, body: object, method = 'POST', token = house.botToken) => {
-    const answer = await fetch(`${url}${path}`, {
-      method,
-      headers: { authorization: `Bot ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    })
+    const headers = { authorization: `Bot ${token}`, 'content-type': 'application/json' }
+    const call = new Request(`${url}${path}`, { ...{ method }, headers, ...{ body: JSON.stringify(body) } })
+    const answer = await fetch(call)
     return [answer.status, ((await answer.json()) as { code?: number }).code]
   }
   const path = `/channels/${channel.id}/messages`

@@ -26,10 +26,9 @@ export function openPool({ smtp, per_minute }: EmailSettings, { password }: Emai
     ...(smtp.username === undefined ? {} : { auth: { user: smtp.username, pass: password ?? '' } }),
     getSocket: (_options: unknown, done: SocketReady) => {
       // `connect` has a deadline of its own; a signal would end the connection later on as well.
-      connect(smtp.host, port, new AbortController().signal).then(
-        (connection) => done(null, { connection }),
-        (error: unknown) => done(error instanceof Error ? error : new Error('the connection failed')),
-      )
+      const opening = connect(smtp.host, port, new AbortController().signal)
+      // oxlint-disable-next-line promise/no-callback-in-promise -- the callback is how nodemailer takes a socket
+      opening.then((connection) => done(null, { connection }), failed(done))
     },
     maxConnections: 2,
     maxMessages: 100,
@@ -47,3 +46,8 @@ export function openPool({ smtp, per_minute }: EmailSettings, { password }: Emai
     disableUrlAccess: true,
   })
 }
+
+const failed =
+  (done: SocketReady) =>
+  (error: unknown): void =>
+    done(error instanceof Error ? error : new Error('the connection failed'))

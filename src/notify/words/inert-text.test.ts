@@ -31,10 +31,10 @@ test('nothing of a text looks like an address to press, and each character is st
     'https://evil.example/x',
     'www.evil.example',
     'ada@evil.example',
-    'javascript:alert(1)',
+    'data:text/html,x',
     'ftp://x',
   ]) {
-    expect(unlinked(text)).not.toMatch(/:\/\/|\w\.\w|@\w|javascript:\w/)
+    expect(unlinked(text)).not.toMatch(/:\/\/|\w\.\w|@\w|data:\w/)
     expect(unlinked(text).replaceAll('\u200b', '')).toBe(text)
   }
 })
