@@ -176,6 +176,12 @@ describe('accounts', () => {
     await add({}, never)
     await world.person('bob', [], true)
     await expect(add({ owner: 'bob' }, never)).rejects.toThrow('may not make users')
+    // Nor does an account fall to whoever adds a token once its owner is gone.
+    await removeUser(services, SYSTEM, 'ada')
+    const { owner: _, ...ownerless } = body
+    const bob = { actor: { kind: 'user', id: 'usr_x', name: 'bob' }, loginId: null } as const
+    await expect(addServiceToken(services, bob, ownerless, never)).rejects.toThrow('may not make users')
+    expect((await addServiceToken(services, bob, ownerless, free)).token.owner).toBe('bob')
   })
 
   test('have at most twenty tokens', async () => {

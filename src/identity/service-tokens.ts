@@ -26,8 +26,8 @@ export async function addServiceToken(
   mayCreateUser: () => Promise<void>,
 ): Promise<{ readonly token: ServiceToken; readonly secret: string }> {
   const known = await findUser(parts.database.reads, body.account)
-  const handsOver =
-    known !== undefined && body.owner !== undefined && (await ownerName(parts.database.reads, known)) !== body.owner
+  const owner = known && (await ownerName(parts.database.reads, known))
+  const handsOver = known !== undefined && (owner === null || (body.owner !== undefined && owner !== body.owner))
   if (!known || handsOver) await mayCreateUser()
   const { token: secret, hash } = newToken('service')
   const token = await parts.deeds.commitDeed(
@@ -87,7 +87,7 @@ async function accountFor(
     )
   const owner = await ownerName(tx, user)
   if (owner !== null && (body.owner === undefined || body.owner === owner)) return { user, owner, events: [] }
-  if (asKnown && owner !== null) throw changedMeanwhile()
+  if (asKnown) throw changedMeanwhile()
   const next = await findOwner(tx, doer, body.owner)
   const { row, event } = await giveToOwner(tx, doer, user, next)
   return { user: row, owner: next.name, events: [event] }

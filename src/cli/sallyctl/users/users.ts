@@ -35,7 +35,11 @@ const COLUMNS: readonly Column<User>[] = [
   { head: 'Roles', cell: (each) => each.roles.join(', '), shrinks: true },
   { head: 'Traits', cell: traitsOf, shrinks: true },
   { head: 'Second factor', cell: (each) => (each.secondFactor ? 'yes' : 'no') },
-  { head: 'State', cell: (each) => (each.disabled ? 'disabled' : 'active') },
+  {
+    head: 'State',
+    cell: (each) => (each.disabled ? 'disabled' : each.owner === null ? 'active' : `service account of ${each.owner}`),
+    shrinks: true,
+  },
 ]
 
 function traitsOf(user: User): string {
