@@ -11,7 +11,7 @@ export interface HeldBack {
 /**
  * Connections that were read in the same turn of the event loop are served in steps: each is read and parsed as its bytes
  * come; behind the last, all records are stored, and then all bytes go on. The same code runs many times in a row, which
- * costs a third less than all of it for one connection after the other: there is too much of it for the processor's caches.
+ * costs less than all of it for one connection after the other: there is too much of it for the processor's caches.
  */
 export class Turns {
   #held: HeldBack[] = []
