@@ -156,11 +156,17 @@ export class NotifyWorld<C extends Clock = ManualClock> {
   }
 
   async close(): Promise<void> {
+    await this.stop()
+    await this.world.database.close()
+  }
+
+  /** All but the store. */
+  async stop(): Promise<void> {
     for (const { engine, forget } of this.#engines) {
       forget()
       await engine.stop()
     }
-    await this.world.close()
+    await this.world.stop()
   }
 
   rows() {
