@@ -34,6 +34,12 @@ export class Browser {
     return (this.#page = await this.#call('POST', form.toString()))
   }
 
+  /** A form that no page of this browser showed. */
+  sendTo(url: string, fields: Readonly<Record<string, string>>): Promise<Page> {
+    this.#url = url
+    return this.#call('POST', new URLSearchParams(fields).toString())
+  }
+
   #call(method: string, body: string): Promise<Page> {
     const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     return new Promise((resolve, reject) => {

@@ -85,6 +85,8 @@ export class PostStore {
   }
 }
 
+type ShownAction = Action & { readonly style?: string; readonly type?: string }
+
 export function actionsOf(post: Post): Action[] {
   const attachments = (post.props['attachments'] ?? []) as readonly { readonly actions?: readonly Action[] }[]
   return attachments.flatMap((attachment) => [...(attachment.actions ?? [])])
@@ -92,11 +94,11 @@ export function actionsOf(post: Post): Action[] {
 
 /** As a client is given it. */
 export function forClients(post: Post): Post {
-  const attachments = post.props['attachments'] as readonly { readonly actions?: readonly Action[] }[] | undefined
+  const attachments = post.props['attachments'] as readonly { readonly actions?: readonly ShownAction[] }[] | undefined
   if (!attachments) return structuredClone(post)
   const shown = attachments.map((attachment) =>
     attachment.actions
-      ? { ...attachment, actions: attachment.actions.map(({ integration: _, ...seen }) => seen) }
+      ? { ...attachment, actions: attachment.actions.map(({ id, name, style, type }) => ({ id, name, style, type })) }
       : attachment,
   )
   return structuredClone({ ...post, props: { ...post.props, attachments: shown } })
