@@ -90,7 +90,7 @@ export interface ChatConfirmationsTable {
   used_at: number | null
 }
 
-/** What came in from vendors and had its effect, so that a second delivery has none. Kept for a week. */
+/** What came in from vendors and had its effect, so that a second delivery has none. Kept for 30 days. */
 export interface InboxTable {
   integration_id: string
   /** SHA-256 of the vendor's id of what came in */
