@@ -6,7 +6,8 @@ import { POWER_TABLES } from './tables.ts'
 
 /** `table -> columns with ? where null is allowed`, as tables.ts says. */
 function told(): Record<string, string[]> {
-  const source = readFileSync(new URL('tables.ts', import.meta.url), 'utf8')
+  const read = (file: string): string => readFileSync(new URL(file, import.meta.url), 'utf8')
+  const source = read('integration-tables.ts') + read('tables.ts')
   const columns = new Map<string, string[]>()
   for (const [, name = '', base, body = ''] of source.matchAll(
     /interface (\w+Table)( extends PowerRow)? \{\n([\s\S]*?)\n\}/g,
