@@ -21,6 +21,7 @@ describe('addresses out of what Slack sends', () => {
     ['https://hooks.slack.com/x', GOV, false],
     ['http://127.0.0.1:4001/x', HERE, false],
     ['http://169.254.169.254/latest', SLACK_API, false],
+    // oxlint-disable-next-line no-script-url -- what must be refused
     ['javascript:alert(1)', SLACK_API, false],
     ['', SLACK_API, false],
   ])('trap 19: answering a click at %j beside %s: %s', (text, api, good) => {

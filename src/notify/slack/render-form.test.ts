@@ -28,10 +28,9 @@ const form = (overrides: Partial<ChatForm> = {}): ChatForm => ({
 })
 /** Of the only field, after Slack took the dialog. */
 function elementOf(overrides: Partial<ChatFormField>) {
-  const inputs = Modal.parse(renderForm(form({ fields: [field(overrides)] }))).blocks.filter(
+  const input = Modal.parse(renderForm(form({ fields: [field(overrides)] }))).blocks.find(
     (block) => block.type === 'input',
   )
-  const [input] = inputs
   if (!input) throw new Error('there is no field')
   return input.element
 }
