@@ -7,65 +7,20 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import {
+  STATUSES,
+  refusal,
+  type Answer,
+  type Call,
+  type Fault,
+  type HistoryEntry,
+  type Issue,
+  type JiraAccount,
+  type JiraHouse,
+  type StatusName,
+} from './house.ts'
 import { ROUTES } from './routes.ts'
 import { vendorDescription } from '../vendor-apis.ts'
-
-export const STATUSES = { pending: '10', approved: '20', denied: '30', closed: '40', working: '50' } as const
-export type StatusName = keyof typeof STATUSES
-
-export interface JiraAccount {
-  readonly id: string
-  readonly name: string
-  readonly type: 'atlassian' | 'app' | 'customer'
-}
-
-export interface HistoryEntry {
-  readonly id: string
-  readonly author: JiraAccount
-  readonly items: readonly { readonly field: string; readonly from: string; readonly to: string }[]
-}
-
-export interface Issue {
-  readonly id: string
-  readonly key: string
-  readonly creator: string
-  readonly createdAt: number
-  updatedAt: number
-  summary: string
-  description: unknown
-  status: string
-  readonly properties: Map<string, unknown>
-  readonly comments: { readonly id: string; readonly author: JiraAccount; readonly body: unknown }[]
-  readonly history: HistoryEntry[]
-}
-
-export interface Fault {
-  readonly status?: number
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
-  /** The connection ends instead of an answer */
-  readonly cut?: boolean
-  /** What was asked is done all the same */
-  readonly after?: boolean
-}
-
-export interface Call {
-  readonly method: string
-  readonly path: string
-  readonly query: URLSearchParams
-  readonly body: unknown
-}
-
-export interface Answer {
-  readonly status: number
-  readonly body?: unknown
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-export const refusal = (status: number, message: string): Answer => ({
-  status,
-  body: { errorMessages: [message], errors: {} },
-})
 
 export async function startJira(options: { product: 'cloud' | 'datacenter'; now?: () => number }): Promise<Jira> {
   const jira = new Jira(options.product, options.now ?? Date.now)
@@ -73,7 +28,9 @@ export async function startJira(options: { product: 'cloud' | 'datacenter'; now?
   return jira
 }
 
-export class Jira implements AsyncDisposable {
+export { STATUSES, type Issue } from './house.ts'
+
+export class Jira implements AsyncDisposable, JiraHouse {
   readonly product: 'cloud' | 'datacenter'
   readonly now: () => number
   readonly project = { id: '10000', key: 'OPS' } as const

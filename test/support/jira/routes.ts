@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { BODIES, CloudSearch, OldSearch, Transition } from './schemas.ts'
-import { refusal, STATUSES, type Answer, type Call, type Issue, type Jira } from './jira-server.ts'
+import { refusal, STATUSES, type Answer, type Call, type Issue, type JiraHouse } from './house.ts'
 
-type Handle = (jira: Jira, call: Call, parts: readonly string[]) => Answer
+type Handle = (jira: JiraHouse, call: Call, parts: readonly string[]) => Answer
 
 const withIssue =
-  (handle: (jira: Jira, call: Call, issue: Issue, parts: readonly string[]) => Answer): Handle =>
+  (handle: (jira: JiraHouse, call: Call, issue: Issue, parts: readonly string[]) => Answer): Handle =>
   (jira, call, [id = '', ...parts]) => {
     const issue = jira.issues.get(id) ?? [...jira.issues.values()].find(({ key }) => key === id)
     return issue ? handle(jira, call, issue, parts) : refusal(404, 'Issue does not exist or you do not have permission')
@@ -70,7 +70,7 @@ function shownIssue(issue: Issue, properties: readonly string[]): object {
 
 const listed = (text: string | null): string[] => (text ?? '').split(',').filter((part) => part !== '')
 
-const histories = (jira: Jira, { history }: Issue): object[] =>
+const histories = (jira: JiraHouse, { history }: Issue): object[] =>
   history.map(({ id, author, items }) => ({ id, author: jira.shownAccount(author), created: '', items }))
 
 const read = withIssue((jira, { query }, issue) => {
@@ -93,7 +93,7 @@ const changelog = withIssue((jira, { query }, issue) => {
   return { status: 200, body: { startAt, maxResults: 2, total: all.length, isLast, values } }
 })
 
-const ways = (jira: Jira, issue: Issue) =>
+const ways = (jira: JiraHouse, issue: Issue) =>
   jira.transitions.filter(({ to, from }) => to !== issue.status && (from === undefined || from === issue.status))
 
 const transitions = withIssue((jira, _call, issue) => ({
@@ -141,7 +141,7 @@ const setProperty = withIssue((jira, { body }, issue, [key = '']) => {
 })
 
 /** Understands the one query that we ask. */
-function found(jira: Jira, jql: string): Issue[] | null {
+function found(jira: JiraHouse, jql: string): Issue[] | null {
   const asked =
     /^project in \(([^)]*)\) AND creator = currentUser\(\) AND updated >= "-(\d+)m" ORDER BY updated DESC$/.exec(jql)
   if (!asked) return null

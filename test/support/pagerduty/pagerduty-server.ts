@@ -8,69 +8,18 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { vendorDescription } from '../vendor-apis.ts'
+import {
+  refusal,
+  type Alert,
+  type Answer,
+  type Call,
+  type Incident,
+  type OnCall,
+  type PagerDutyHouse,
+  type PagerDutyUser,
+  type Subscription,
+} from './house.ts'
 import { ROUTES } from './routes.ts'
-
-export interface PagerDutyUser {
-  readonly id: string
-  readonly name: string
-  readonly email: string
-}
-
-export interface OnCall {
-  readonly user: string
-  readonly schedule: string | null
-  readonly policy: string
-  readonly level: number
-  readonly start: number | null
-  readonly end: number | null
-}
-
-export interface Incident {
-  readonly id: string
-  readonly key: string
-  readonly service: string
-  readonly title: string
-  readonly details: string
-  readonly by: string
-  status: 'triggered' | 'acknowledged' | 'resolved'
-  resolution: string | null
-  readonly notes: { readonly id: string; readonly content: string; readonly by: string }[]
-}
-
-export interface Alert {
-  readonly key: string
-  readonly service: string
-  readonly summary: string
-  readonly triggers: unknown[]
-  state: 'triggered' | 'resolved'
-}
-
-export interface Subscription {
-  readonly id: string
-  readonly url: string
-  readonly secrets: string[]
-  drops: number
-  temporarilyDisabled: boolean
-}
-
-export interface Call {
-  readonly method: string
-  readonly path: string
-  readonly query: URLSearchParams
-  readonly body: unknown
-  readonly from: string | undefined
-}
-
-export interface Answer {
-  readonly status: number
-  readonly body?: unknown
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-export const refusal = (status: number, code: number, ...errors: string[]): Answer => ({
-  status,
-  body: { error: { message: 'Invalid Input Provided', code, errors } },
-})
 
 export async function startPagerDuty(options: { now?: () => number } = {}): Promise<PagerDuty> {
   const pagerduty = new PagerDuty(options.now ?? Date.now)
@@ -78,7 +27,9 @@ export async function startPagerDuty(options: { now?: () => number } = {}): Prom
   return pagerduty
 }
 
-export class PagerDuty implements AsyncDisposable {
+export type { PagerDutyUser, Subscription } from './house.ts'
+
+export class PagerDuty implements AsyncDisposable, PagerDutyHouse {
   readonly now: () => number
   readonly account = 'acme'
   readonly token = `pd-token-${randomUUID()}`

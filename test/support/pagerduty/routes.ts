@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { refusal, type Answer, type Call, type Incident, type PagerDuty } from './pagerduty-server.ts'
+import { refusal, type Answer, type Call, type Incident, type PagerDutyHouse } from './house.ts'
 
-type Handle = (pagerduty: PagerDuty, call: Call, parts: readonly string[]) => Answer
+type Handle = (pagerduty: PagerDutyHouse, call: Call, parts: readonly string[]) => Answer
 
 // What PagerDuty takes of the calls that we make, and no key more.
 
@@ -100,7 +100,7 @@ const createIncident = inName((pagerduty, { body, from = '' }) =>
 )
 
 const withIncident =
-  (handle: (pagerduty: PagerDuty, call: Call, incident: Incident) => Answer): Handle =>
+  (handle: (pagerduty: PagerDutyHouse, call: Call, incident: Incident) => Answer): Handle =>
   (pagerduty, call, [id = '']) => {
     const incident = pagerduty.incidents.get(id)
     return incident
@@ -136,7 +136,7 @@ const addNote = inName(
 
 const listNotes = withIncident((_pagerduty, _call, { notes }) => ({ status: 200, body: { notes } }))
 
-function paged<T>(pagerduty: PagerDuty, { query }: Call, name: string, all: readonly T[]): Answer {
+function paged<T>(pagerduty: PagerDutyHouse, { query }: Call, name: string, all: readonly T[]): Answer {
   const limit = Math.min(Number(query.get('limit') ?? '25'), pagerduty.pageSize)
   const offset = Number(query.get('offset') ?? '0')
   if (limit > 100 || offset + limit > 10_000) return refusal(400, 2001, 'limit and offset are out of range')
