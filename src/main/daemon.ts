@@ -75,7 +75,7 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
   }
   checkpoints.start()
   verifier.start()
-  if (deeds.readOnly === null) notify.start()
+  if (deeds.readOnly === null) await notify.start()
   log.info({ port, mysqlPort, host: config.listen.host, dataDir: config.dataDir, version }, 'ready')
 
   return {

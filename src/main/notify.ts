@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { openedIntegration } from '../access/integrations/integrations.ts'
+import { freeLeases } from '../access/notify/free-leases.ts'
 import { deliveryOf } from '../access/notify/routes.ts'
 import { markBroken, mend } from '../access/notify/store-delivery.ts'
 import { storedPlane } from '../access/notify/stored-plane.ts'
@@ -62,7 +63,7 @@ export interface NotifyParts {
 }
 
 export interface Notify {
-  start(): void
+  start(): Promise<void>
   stop(): Promise<void>
   /** Undefined: there is no such integration, or it is switched off */
   connector(integration: string): Connector | undefined
@@ -100,7 +101,9 @@ export function openNotify({ store, fromChat, metrics, clock, log, publicUrl }: 
   const engine = new NotifyEngine({ plane, open, fromChat, clock, log, measure: metrics })
   let forget: (() => void) | null = null
   return {
-    start() {
+    async start() {
+      // Nobody else can be sending: a second daemon on this store was refused.
+      if (database.kind === 'sqlite') await freeLeases({ database, clock })
       forget = deeds.onCommitted(({ rows }) => engine.wake(rows.some(({ table }) => table === 'integrations')))
       engine.start()
     },

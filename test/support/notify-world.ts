@@ -1,3 +1,4 @@
+import { freeLeases } from '../../src/access/notify/free-leases.ts'
 import { buttonHash } from '../../src/access/from-chat/secret-text.ts'
 import { createSecretKey } from 'node:crypto'
 import { storedPlane } from '../../src/access/notify/stored-plane.ts'
@@ -201,3 +202,6 @@ export async function pressedOn({ database }: AccessWorld, buttonId: string, ext
       .execute(),
   )
 }
+
+/** As the only daemon on its store does when it starts. */
+export const startedAlone = ({ database, clock }: AccessWorld): Promise<void> => freeLeases({ database, clock })

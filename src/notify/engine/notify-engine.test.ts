@@ -5,6 +5,7 @@ import {
   lastShown,
   NotifyWorld,
   pressedOn,
+  startedAlone,
   type FakeVendor,
   type Mishap,
 } from '../../../test/support/notify-world.ts'
@@ -319,6 +320,21 @@ describe('a daemon that dies', () => {
       expect(vendor.linesAt(CHANNEL).filter((line) => line === 'bob approved').length).toBeLessThanOrEqual(1)
     },
   )
+
+  test('the only daemon on its store sends at its start what the one before it was sending', async () => {
+    const held = async (): Promise<number> => (await notify.rows()).filter((row) => row.leased_by !== null).length
+    // What it claims is sent, and it dies before it can say so.
+    const mute = { ...notify.plane, storeDelivery: () => new Promise<never>(() => {}) }
+    notify.start(mute, { mortal: true })
+    await world.ask('alice', ['dba'])
+    await until('a message to be in its hands', async () => (await held()) > 0)
+    await startedAlone(world)
+    notify.start()
+    // The clock stands still: nothing waits for the end of a lease.
+    await until('all to be sent', async () => (await settledAll()) && (await held()) === 0)
+    // Whether the vendor took the first one, this vendor cannot be asked.
+    expect([1, 2]).toContain(vendor.requestsAt(CHANNEL).length)
+  })
 
   async function settledAll(): Promise<boolean> {
     const waiting = await world.database.reads
