@@ -9,7 +9,15 @@ import { identityChecks } from '../../src/http-api/identity-handlers.ts'
 import { createApi, type Api } from '../../src/http-api/server.ts'
 import { AccessWorld } from '../support/access-world.ts'
 import { ChatWorld } from '../support/chat-world.ts'
-import { identityWorld, PASSWORD, type IdentityWorld, type SignedInPerson } from '../support/identity-world.ts'
+import {
+  deviceKey,
+  identityWorld,
+  PASSWORD,
+  type IdentityWorld,
+  type SignedInPerson,
+} from '../support/identity-world.ts'
+import { NodeDocument } from '../../src/contract/node.ts'
+import { putNode } from '../../src/resources/nodes.ts'
 import { putRole } from '../../src/identity/roles.ts'
 import { SYSTEM } from '../../src/identity/doer.ts'
 import { RoleDocument } from '../../src/contract/role.ts'
@@ -160,6 +168,14 @@ const rowsOf = async () => [
 describe('the page that confirms a vote', () => {
   beforeEach(async () => {
     await linked('bob', bob)
+  })
+  test('says what an approval would give beyond what the requester has', async () => {
+    const spec = { address: '192.0.2.9:22', host_key: deviceKey() }
+    const node = NodeDocument.parse({ kind: 'node', metadata: { name: 'db-box', labels: { env: 'prod' } }, spec })
+    await putNode(world.services, SYSTEM, node, false)
+    await world.role('dba', { logins: ['root'], node_labels: { env: 'prod' } })
+    const path = await pressed(await asked())
+    expect((await call('GET', path)).text).toMatch(/Would give<\/dt>\s*<dd>1 node: db-box \(root\)<\/dd>/)
   })
   test('shows exactly what would be approved, and a code of the person casts the vote', async () => {
     const id = await asked('<script>alert(1)</script> & "quotes"')

@@ -10,6 +10,7 @@ import type { Caller } from '../caller.ts'
 import { checkBallot } from '../decide/cast-vote.ts'
 import { orNothing } from '../nothing-to-do.ts'
 import { loadCase } from '../request-case.ts'
+import { gainsInWords } from '../show/preview/gains-in-words.ts'
 import { findConfirmation, useConfirmation } from './confirmations.ts'
 import { ballotOf, readReason, readShorter } from './review-in-chat.ts'
 import { readShown, type Shown } from './shown-terms.ts'
@@ -25,6 +26,8 @@ export interface ToBeConfirmed {
   readonly user: { readonly id: string; readonly name: string }
   readonly shown: Shown
   readonly request: AccessRequest
+  /** What an approval would give, in words; empty once it is decided */
+  readonly gives: readonly string[]
   /** Why it cannot be decided this way any more; null: it can */
   readonly trouble: string | null
 }
@@ -38,7 +41,9 @@ export async function lookAtConfirmation(parts: ConfirmParts, token: string): Pr
   const caller = await callerFor(parts, row, user)
   const shown = readShown(row.shown_json)
   const request = await requests.show(caller, row.request_id)
-  return { row, user, shown, request, trouble: await troubleOf(parts, caller, row, shown) }
+  const isOpen = request.state === 'pending' && request.kind !== 'break_glass'
+  const gives = isOpen ? gainsInWords((await requests.preview(caller, row.request_id)).change) : []
+  return { row, user, shown, request, gives, trouble: await troubleOf(parts, caller, row, shown) }
 }
 
 /**

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto'
 import type { MessageButton, RequestView } from '../../contract/message.ts'
 import type { AccessRequest } from '../../contract/request.ts'
-import type { RequestPreview } from '../../contract/request-preview.ts'
 import { canonicalJson } from '../../formats/canonical-json.ts'
 import { maskSecrets } from '../../formats/secrets-in-text.ts'
 import { SYSTEM, type Caller } from '../caller.ts'
@@ -10,11 +9,11 @@ import { membersWhoMayReview, votersOf } from '../route/who-can-review.ts'
 import type { Reader } from '../directory.ts'
 import { loadWhole, type RequestCase } from '../request-case.ts'
 import { presentRequest } from '../show/present-request.ts'
+import { gainsInWords } from '../show/preview/gains-in-words.ts'
 import { changeOf } from '../show/preview/preview-request.ts'
 import { stillNeeded } from '../show/preview/still-needed.ts'
 
 const VIEWER: Caller = { actor: SYSTEM, userId: null, loginId: null, local: true }
-const GAINS_NAMED = 5
 
 /** A request with all that its messages show, as of one read. */
 export interface Shown {
@@ -32,7 +31,7 @@ export async function readShown(reads: Reader, id: string, publicUrl: string, no
   const request = presentRequest(loaded, VIEWER, now)
   const pending = request.state === 'pending'
   const change = pending && request.kind !== 'break_glass' ? await changeOf(reads, loaded, now) : null
-  const view = viewOf(request, stillNeeded(loaded, now), change && gains(change), publicUrl)
+  const view = viewOf(request, stillNeeded(loaded, now), change && gainsInWords(change), publicUrl)
   const contentHash = hash('sha256', canonicalJson({ view, facts: request.factsDigest }))
   return { loaded, request, view, contentHash }
 }
@@ -78,24 +77,6 @@ const WARNINGS = {
   nobody_can_approve: 'nobody who is there now can approve this',
   earlier_denial: 'a request like this was denied lately',
 } as const
-
-/** `3 nodes more: db-1, db-2, db-3`. */
-function gains(change: RequestPreview['change']): string[] {
-  const nodes = change.gains.map(({ node, logins }) => `${node} (${named(logins, 3)})`)
-  const databases = change.databases.map(({ database, dbUsers }) => `${database} (${named(dbUsers, 3)})`)
-  return [...counted('node', nodes, change.moreGains), ...counted('database', databases, change.moreDatabases)]
-}
-
-function counted(what: string, shown: readonly string[], more: number): string[] {
-  const count = shown.length + more
-  if (count === 0) return []
-  return [`${count} ${what}${count === 1 ? '' : 's'}: ${named(shown, GAINS_NAMED, more)}`]
-}
-
-function named(names: readonly string[], most: number, more = 0): string {
-  const left = Math.max(0, names.length - most) + more
-  return `${names.slice(0, most).join(', ')}${left > 0 ? ` and ${left} more` : ''}`
-}
 
 /** For an integration that leaves reasons out. */
 export const withoutReasons = (view: RequestView): RequestView => ({

@@ -55,7 +55,7 @@ export async function sendConfirmation(
 const CORRECTABLE = new Set(['bad_credentials', 'code_already_used', 'widens_request', 'over_limit'])
 
 function shownPage(
-  { row, user, request, trouble }: ToBeConfirmed,
+  { row, user, request, gives, trouble }: ToBeConfirmed,
   mark: Html,
   typed: Typed,
   wrong: string | null,
@@ -63,7 +63,7 @@ function shownPage(
   const isApproval = row.decision === 'approve'
   const title = isApproval ? 'Approve this request?' : 'Deny this request?'
   const facts = html`<p>You are ${user.name}. Your vote counts as yours.</p>
-    ${requestFacts(request)}`
+    ${requestFacts(request, gives)}`
   if (trouble !== null)
     return {
       title,

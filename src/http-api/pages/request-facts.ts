@@ -3,7 +3,7 @@ import type { AccessRequest } from '../../contract/request.ts'
 import { html, type Html } from './html.ts'
 
 /** What a request asks for and how it stands, whole: nothing is cut where somebody decides. */
-export function requestFacts(request: AccessRequest): Html {
+export function requestFacts(request: AccessRequest, gives: readonly string[] = []): Html {
   const { user, roles, resources, narrowing, reason, duration, grantedDuration, state, start, reviews, progress } =
     request
   const narrowed = narrowing?.login ?? narrowing?.dbUser
@@ -12,6 +12,7 @@ export function requestFacts(request: AccessRequest): Html {
     ${resources.length === 0 ? null : fact('Resources', resources.map(({ kind, name }) => `${kind}/${name}`).join(', '))}
     ${narrowed === undefined ? null : fact('Only as', narrowed)}
     ${fact('Reason', reason === '' ? '(none given)' : reason)}${fact('Duration', lengths(duration, grantedDuration))}
+    ${gives.map((each) => fact('Would give', each))}
     ${start.at === 'approval' ? null : fact('Starts', start.at === 'instant' ? timeOf(start.instant) : 'at its first use')}
     ${fact('State', request.resolution === null ? state : `${state}: ${request.resolution}`)}
     ${state === 'pending' ? fact('Open until', timeOf(request.pendingUntil)) : null}
