@@ -107,6 +107,6 @@ test('3: after a kill the second vote comes from Mattermost and decides; no copy
 test('4: revoked by an operator, and both say so', async () => {
   const id = (await request())?.id ?? ''
   await here.sallyport.api.revokeGrant({ params: { id }, body: { reason: 'enough' } })
-  await expect.poll(() => textOf(here.copies()[0])).toContain('revoked by local-admin')
-  await until('the end in Slack', () => inSlack('revoked by local-admin'))
+  await expect.poll(() => textOf(here.copies()[0])).toContain('revoked by local-admin: enough')
+  await until('the end in Slack', () => inSlack('revoked by local-admin: enough'))
 })

@@ -58,7 +58,7 @@ function viewOf(
     createdAt: request.createdAt,
     pendingUntil: request.pendingUntil,
     decidedAt: request.decidedAt,
-    resolution: request.resolution === null ? null : maskSecrets(request.resolution),
+    resolution: said(request.resolution),
     progress: request.progress,
     reviews: request.reviews
       .filter((review) => review.why !== 'replaced')
@@ -69,7 +69,7 @@ function viewOf(
     needed: [...needed],
     gives: gives === null ? [] : [...gives],
     warnings: request.warnings.map((warning) => WARNINGS[warning]),
-    grant: request.grant,
+    grant: request.grant && { ...request.grant, endComment: said(request.grant.endComment) },
   }
 }
 
@@ -78,10 +78,13 @@ const WARNINGS = {
   earlier_denial: 'a request like this was denied lately',
 } as const
 
+const said = (text: string | null): string | null => (text === null ? null : maskSecrets(text))
+
 /** For an integration that leaves reasons out. */
 export const withoutReasons = (view: RequestView): RequestView => ({
   ...view,
   reason: null,
+  grant: view.grant && { ...view.grant, endComment: null },
   reviews: view.reviews.map((review) => ({ ...review, reason: null })),
 })
 

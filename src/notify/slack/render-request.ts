@@ -3,6 +3,7 @@ import type { Audience, MessageButton, RequestView } from '../../contract/messag
 import { instant, LIMITS, mrkdwn, openButton, plain, type Block, type Button } from './blocks.ts'
 import { formatDuration } from '../../contract/duration.ts'
 import { cutTo, fallbackText, inertLine, inertLines } from './inert-text.ts'
+import { whyEnded } from '../words/request-words.ts'
 import { reviewLines } from './review-lines.ts'
 
 export interface SlackMessage {
@@ -47,6 +48,7 @@ export function renderRequest(
   const gives = linesWithin(view.gives, SHARES.gives)
   const incomplete = roles.cut || resources.cut || reason.cut || gives.cut
   const title = titleOf(view, audience)
+  const ended = view.grant?.state === 'ended' ? cutTo(inertLine(whyEnded(view.grant)), SHARES.line).text : ''
   return {
     text: fallbackText(title),
     blocks: [
@@ -56,6 +58,7 @@ export function renderRequest(
       ...part('What it gives', gives.text),
       ...part('Answers', linesWithin(reviewLines(view.reviews, SHARES.line), SHARES.reviews).text),
       ...part('Still needed', linesWithin(view.needed, SHARES.notes).text),
+      ...part('Why it ended', ended),
       ...part('Mind', linesWithin(mindLines(view, incomplete), SHARES.notes).text),
       ...actions(view, incomplete ? buttons.filter((button) => !VOTES.has(button)) : buttons, buttonId),
       { type: 'context', elements: [plain(`Request ${inertLine(view.id).slice(0, 100)}`)] },
@@ -68,8 +71,9 @@ const VOTES: ReadonlySet<MessageButton> = new Set(['approve', 'deny'])
 function titleOf(view: RequestView, audience: Audience): string {
   const what = [...view.roles, ...view.resources.map(({ kind, name }) => `${kind}/${name}`)].map(inertLine).join(', ')
   const who = inertLine(view.user)
-  if (audience === 'requester') return `${STATES[view.state]}: your ${KINDS[view.kind]} ${what}`
-  if (view.state !== 'pending') return `${STATES[view.state]}: ${who}, ${what}`
+  const state = view.grant?.state === 'ended' ? 'Access ended' : STATES[view.state]
+  if (audience === 'requester') return `${state}: your ${KINDS[view.kind]} ${what}`
+  if (view.state !== 'pending') return `${state}: ${who}, ${what}`
   if (view.kind === 'extension') return `${who} asks for more time with ${what}`
   if (view.kind === 'break_glass') return `${who} took emergency access to ${what}`
   return `${who} asks for ${what}`

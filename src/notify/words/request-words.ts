@@ -74,8 +74,14 @@ function stateLine(view: RequestView): string {
 
 function endedGrant({ grant }: RequestView): string | null {
   if (grant?.state !== 'ended' || grant.endedAt === null) return null
-  const by = grant.endedBy === null ? '' : ` by ${visibleLine(grant.endedBy)}`
-  return `Access ended at ${timeText(grant.endedAt)} (${grant.endReason ?? 'ended'}${by})`
+  return `Access ended at ${timeText(grant.endedAt)} (${visibleLine(whyEnded(grant))})`
+}
+
+/** `revoked by bob: the ticket is closed`. Holds texts of people as they are. */
+export function whyEnded({ endReason, endedBy, endComment }: NonNullable<RequestView['grant']>): string {
+  const by = endedBy === null ? '' : ` by ${endedBy}`
+  const comment = endComment === null || endComment === '' ? '' : `: ${endComment}`
+  return `${(endReason ?? 'ended').replaceAll('_', ' ')}${by}${comment}`
 }
 
 function factsOf(view: RequestView): Fact[] {
