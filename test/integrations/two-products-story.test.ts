@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { buttonsOf, chatHouse, textOf, type ChatHouse, type Linked } from '../support/mattermost/chat-house.ts'
 import { PageVisitor } from '../support/page-visitor.ts'
+import { scanLinks } from '../support/scanner-bot.ts'
 import { FakeSlack } from '../support/slack/fake-slack.ts'
 import { buttonsOf as slackButtons, shownText, type FakeMessage } from '../support/slack/fake-workspace.ts'
 import { until } from '../support/until.ts'
@@ -70,6 +71,19 @@ test('1: what is asked in one product is shown in both', async () => {
   await expect.poll(() => here.copies().map(buttonsOf)).toEqual([['Approve', 'Deny']])
   const message = await until('the message in Slack', () => inSlack('ticket #9'))
   expect(slackLabels(message)).toEqual(['Approve', 'Deny', 'Open'])
+})
+
+test('trap 17: whoever follows every link of both, and presses what is there, decides nothing', async () => {
+  const posts = here.mattermost.house.posts.ofChannel(here.channel.id).map((post) => textOf(post))
+  const texts = [...posts, ...slack.workspace.in(SLACK_CHANNEL).map(({ blocks }) => JSON.stringify(blocks))]
+  const scanned = await scanLinks(texts, `https://127.0.0.1:${here.sallyport.port}`)
+  expect(scanned.map(({ link }) => new URL(link).pathname)).toContain(`/r/${(await request())?.id ?? ''}`)
+  for (const { looks, foreign, pressed } of scanned) {
+    expect(looks.filter((status) => status >= 500)).toEqual([])
+    for (const status of [...foreign, ...pressed]) expect(status).toBeGreaterThanOrEqual(400)
+  }
+  expect(await request()).toMatchObject({ state: 'pending', reviews: [] })
+  expect(here.copies().map(buttonsOf)).toEqual([['Approve', 'Deny']])
 })
 
 test('2: a vote in Slack shows in Mattermost, and the same human in Mattermost has no second one', async () => {
