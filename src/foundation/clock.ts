@@ -61,7 +61,7 @@ export async function withDeadline<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const late = new AbortController()
-  const timer = clock.after(ms, () => late.abort(new DOMException(`not done within ${ms} ms`, 'TimeoutError')))
+  const timer = clock.after(ms, () => late.abort(new DOMException(`timed out after ${ms} ms`, 'TimeoutError')))
   try {
     return await work(signal ? AbortSignal.any([signal, late.signal]) : late.signal)
   } finally {
