@@ -1,5 +1,6 @@
 import type { KnownBlock, ModalView } from '@slack/types'
 import { afterEach, describe, expect, test } from 'vitest'
+import { systemClock, type Clock } from '../../src/foundation/clock.ts'
 import { DeliveryFailed } from '../../src/notify/connector.ts'
 import { renderForm } from '../../src/notify/slack/render-form.ts'
 import { renderRequest } from '../../src/notify/slack/render-request.ts'
@@ -17,8 +18,8 @@ afterEach(async () => {
   }
 })
 
-async function aHouse(): Promise<ConnectorHouse> {
-  const house = await connectorHouse('http')
+async function aHouse(clock: Clock = systemClock): Promise<ConnectorHouse> {
+  const house = await connectorHouse('http', clock)
   open.push(house)
   house.slack.workspace.addUser('U0ADA', 'ada')
   house.slack.workspace.addUser('U0BOB', 'bob')
@@ -290,6 +291,37 @@ describe('answers to what people do in Slack', () => {
     house.fromChat.willSay({ kind: 'form', form: { ...form, kind: 'ask' } })
     expect(await house.slack.command('U0ADA', 'C0OPS', '')).toMatchObject({ status: 200, body: '' })
     expect(house.slack.workspace.viewOf('U0ADA')).toBeDefined()
+  })
+
+  test('trap 23: what takes longer than Slack waits is acknowledged and told afterwards, to who did it alone', async () => {
+    const hurried: Clock = { ...systemClock, after: (ms, callback) => systemClock.after(ms / 20, callback) }
+    const house = await aHouse(hurried)
+    const message = await posted(house)
+    house.fromChat.willSay({ kind: 'form', form })
+    await house.slack.press('U0BOB', message, 'Approve')
+    await until('the dialog', () => house.slack.workspace.viewOf('U0BOB'))
+    const told = house.fromChat.take.bind(house.fromChat)
+    const stalled = Promise.withResolvers<void>()
+    house.fromChat.take = async (callback) => {
+      await stalled.promise
+      return told(callback)
+    }
+    house.fromChat.willSay(
+      { kind: 'refused', text: 'you have voted' },
+      { kind: 'done', text: 'you approved it', requestId: 'req_1' },
+      { kind: 'done', text: 'nothing is open', requestId: null },
+    )
+    expect(await house.slack.press('U0BOB', message, 'Deny')).toMatchObject({ status: 200, body: '' })
+    await house.slack.submit('U0BOB', { reason: 'fine', duration: '30m' })
+    expect(shownText(house.slack.workspace.viewOf('U0BOB')?.view)).toContain('takes longer than usual')
+    expect((await house.slack.command('U0BOB', 'C0OPS', 'mine')).body).toContain('takes longer than usual')
+    stalled.resolve()
+    for (const text of ['you have voted', 'nothing is open'])
+      await until(text, () => house.slack.workspace.whispers.some((each) => each.text.includes(text)))
+    await until('the vote', () =>
+      house.slack.workspace.messages.some((each) => shownText(each.blocks).includes('you approved it')),
+    )
+    expect(house.slack.workspace.in('C0OPS')).toHaveLength(1)
   })
 
   test('trap 1: what is not authentic is answered 401 and shows nothing', async () => {

@@ -1,5 +1,6 @@
 import type { CallbackAnswer, ChatOutcome, FromChat, RawCallback } from '../../contract/from-chat.ts'
 import { SLACK_API } from '../../contract/vendors/slack.ts'
+import { sleep, type Clock } from '../../foundation/clock.ts'
 import type { Log } from '../../foundation/log.ts'
 import type { OutboundFetch } from '../../foundation/outbound-fetch.ts'
 import { cutTo, inertLine } from './inert-text.ts'
@@ -12,20 +13,65 @@ export interface AnswerParts {
   readonly bot: SlackWebApi
   readonly fetch: OutboundFetch
   readonly apiUrl: string
+  readonly clock: Clock
+  /** The channel of direct messages to somebody */
+  readonly directTo: (user: string) => Promise<string>
   readonly log: Log
 }
 
 const EMPTY: CallbackAnswer = { status: 200, body: '' }
+const IT_FOLLOWS = 'This takes longer than usual. You are told what came of it.'
 const COULD_NOT_OPEN = 'Slack did not open the dialog in time: try again.'
 
-/** The core decides; this words the outcome where the person looks. Slack waits three seconds for the answer itself. */
+/** Slack waits three seconds. What has not come by then over HTTP, where it asks nothing again, is told afterwards. */
+const PATIENCE_MS = 2300
+
+/** The core decides; this words the outcome where the person looks. */
 export async function answerCallback(
   parts: AnswerParts,
   callback: RawCallback,
   fromChat: FromChat,
   signal: AbortSignal,
 ): Promise<CallbackAnswer> {
-  const outcome = await fromChat.take(callback)
+  const taken = fromChat.take(callback)
+  // What is not acknowledged over a socket comes again: there the deed itself is waited for.
+  if (callback.via === 'socket') return answerOutcome(parts, await taken, callback, signal)
+  const inTime = new AbortController()
+  const late = sleep(parts.clock, PATIENCE_MS, inTime.signal).catch(() => {})
+  const outcome = await Promise.race([taken, late.then(() => null)])
+  inTime.abort()
+  if (outcome !== null) return answerOutcome(parts, outcome, callback, signal)
+  const where = shownAt(callback)
+  taken
+    .then((settled) => tellLate(parts, settled, where, signal))
+    .catch((error: unknown) => parts.log.warn({ err: String(error) }, 'what came of a callback of Slack was not told'))
+  return lateAnswer(where)
+}
+
+function lateAnswer(where: ShownAt): CallbackAnswer {
+  if (where.kind === 'command') return json(ephemeral(IT_FOLLOWS, null))
+  if (where.kind === 'dialog') return json({ response_action: 'update', view: renderSaying(IT_FOLLOWS, null) })
+  return EMPTY
+}
+
+async function tellLate(parts: AnswerParts, outcome: ChatOutcome, where: ShownAt, signal: AbortSignal): Promise<void> {
+  if (outcome.kind === 'rejected' || outcome.kind === 'ignored') return
+  const text = outcome.kind === 'form' ? COULD_NOT_OPEN : outcome.text
+  const url = outcome.kind === 'open' ? outcome.url : null
+  if (where.kind !== 'dialog') return whisper(parts, where, text, url, signal)
+  // A dialog stands in no channel.
+  if (where.user === null) return
+  const channel = await parts.directTo(where.user)
+  const quiet = { unfurl_links: false, unfurl_media: false }
+  await parts.bot.call('chat.postMessage', { channel, ...renderAnswer(text, url), ...quiet }, signal)
+}
+
+async function answerOutcome(
+  parts: AnswerParts,
+  outcome: ChatOutcome,
+  callback: RawCallback,
+  signal: AbortSignal,
+): Promise<CallbackAnswer> {
   if (outcome.kind === 'rejected') return { status: 401, body: '' }
   if (outcome.kind === 'ignored') return EMPTY
   const where = shownAt(callback)

@@ -56,8 +56,10 @@ export class SlackConnector implements Connector {
   }
 
   receive(callback: RawCallback, fromChat: FromChat, signal: AbortSignal): Promise<CallbackAnswer> {
-    const { fetch, log, settings } = this.#parts
-    return answerCallback({ bot: this.#bot, fetch, log, apiUrl: settings.api_url }, callback, fromChat, signal)
+    const { fetch, clock, log, settings } = this.#parts
+    const directTo = (user: string): Promise<string> => this.#directTo(user, signal)
+    const parts = { bot: this.#bot, fetch, clock, log, apiUrl: settings.api_url, directTo }
+    return answerCallback(parts, callback, fromChat, signal)
   }
 
   audienceOf(channel: string, signal: AbortSignal): Promise<ChannelReaders> {
@@ -95,6 +97,10 @@ export class SlackConnector implements Connector {
     const account = destination.person?.account ?? null
     // By the account that was linked and nothing else: a mail address names nobody for sure.
     if (account === null) throw new DeliveryFailed('destination', 'no Slack account is linked: /access link in Slack')
+    return await this.#directTo(account, signal)
+  }
+
+  async #directTo(account: string, signal: AbortSignal): Promise<string> {
     const known = this.#direct.get(account)
     if (known !== undefined) return known
     const opened = Opened.safeParse(await this.#bot.call('conversations.open', { users: account }, signal))
