@@ -66,22 +66,28 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'self review',
     edits: [
-      { file: RULES, from: 'if (person.id === requesterId)', to: 'if (person.id === "")' },
+      { file: RULES, from: 'if (isSameHuman(person, requesterId))', to: 'if (person.id === "")' },
       {
         file: SEAT,
         from: 'caller.userId !== null && caller.userId === loaded.request.user_id',
         to: 'caller.userId === ""',
       },
+      { file: SEAT, from: 'if (isSameHuman(reviewer, loaded.request.user_id))', to: 'if (reviewer.id === "")' },
     ],
   },
   {
     bug: 'self review by a renamed user',
     edits: [
-      { file: RULES, from: 'if (person.id === requesterId)', to: 'if (person.name === "")' },
+      { file: RULES, from: 'if (isSameHuman(person, requesterId))', to: 'if (person.name === "")' },
       {
         file: SEAT,
         from: 'caller.userId !== null && caller.userId === loaded.request.user_id',
         to: 'caller.actor.name === loaded.requesterName',
+      },
+      {
+        file: SEAT,
+        from: 'if (isSameHuman(reviewer, loaded.request.user_id))',
+        to: 'if (reviewer.name === loaded.requesterName)',
       },
     ],
   },

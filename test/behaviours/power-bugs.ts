@@ -81,8 +81,8 @@ export const POWER_BUGS: readonly PlantedBug[] = [
   bug(
     'rules are not asked again at a vote',
     'access/automate/judge-again.ts',
-    'const automation = judge(directory, facts, seen, answers)',
-    'const automation = request.automation ?? judge(directory, facts, seen, answers)',
+    'const automation = judge(directory, facts, seen, answers, onCall)',
+    'const automation = request.automation ?? judge(directory, facts, seen, answers, onCall)',
   ),
   bug(
     'what a rule says no more stays',

@@ -24,8 +24,8 @@ export const SEAT_BUGS: readonly PlantedBug[] = [
   bug(
     'the vote of a delegate goes before that of the absent one',
     TALLY,
-    'if (ballot.vote.on_behalf_of === null) return 0',
-    'if (ballot.vote.on_behalf_of === null) return 2',
+    'if (ballot.vote.on_behalf_of === null && ballot.vote.reviewer_id === ballot.human) return 0',
+    'if (ballot.vote.on_behalf_of === null && ballot.vote.reviewer_id === ballot.human) return 2',
   ),
   bug(
     'of two delegates an approval holds',
@@ -70,7 +70,7 @@ export const SEAT_BUGS: readonly PlantedBug[] = [
   bug(
     'a filter sees whoever votes, not the absent one',
     TALLY,
-    'return { vote, voter, roleIds, why: whyNot(',
-    'return { vote, voter: human, roleIds, why: whyNot(',
+    'voter,\n    human: human?.ownerId',
+    'voter: human,\n    human: human?.ownerId',
   ),
 ]
