@@ -50,6 +50,15 @@ describe('asking without a prompt', () => {
     expect(left()).toBe(1)
   })
 
+  test('news that overtakes the answer is told behind it', async () => {
+    const { asking, shown, tell } = door([PROMPT, WAITING])
+    const outcome = asking.run(new AbortController().signal)
+    tell({ kind: 'progress', lines: ['waiting: 0 of 1'] })
+    tell({ kind: 'go', lines: ['approved by carol'] })
+    expect(await outcome).toEqual({ kind: 'go' })
+    expect(shown).toEqual(['no access', 'asked (req_1)', 'waiting: 0 of 1', 'approved by carol'])
+  })
+
   test.each([
     ['none', null, '-'],
     ['that of the connection', 'fix order 7', 'fix order 7'],

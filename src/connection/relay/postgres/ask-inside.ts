@@ -26,6 +26,8 @@ export class AskInside {
   readonly #options: AskInsideOptions
   readonly #outcome = Promise.withResolvers<AskOutcome>()
   #watch: { stop(): void } | null = null
+  /** News that came before the answer which says what is waited for; null: they are told as they come */
+  #early: RequestNews[] | null = []
   #isOver = false
 
   constructor(options: AskInsideOptions) {
@@ -70,11 +72,20 @@ export class AskInside {
     if (this.#isOver) return
     if (answer.kind === 'go') this.#settle({ kind: 'go' })
     else if (answer.kind === 'refused') this.#settle(answer)
-    else this.#options.show([...this.#options.refusal, ...answer.lines])
+    else {
+      this.#options.show([...this.#options.refusal, ...answer.lines])
+      const early = this.#early ?? []
+      this.#early = null
+      for (const news of early) this.#hear(news)
+    }
   }
 
   #hear(news: RequestNews): void {
     if (this.#isOver) return
+    if (this.#early) {
+      this.#early.push(news)
+      return
+    }
     if (news.kind === 'over') return this.#settle({ kind: 'refused', code: 'access_denied', lines: news.lines })
     this.#options.show(news.lines)
     if (news.kind === 'go') this.#settle({ kind: 'go' })
