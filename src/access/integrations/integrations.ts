@@ -92,6 +92,15 @@ export async function listIntegrationDocuments(reader: Reader): Promise<Integrat
   }))
 }
 
+function standing(tx: Tx, id: string): Promise<IntegrationsTable | undefined> {
+  return tx
+    .selectFrom('integrations')
+    .selectAll()
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst()
+}
+
 /** Works no more until somebody changes it, which an event tells of once. False: it was so already, or is gone. */
 export async function breakIntegration(
   parts: Parts,
@@ -103,12 +112,7 @@ export async function breakIntegration(
 ): Promise<boolean> {
   const row = await parts.deeds
     .commitDeed(async (tx, now) => {
-      const found = await tx
-        .selectFrom('integrations')
-        .selectAll()
-        .where('id', '=', id)
-        .where('deleted_at', 'is', null)
-        .executeTakeFirst()
+      const found = await standing(tx, id)
       if (!found || found.broken_why !== null) throw new NothingBroken()
       const broken_why = why.toWellFormed().slice(0, 500)
       await tx.updateTable('integrations').set({ broken_why, changed_at: now }).where('id', '=', id).execute()
@@ -130,12 +134,7 @@ export async function breakIntegration(
 export async function mendIntegration(parts: Parts, doer: Doer, id: string): Promise<boolean> {
   const row = await parts.deeds
     .commitDeed(async (tx, now) => {
-      const found = await tx
-        .selectFrom('integrations')
-        .selectAll()
-        .where('id', '=', id)
-        .where('deleted_at', 'is', null)
-        .executeTakeFirst()
+      const found = await standing(tx, id)
       if (!found || found.broken_why === null) throw new NothingBroken()
       await tx.updateTable('integrations').set({ broken_why: null, changed_at: now }).where('id', '=', id).execute()
       return { result: found, events: [integrationEvent('integration.update', doer, found, { mended: true })] }

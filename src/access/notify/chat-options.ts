@@ -1,29 +1,30 @@
-import { CHAT_CHANNELS, type ChatChannels } from '../../contract/role.ts'
+import { CHAT_APPROVALS, CHAT_CHANNELS, type ChatApproval, type ChatChannels } from '../../contract/role.ts'
 import type { RequestCase } from '../request-case.ts'
 
-export type ChatApproval = 'allowed' | 'step_up' | 'link_only'
+type Cased = Pick<RequestCase, 'request' | 'directory'>
 
-const APPROVALS: readonly ChatApproval[] = ['allowed', 'step_up', 'link_only']
+/** The strictest that the requested roles say, or those of them in `decided` if it names any: one that is gone says the strictest there is. */
+export function chatApprovalOf(loaded: Cased, decided: ReadonlySet<string> = new Set()): ChatApproval {
+  const counted = loaded.request.roles.filter(({ id }) => decided.size === 0 || decided.has(id))
+  return strictest(loaded, counted, CHAT_APPROVALS, (options) => options.chat_approval ?? 'step_up')
+}
 
-/** The strictest that the requested roles say: one that is gone says the strictest there is. */
-export const chatApprovalOf = (loaded: RequestCase): ChatApproval =>
-  strictest(loaded, APPROVALS, 'chat_approval', 'step_up')
+export const chatChannelsOf = (loaded: Cased): ChatChannels =>
+  strictest(loaded, loaded.request.roles, CHAT_CHANNELS, (options) => options.chat_channels ?? 'any')
 
-export const chatChannelsOf = (loaded: RequestCase): ChatChannels =>
-  strictest(loaded, CHAT_CHANNELS, 'chat_channels', 'any')
+type Options = NonNullable<ReturnType<RequestCase['directory']['roles']['get']>>['spec']['options']
 
-function strictest<T extends string>(
-  { request, directory }: RequestCase,
-  order: readonly T[],
-  option: string,
-  otherwise: T,
+/** `order`: from the mildest to the strictest */
+function strictest<T>(
+  { directory }: Cased,
+  roles: readonly { readonly id: string }[],
+  order: readonly [T, ...T[]],
+  said: (options: Options) => T,
 ): T {
-  const ranks = request.roles.map(({ id }) => {
-    const options = directory.roles.get(id)?.spec.options
-    if (!options) return order.length - 1
-    const said: unknown = Reflect.get(options, option) ?? otherwise
-    const rank = order.findIndex((each) => each === said)
-    return rank === -1 ? order.length - 1 : rank
+  const last = order.length - 1
+  const ranks = roles.map(({ id }) => {
+    const role = directory.roles.get(id)
+    return role ? order.indexOf(said(role.spec.options)) : last
   })
-  return order[Math.max(0, ...ranks)] ?? otherwise
+  return order[roles.length === 0 ? last : Math.max(...ranks)] ?? order[0]
 }
