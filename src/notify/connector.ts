@@ -29,6 +29,15 @@ export interface Connector {
    * Returns what names the message from now on, at most 1 KiB. Errors: DeliveryFailed, and anything else counts as `retry`.
    */
   deliver(task: MessageTask, signal: AbortSignal): Promise<string>
+  /**
+   * Looks for a message that an attempt before this one may have left, by `task.onceId`: what `deliver` would have returned; null: it
+   * is not there. `since`: an instant before the first attempt whose fate is unknown, with room for clocks that differ.
+   * Errors: a DeliveryFailed of kind `retry`, or anything else that is thrown, counts as `later`, and nothing is sent before; any
+   * other kind says that the vendor does not let us look: it is sent without, as where there is no `find`.
+   */
+  find?(task: MessageTask, since: number, signal: AbortSignal): Promise<string | null>
+  /** What the vendor allows. Absent: it does not say, and whoever is told to wait waits with everything. */
+  readonly limits?: readonly LaneLimit[]
   /** Answers a callback of the vendor within its limit. What it says about who and what is believed by `fromChat` alone. */
   receive?(callback: RawCallback, fromChat: FromChat, signal: AbortSignal): Promise<CallbackAnswer>
   /** Opens what brings callbacks without a public address: a socket, or polling. Until `signal` aborts; must not throw. */
@@ -40,6 +49,18 @@ export interface Connector {
   audienceOf?(channel: string, signal: AbortSignal): Promise<ChannelReaders>
   /** Whether the credentials work and the channels can be reached, in sentences. Changes nothing that people see. */
   check(channels: readonly string[], signal: AbortSignal): Promise<readonly CheckLine[]>
+}
+
+/**
+ * So many calls, the next one `everyMs` after another: a lane. `new`: of messages that are not there yet; `change`: of those that are;
+ * `look`: of `find`. `destination`: each channel or person has a lane of its own.
+ */
+export interface LaneLimit {
+  readonly of: 'new' | 'change' | 'look'
+  readonly per: 'destination' | 'integration'
+  /** Calls that may be made at once after a rest, 1 or more */
+  readonly burst: number
+  readonly everyMs: number
 }
 
 /** `private`: members who were let in. `open`: every member may join or read. `outsiders`: guests or people of other organisations too. */
@@ -56,15 +77,29 @@ export interface CheckLine {
  */
 export type FailureKind = 'retry' | 'destination' | 'integration' | 'gone' | 'defect'
 
+export interface FailureDetails {
+  /**
+   * Whether the vendor may have done what it was asked for. Absent: `unknown` for a `retry` that names no time (a time-out, a lost
+   * connection, HTTP 5xx), `no` for every other one.
+   */
+  readonly taken?: 'no' | 'unknown'
+  /** What `afterMs` holds up. Absent: the lane of this message, the narrowest one; `integration` where the vendor says so */
+  readonly holds?: 'lane' | 'integration'
+}
+
 export class DeliveryFailed extends Error {
   override readonly name = 'DeliveryFailed'
   readonly kind: FailureKind
   readonly afterMs: number | null
+  readonly taken: 'no' | 'unknown'
+  readonly holds: 'lane' | 'integration'
 
   /** `message` is shown to operators: it never holds a secret. */
-  constructor(kind: FailureKind, message: string, afterMs: number | null = null) {
+  constructor(kind: FailureKind, message: string, afterMs: number | null = null, details: FailureDetails = {}) {
     super(message)
     this.kind = kind
     this.afterMs = afterMs
+    this.taken = details.taken ?? (kind === 'retry' && afterMs === null ? 'unknown' : 'no')
+    this.holds = details.holds ?? 'lane'
   }
 }

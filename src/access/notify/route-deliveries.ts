@@ -212,6 +212,7 @@ function newMessage(wanted: Wanted, { requestId, version, now }: Into): Messages
     due_at: wanted.dueAt,
     lease_until: null,
     leased_by: null,
+    unknown_since: null,
     failure_kind: null,
     failure: null,
     failed_at: null,

@@ -131,6 +131,8 @@ export interface MessagesTable {
   due_at: number
   lease_until: number | null
   leased_by: string | null
+  /** Of one without `external`: when the first attempt began of which nobody knows whether the vendor took it; null: none */
+  unknown_since: number | null
   failure_kind: string | null
   failure: string | null
   failed_at: number | null

@@ -7,6 +7,7 @@ import { attempts } from './0004-attempts.ts'
 import { justInTimeUsers } from './0005-just-in-time-users.ts'
 import { pendingOf } from './0006-pending-of.ts'
 import { integrations } from './0007-integrations.ts'
+import { unknownFate } from './0008-unknown-fate.ts'
 
 /** What differs in the data definition language of the databases that one schema is written for. */
 export interface SchemaWords {
@@ -30,6 +31,7 @@ export const MIGRATIONS: readonly Migration[] = [
   justInTimeUsers,
   pendingOf,
   integrations,
+  unknownFate,
 ]
 
 const SQLITE: SchemaWords = { int: 'integer', strict: 'strict' }
