@@ -140,16 +140,7 @@ describe.each(['http', 'socket'] as const)('the story of a request in Slack, ove
   })
 
   test('7: what nobody answers expires on every copy', async () => {
-    const { stdout } = await house.accounts.alice.sally(
-      'request',
-      'create',
-      '--roles=dba',
-      '--reason=later',
-      '--pending-for=10s',
-      '--nowait',
-      '--format=json',
-    )
-    const { id: late } = JSON.parse(stdout) as { id: string }
+    const late = await house.ask('dba', 'later', { pendingFor: 4000 })
     for (const where of ['alice', 'bob', 'channel'] as const) await house.shown(where, late)
     await house.restart()
     for (const where of ['alice', 'bob', 'channel'] as const)

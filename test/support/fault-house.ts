@@ -2,14 +2,14 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { openProfiles } from '../../src/cli/shared/profile.ts'
-import { proxyTransport } from '../../src/cli/shared/proxy-transport.ts'
-import { createClient, type Client } from '../../src/contract/client.ts'
 import { PlayedRecord } from '../../src/contract/recording.ts'
 import type { RoleDocument } from '../../src/contract/role.ts'
 import type { z } from 'zod'
 import type { Account } from './account.ts'
+import { asAccount } from './as-account.ts'
 import { startSallyport, type Sallyport, type SallyportOptions } from './sallyport.ts'
+
+export { asAccount } from './as-account.ts'
 
 /** Alice's own role lets her in. */
 export const NODE = 'box'
@@ -73,18 +73,6 @@ export async function killControl(sallyport: Sallyport): Promise<void> {
   const { ended, pid } = sallyport
   process.kill(pid, 'SIGKILL')
   await ended
-}
-
-/** The API as somebody signed in, over TLS through a relay worker. */
-export async function asAccount<T>(account: Account, work: (api: Client) => Promise<T>): Promise<T> {
-  const profile = await openProfiles(account.home).load()
-  if (!profile?.account) throw new Error(`${account.name} is not signed in`)
-  const open = proxyTransport(profile.proxy)
-  try {
-    return await work(createClient(open.transport, { token: profile.account.token }))
-  } finally {
-    open.close()
-  }
 }
 
 /** What a session's recording holds, as its user plays it. */

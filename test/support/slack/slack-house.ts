@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:https'
+import { asAccount } from '../as-account.ts'
 import { PageVisitor } from '../page-visitor.ts'
 import { startSallyport, type Account, type Sallyport } from '../sallyport.ts'
 import { until } from '../until.ts'
@@ -73,12 +74,12 @@ export class SlackHouse implements AsyncDisposable {
     if (page.status !== 200) throw new Error(`${person} was not linked: ${page.status} ${page.body}`)
   }
 
-  /** By the command line; the reason is in every message about it. */
-  async ask(role: string, reason: string): Promise<string> {
-    const args = [`--roles=${role}`, `--reason=${reason}`, '--nowait', '--format=json']
-    const { code, stdout, stderr } = await this.accounts.alice.sally('request', 'create', ...args)
-    if (code !== 0) throw new Error(stderr)
-    return (JSON.parse(stdout) as { id: string }).id
+  /** Alice, outside of chat; the reason is in every message about it. */
+  async ask(role: string, reason: string, more: { readonly pendingFor?: number } = {}): Promise<string> {
+    const body = { roles: [role], reason, ...more }
+    const { request } = await asAccount(this.accounts.alice, (api) => api.ask({ body }))
+    if (!request) throw new Error(`${role} was not asked for`)
+    return request.id
   }
 
   visitor(): PageVisitor {
