@@ -1,97 +1,26 @@
 // PagerDuty hears of requests as incidents and as events, tells of notes by signed webhooks, and decides nothing.
 import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { callDaemon, sendPage } from '../support/daemon-page.ts'
-import {
-  startPagerDuty,
-  type PagerDuty,
-  type PagerDutyUser,
-  type Subscription,
-} from '../support/pagerduty/pagerduty-server.ts'
-import { startSallyport, type Account, type Sallyport } from '../support/sallyport.ts'
+import { callDaemon } from '../support/daemon-page.ts'
+import type { PagerDuty, PagerDutyUser, Subscription } from '../support/pagerduty/pagerduty-server.ts'
+import { openPagerDutyStory, PRIMARY, type PagerDutyStory } from '../support/pagerduty/pagerduty-story.ts'
 
-const PRIMARY = 'PPRIMARY'
-let sallyport: Sallyport
+let house: PagerDutyStory
+let story: PagerDutyStory['story']
 let pagerduty: PagerDuty
-let alice: Account
-let bob: Account
 let ada: PagerDutyUser
 let subscription: Subscription
 
 beforeAll(async () => {
-  ;[sallyport, pagerduty] = await Promise.all([startSallyport(), startPagerDuty()])
-  const role = (name: string, allow: Record<string, unknown>) =>
-    sallyport.role({ kind: 'role', metadata: { name }, spec: { allow } })
-  for (const name of ['dba', 'web']) await role(name, { logins: [sallyport.login], node_labels: { service: name } })
-  await role('engineer', { request: { roles: ['dba', 'web'] } })
-  await role('lead', { review_requests: { roles: ['*'] } })
-  await sallyport.user('alice', ['engineer'])
-  await sallyport.user('bob', ['lead'])
-  alice = await sallyport.signIn('alice')
-  bob = await sallyport.signIn('bob', { apps: 2 })
-  pagerduty.user('Sallyport', 'sallyport@acme.test')
-  ada = pagerduty.user('Alice', 'alice@acme.test')
-  subscription = pagerduty.subscribe(`https://127.0.0.1:${sallyport.port}/v1/callbacks/pagerduty/events`)
-  pagerduty.post = async (url, body, headers) =>
-    (await callDaemon('POST', url, body, { 'content-type': 'application/json', ...headers })).status
-  const spec = (more: object) => ({
-    vendor: 'pagerduty',
-    account: 'acme',
-    api_url: pagerduty.url,
-    events_url: pagerduty.url,
-    from: 'sallyport@acme.test',
-    allow_networks: ['127.0.0.0/8'],
-    ...more,
-  })
-  const incidents = {
-    mode: 'incidents',
-    webhook_subscription: subscription.id,
-    oncall: { primary: { schedule: PRIMARY } },
-    deliver: [{ roles: ['dba'], channels: [pagerduty.service] }],
-    secrets: { api_token: pagerduty.token, webhook_secrets: subscription.secrets },
-  }
-  const events = {
-    deliver: [{ roles: ['web'], channels: [pagerduty.service] }],
-    secrets: { routing_keys: { [pagerduty.service]: pagerduty.routingKey } },
-  }
-  for (const [name, more] of [
-    ['pagerduty', incidents],
-    ['pagerduty-events', events],
-  ] as const)
-    await sallyport.document({ kind: 'integration', version: 'v1', metadata: { name }, spec: spec(more) })
+  house = await openPagerDutyStory()
+  ;({ story, pagerduty, ada, subscription } = house)
 })
-afterAll(async () => {
-  await sallyport?.stop()
-  await pagerduty?.[Symbol.asyncDispose]()
-})
-
-async function ask(role: string, reason: string): Promise<string> {
-  const asked = await alice.sally(
-    'request',
-    'create',
-    `--roles=${role}`,
-    `--reason=${reason}`,
-    '--nowait',
-    '--format=json',
-  )
-  const id = /\breq_[0-9a-f-]{36}\b/.exec(asked.stdout)?.[0]
-  if (id === undefined) throw new Error(asked.stderr)
-  return id
-}
-const stateOf = async (id: string): Promise<string> => (await sallyport.api.showRequest({ params: { id } })).state
-async function settled(): Promise<void> {
-  await expect.poll(() => sallyport.rows("select id from messages where state = 'due'")).toEqual([])
-}
-async function review(id: string): Promise<void> {
-  const code = `--code=${await bob.authenticator?.code()}`
-  const done = await bob.sally('request', 'review', id, '--approve', '--reason=read it', code)
-  if (done.code !== 0) throw new Error(done.stderr)
-}
+afterAll(() => house?.[Symbol.asyncDispose]())
 
 test('trap 25: an incident opens with a request, triage decides nothing, votes are notes, and it is resolved with the decision', async () => {
-  const id = await ask('dba', 'see https://evil.test')
+  const id = await story.ask('alice', 'dba', 'see https://evil.test')
   await expect.poll(() => pagerduty.incidents.size).toBe(1)
-  await settled()
+  await story.settled()
   const incident = pagerduty.only()
   expect(incident).toMatchObject({
     key: id,
@@ -103,38 +32,36 @@ test('trap 25: an incident opens with a request, triage decides nothing, votes a
   await pagerduty.setStatus(incident, ada, 'acknowledged')
   await pagerduty.tell('incident.something_new', null, { unknown: true })
   expect(subscription).toMatchObject({ drops: 0, temporarilyDisabled: false })
-  expect(await stateOf(id)).toBe('pending')
+  expect(await story.state(id)).toBe('pending')
 
-  await sallyport.kill('SIGKILL')
-  await sallyport.restart()
-  await review(id)
+  await story.killedNow()
+  await story.review('bob', id)
   await expect.poll(() => incident.status).toBe('resolved')
   await expect.poll(() => incident.notes.map(({ content }) => content).join()).toContain('bob approved')
   expect(incident.resolution).toContain('Approved')
 })
 
 test('an incident that somebody resolved by hand decides nothing, and its end is no fault', async () => {
-  const id = await ask('dba', 'second')
+  const id = await story.ask('alice', 'dba', 'second')
   await expect.poll(() => pagerduty.incidents.size).toBe(2)
-  await settled()
+  await story.settled()
   const incident = [...pagerduty.incidents.values()].find(({ key }) => key === id)
   if (!incident) throw new Error('there is no incident')
   await pagerduty.setStatus(incident, ada, 'resolved')
-  expect(await stateOf(id)).toBe('pending')
-  await alice.sally('request', 'cancel', id)
-  await settled()
-  expect(sallyport.rows("select id from messages where state not in ('settled', 'due')")).toEqual([])
+  expect(await story.state(id)).toBe('pending')
+  await story.say('alice', 'cancel', id)
+  await story.settled()
+  expect(story.sallyport.rows("select id from messages where state not in ('settled', 'due')")).toEqual([])
 })
 
 test('an event is triggered with a request and resolved with its end, under the request’s id', async () => {
-  const id = await ask('web', 'third')
+  const id = await story.ask('alice', 'web', 'third')
   await expect
     .poll(() => pagerduty.alerts.get(id))
     .toMatchObject({ state: 'triggered', summary: expect.stringContaining('web') })
-  await settled()
-  await sallyport.kill('SIGKILL')
-  await sallyport.restart()
-  await alice.sally('request', 'cancel', id)
+  await story.settled()
+  await story.killedNow()
+  await story.say('alice', 'cancel', id)
   await expect.poll(() => pagerduty.alerts.get(id)?.state).toBe('resolved')
   expect(pagerduty.alerts.get(id)?.triggers).toHaveLength(1)
 })
@@ -156,7 +83,7 @@ test('trap 1, 3, 4, 5: of signatures any good v1 counts; forged, foreign and rep
     const headers = { 'content-type': 'application/json', 'x-webhook-subscription': from, ...signed }
     return (await callDaemon('POST', subscription.url, text, headers)).status
   }
-  const offers = () => sallyport.rows('select code_hash from chat_link_offers').length
+  const offers = () => story.sallyport.rows('select code_hash from chat_link_offers').length
   const good = v1(body)
   for (const signature of [
     null,
@@ -181,42 +108,42 @@ test('trap 1, 3, 4, 5: of signatures any good v1 counts; forged, foreign and rep
 })
 
 test('the linked account’s shift gives the role at once, and parted from it nothing does', async () => {
-  await sallyport.document({
+  await story.sallyport.document({
     kind: 'review_rule',
     version: 'v1',
     metadata: { name: 'on-call-dba' },
     spec: { roles: ['dba'], condition: 'oncall("primary")', decision: 'approve', decides: true },
   })
   pagerduty.shift(ada, { schedule: PRIMARY, start: Date.now() - 3_600_000, end: Date.now() + 7_200_000 })
-  const before = await ask('dba', 'not linked')
-  expect(await stateOf(before)).toBe('pending')
+  const before = await story.ask('alice', 'dba', 'not linked')
+  expect(await story.state(before)).toBe('pending')
   const note = [...pagerduty.incidents.values()]
     .flatMap(({ notes }) => notes)
     .find(({ content }) => content.includes('/link/'))
   const url = /https:\S+\/link\/\S+/.exec(note?.content ?? '')?.[0] ?? ''
-  expect((await sendPage(url, { user: 'alice', password: alice.password, code: '' })).text).toContain('is linked')
-  const linked = await ask('dba', 'linked')
-  expect(await stateOf(linked)).toBe('approved')
-  await alice.sally('request', 'return', linked)
-  const [account] = sallyport.rows('select id from chat_accounts where ended_at is null')
-  await sallyport.api.unlinkChatAccount({ params: { id: String(account?.['id']) } })
-  expect(await stateOf(await ask('dba', 'parted'))).toBe('pending')
+  await story.linkBy(url, 'alice')
+  const linked = await story.ask('alice', 'dba', 'linked')
+  expect(await story.state(linked)).toBe('approved')
+  await story.say('alice', 'return', linked)
+  const [account] = story.sallyport.rows('select id from chat_accounts where ended_at is null')
+  await story.sallyport.api.unlinkChatAccount({ params: { id: String(account?.['id']) } })
+  expect(await story.state(await story.ask('alice', 'dba', 'parted'))).toBe('pending')
 })
 
 test('trap 25: a webhook that PagerDuty switched off is switched on again', async () => {
   for (let time = 0; time < 3; time++) await pagerduty.deliver({ ...subscription, secrets: ['wrong'] }, '{}')
   subscription.temporarilyDisabled = true
-  await sallyport.kill('SIGTERM')
-  await sallyport.restart()
+  await story.sallyport.kill('SIGTERM')
+  await story.sallyport.restart()
   await expect.poll(() => subscription.temporarilyDisabled).toBe(false)
 })
 
 test('trap 19, 20: no address of an answer is called, and no token or secret is told', async () => {
   expect(pagerduty.calls.map(({ path }) => path)).not.toContain('/latest')
   const shown = JSON.stringify([
-    await sallyport.events(),
-    (await sallyport.admin('get', 'integration/pagerduty')).stdout,
-    sallyport.logText(),
+    await story.sallyport.events(),
+    (await story.sallyport.admin('get', 'integration/pagerduty')).stdout,
+    story.sallyport.logText(),
   ])
   for (const secret of [pagerduty.token, pagerduty.routingKey, ...subscription.secrets])
     expect(shown).not.toContain(secret)
