@@ -21,6 +21,7 @@ import { putNode } from '../../src/resources/nodes.ts'
 import { putRole } from '../../src/identity/roles.ts'
 import { SYSTEM } from '../../src/identity/doer.ts'
 import { RoleDocument } from '../../src/contract/role.ts'
+import { sentOrigin } from '../support/sent-origin.ts'
 import { rawCall, type RawAnswer } from './raw-call.ts'
 
 let world: IdentityWorld
@@ -106,7 +107,7 @@ async function fill(
   const mark = /name="mark" value="([^"]+)"/.exec(opened.text)?.[1] ?? ''
   return await call('POST', path, {
     form: { mark, ...form },
-    headers: { cookie, origin: `https://${HOST}`, ...headers },
+    headers: { cookie, origin: sentOrigin(`https://${HOST}`, opened.headers['referrer-policy']), ...headers },
   })
 }
 
@@ -212,7 +213,7 @@ describe('the page that confirms a vote', () => {
         expect(answer.status).toBe(200)
         expect(answer.headers).toMatchObject({
           'cache-control': 'no-store',
-          'referrer-policy': 'no-referrer',
+          'referrer-policy': 'same-origin',
           'x-frame-options': 'DENY',
           'content-security-policy': expect.stringMatching(
             /^default-src 'none'; style-src 'sha256-[^']+'; form-action 'self'; frame-ancestors 'none'/,
@@ -232,6 +233,16 @@ describe('the page that confirms a vote', () => {
     expect((await fill(path, { code }, { 'sec-fetch-site': 'cross-site' })).status).toBe(403)
     expect((await standing(id)).reviews).toEqual([])
     expect((await fill(path, { code })).status).toBe(200)
+  })
+  test('two pages that are opened from chat one after the other in one browser can both be sent', async () => {
+    const first = await call('GET', await pressed(await asked()))
+    const second = await pressed(await asked('other'))
+    const set = String(first.headers['set-cookie'])
+    const cookie = set.split(';')[0] ?? ''
+    // Following a link of another site, browsers leave out what is Strict.
+    const opened = await call('GET', second, { headers: set.includes('SameSite=Strict') ? {} : { cookie } })
+    const marks = [first, opened].map(({ text }) => /name="mark" value="([^"]+)"/.exec(text)?.[1])
+    expect(new Set(marks)).toEqual(new Set([cookie.split('=')[1]]))
   })
   test('a wrong, used or foreign code casts nothing, and after five of them none is tried any more', async () => {
     const id = await asked()

@@ -153,7 +153,7 @@ test('trap 16: no link of a message carries more than the id of its request, and
     const url = new URL(link)
     expect([url.search, url.hash]).toEqual(['', ''])
     const { headers } = await new PageVisitor().visit(link)
-    expect(headers['referrer-policy']).toBe('no-referrer')
+    expect(headers['referrer-policy']).toBe('same-origin')
     expect(headers['cache-control']).toBe('no-store')
     expect(String(headers['content-security-policy'])).toContain("default-src 'none'")
   }

@@ -1,4 +1,5 @@
 import { request } from 'node:https'
+import { sentOrigin } from './sent-origin.ts'
 
 /** A page as a browser has it. */
 export interface Page {
@@ -50,7 +51,12 @@ export class Browser {
           ca: this.#ca,
           headers: {
             ...(cookie === '' ? {} : { cookie }),
-            ...(method === 'POST' ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
+            ...(method === 'POST'
+              ? {
+                  'content-type': 'application/x-www-form-urlencoded',
+                  origin: sentOrigin(this.#url, this.#page.headers['referrer-policy']),
+                }
+              : {}),
             'content-length': Buffer.byteLength(body),
           },
         },

@@ -1,5 +1,6 @@
 // A browser on the daemon's pages, and whoever calls it from outside. Its certificate is its own, which is not what is tested here.
 import { request } from 'node:https'
+import { sentOrigin } from './sent-origin.ts'
 
 export interface PageAnswer {
   readonly status: number
@@ -37,5 +38,6 @@ export async function sendPage(url: string, fields: Readonly<Record<string, stri
   if (mark === undefined) return page
   const cookie = (page.headers['set-cookie']?.[0] ?? '').split(';', 1)[0] ?? ''
   const form = new URLSearchParams({ mark, ...fields }).toString()
-  return callDaemon('POST', url, form, { cookie, 'content-type': 'application/x-www-form-urlencoded' })
+  const origin = sentOrigin(url, page.headers['referrer-policy'])
+  return callDaemon('POST', url, form, { cookie, origin, 'content-type': 'application/x-www-form-urlencoded' })
 }

@@ -1,4 +1,5 @@
 import { request as requestHttps } from 'node:https'
+import { sentOrigin } from './sent-origin.ts'
 
 export interface SeenPage {
   readonly status: number
@@ -60,7 +61,8 @@ export class PageVisitor {
   /** Opens the page and sends its form with what was typed: hidden fields come back as they were given. */
   async fill(url: string, typed: Readonly<Record<string, string>>): Promise<SeenPage> {
     const seen = await this.visit(url)
-    return await this.visit(url, { form: { ...hiddenOf(seen.body), ...typed } })
+    const origin = sentOrigin(url, seen.headers['referrer-policy'])
+    return await this.visit(url, { form: { ...hiddenOf(seen.body), ...typed }, headers: { origin } })
   }
 }
 

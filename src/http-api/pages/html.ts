@@ -51,14 +51,17 @@ button{font:inherit;margin-top:1.2rem;padding:.5rem 1.2rem}.wrong{border-left:4p
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
 
-/** No script, nothing from elsewhere, no frame around it, no trace of its address anywhere else. */
+/**
+ * No script, nothing from elsewhere, no frame around it, no trace of its address anywhere else. `no-referrer` would make browsers send
+ * `Origin: null` with our own forms.
+ */
 export const PAGE_HEADERS: Readonly<Record<string, string>> = {
   'content-type': 'text/html; charset=utf-8',
   'cache-control': 'no-store',
   'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
+  'referrer-policy': 'same-origin',
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
   'x-robots-tag': 'noindex, nofollow',

@@ -7,10 +7,13 @@ export const FORM_LIMIT = 32_768
 const MOST_FIELDS = 20
 const COOKIE = '__Host-sallyport-form'
 
-/** The browser that sends a form is the one that was given it: a value in the form and the same in a cookie of its own. */
+/**
+ * The browser that sends a form is the one that was given it: a value in the form and the same in a cookie of its own. `Lax`, so that a
+ * second page opened from chat keeps the value of the first; no form of another site comes with the cookie either way.
+ */
 export function newFormMark(request: FastifyRequest, reply: FastifyReply): Html {
   const mark = markOf(request) ?? randomBytes(24).toString('base64url')
-  reply.header('set-cookie', `${COOKIE}=${mark}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=1200`)
+  reply.header('set-cookie', `${COOKIE}=${mark}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=1200`)
   return html`<input type="hidden" name="mark" value="${mark}" />`
 }
 
