@@ -43,8 +43,9 @@ export function viewRows(rows: KnownRows, now: number, before: View | null): Vie
       : null
   const members = new Map<string, Member>()
   for (const user of rows.users.values()) {
-    const known = reusable?.rows.users.get(user.id) === user ? reusable.directory.members.get(user.id) : undefined
-    members.set(user.id, known ?? memberOf(user, roles, lockOn))
+    const isKnown = user.ownerId === null && reusable?.rows.users.get(user.id) === user
+    const known = isKnown ? reusable.directory.members.get(user.id) : undefined
+    members.set(user.id, known ?? memberOf(user, rows.users, roles, lockOn))
   }
   const rolesByName = new Map([...rows.roles.values()].map((role) => [role.name, role]))
   const directory = {
@@ -83,8 +84,14 @@ function usable(
   return new Map(held)
 }
 
-function memberOf(user: KnownUser, roles: ReadonlyMap<string, RoleContent>, lockOn: Directory['lockOn']): Member {
+function memberOf(
+  user: KnownUser,
+  users: KnownRows['users'],
+  roles: ReadonlyMap<string, RoleContent>,
+  lockOn: Directory['lockOn'],
+): Member {
   const { id, name, traits, votesCountFrom, disabledAt, disabled, ownerId } = user
+  const ownersLock = ownerId === null ? undefined : lockOn('user', ownerId)
   return {
     id,
     name,
@@ -93,8 +100,14 @@ function memberOf(user: KnownUser, roles: ReadonlyMap<string, RoleContent>, lock
     disabledAt,
     ownerId,
     roles: user.roleIds.flatMap((roleId) => roles.get(roleId) ?? []),
-    standing: disabled ? { kind: 'disabled' } : standingOf(lockOn('user', id)),
+    standing:
+      disabled || !isAnsweredFor(user, users) ? { kind: 'disabled' } : standingOf(lockOn('user', id) ?? ownersLock),
   }
+}
+
+/** A service account is worth nothing while its owner is gone or disabled. */
+function isAnsweredFor({ ownerId }: KnownUser, users: KnownRows['users']): boolean {
+  return ownerId === null || users.get(ownerId)?.disabled === false
 }
 
 function standingOf(lock: string | undefined): Member['standing'] {
