@@ -30,6 +30,20 @@ export interface ClaimedMessage {
   readonly lease: string
   /** Version of the request that `task` shows; 0 for a notice */
   readonly version: number
+  readonly claimedAt: number
+  /** The vendor may have the message already: it is looked for first. null: it has not, or `task.external` names it */
+  readonly lost: LostMessage | null
+}
+
+/** A message of which an attempt before this one may have left a copy that nobody knows the name of. */
+export interface LostMessage {
+  readonly since: number
+  /** What is done where it turns out not to be there */
+  readonly absent: 'send' | 'drop'
+  /** What is done where it cannot be looked for */
+  readonly blind: 'send' | 'drop'
+  /** Why it is dropped then */
+  readonly why: string
 }
 
 export interface ClaimAnswer {
@@ -48,12 +62,20 @@ export type DeliveryVerdict =
   | { readonly kind: 'anew'; readonly why: string }
   /** The integration works no more until somebody changes something */
   | { readonly kind: 'trouble'; readonly why: string }
+  /** Of no use any more */
+  | { readonly kind: 'drop'; readonly why: string }
 
 export interface DeliveryResult {
   readonly id: string
   readonly lease: string
   readonly version: number
   readonly verdict: DeliveryVerdict
+  /** `task.external`, as it was */
+  readonly knew: string | null
+  /** What an earlier attempt turned out to have left, whatever became of this one; null: nothing was found, or looked for */
+  readonly found: string | null
+  /** Since when it is unknown from now on whether the vendor has it; null: it is known */
+  readonly unknownSince: number | null
 }
 
 /** Where messages wait and what becomes of them is kept. Every call may fail while the store cannot be reached. */

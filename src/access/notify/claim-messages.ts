@@ -1,6 +1,6 @@
 import type { Tx } from '../../audit/deed.ts'
 import type { MessageTask, NoticeView } from '../../contract/message.ts'
-import type { ClaimAnswer, ClaimedMessage, ClaimOrder } from '../../contract/notify-plane.ts'
+import type { ClaimAnswer, ClaimedMessage, ClaimOrder, LostMessage } from '../../contract/notify-plane.ts'
 import { insertRow } from '../../foundation/database/fixed-statement.ts'
 import type { IntegrationsTable, MessagesTable } from '../../foundation/database/tables.ts'
 import { someRandomBytes } from '../../foundation/ids.ts'
@@ -13,8 +13,8 @@ import { buttonsFor, readShown, stillAsked, withoutReasons, type Shown } from '.
 import { deliveryOf } from './routes.ts'
 
 interface Claimed extends MessagesTable {
-  /** An attempt before this one never came back: the vendor may have it already */
-  readonly unknown: boolean
+  /** Before this attempt */
+  readonly unknownBefore: number | null
 }
 
 /** What a claimed message turned out to be. */
@@ -26,7 +26,7 @@ type Made =
       readonly shown: Shown | null
     }
   | { readonly kind: 'drop'; readonly row: MessagesTable; readonly why: string }
-  | { readonly kind: 'later'; readonly row: MessagesTable; readonly dueAt: number }
+  | { readonly kind: 'later'; readonly row: Claimed; readonly dueAt: number }
 
 /**
  * Messages that are due, each with the newest state of what it shows, read after they were claimed. The random id that the
@@ -131,13 +131,22 @@ async function lease(tx: Tx, integrationId: string, { most, now, leaseMs }: Leas
     .execute()
   const claimed = rows.map((row) => {
     const leased_by = someRandomBytes(16).toString('hex')
-    const unknown = row.leased_by !== null
-    return { ...row, unknown, leased_by, lease_until: now + leaseMs, due_at: now + leaseMs, attempts: row.attempts + 1 }
+    const unknownBefore = unknownSince(row)
+    // From here on the vendor may have it, whatever becomes of us.
+    const unknown_since = row.external === null ? (unknownBefore ?? now) : null
+    const lease = { leased_by, lease_until: now + leaseMs, due_at: now + leaseMs, attempts: row.attempts + 1 }
+    return { ...row, ...lease, unknown_since, unknownBefore }
   })
-  for (const { id, leased_by, lease_until, due_at, attempts } of claimed)
-    await tx.updateTable('messages').set({ leased_by, lease_until, due_at, attempts }).where('id', '=', id).execute()
+  for (const { id, leased_by, lease_until, due_at, attempts, unknown_since } of claimed) {
+    const taken = { leased_by, lease_until, due_at, attempts, unknown_since }
+    await tx.updateTable('messages').set(taken).where('id', '=', id).execute()
+  }
   return claimed
 }
+
+/** A lease that ran out under an older version, which did not write since when. */
+const unknownSince = (row: MessagesTable): number | null =>
+  row.external !== null ? null : (row.unknown_since ?? (row.leased_by === null ? null : row.created_at))
 
 async function makeTasks(
   parts: PlaneParts,
@@ -193,22 +202,35 @@ async function makeTask(
     const why = uselessNotice(row, thread, shown, now)
     if (why !== null) return drop(why)
     const view = JSON.parse(row.notice_json ?? '{}') as NoticeView
-    return taskOf(row, { ...about, content: { kind: 'notice', view } }, null)
+    return taskOf(row, { ...about, content: { kind: 'notice', view } }, null, now, null)
   }
   if (!shown) return drop('it is about nothing')
   const fate = fateOf(row, shown, now)
-  if (fate !== null) return typeof fate === 'string' ? drop(fate) : { kind: 'later', row, dueAt: fate.until }
+  // What is of no use any more must not stay with buttons where an attempt may have left it.
+  const useless = typeof fate === 'string' ? fate : null
+  if (useless !== null && row.unknownBefore === null) return drop(useless)
+  if (fate !== null && typeof fate !== 'string') return { kind: 'later', row, dueAt: fate.until }
   const asked = stillAsked(shown.loaded, now)
   const mayReview = row.user_id === null || asked.some(({ id }) => id === row.user_id)
   const chatApproval = chatApprovalOf(shown.loaded)
   const buttons = buttonsFor(shown.view, { audience: row.audience, chatApproval, mayReview })
   const view = deliveryOf(integration).omit_reason ? withoutReasons(shown.view) : shown.view
-  return taskOf(row, { ...about, content: { kind: 'request', view, buttons } }, shown)
+  return taskOf(row, { ...about, content: { kind: 'request', view, buttons } }, shown, now, useless)
 }
 
-function taskOf(row: MessagesTable, task: MessageTask, shown: Shown | null): Made {
+/** `useless`: why it is sent only if it is there already; null: it is sent */
+function taskOf(row: Claimed, task: MessageTask, shown: Shown | null, now: number, useless: string | null): Made {
   const version = shown?.loaded.request.version ?? row.desired_version
-  return { kind: 'task', row, shown, claimed: { task, lease: row.leased_by ?? '', version } }
+  const about = { claimedAt: now, lost: lostOf(row, useless) }
+  return { kind: 'task', row, shown, claimed: { task, lease: row.leased_by ?? '', version, ...about } }
+}
+
+function lostOf(row: Claimed, useless: string | null): LostMessage | null {
+  if (row.unknownBefore === null) return null
+  if (useless !== null) return { since: row.unknownBefore, absent: 'drop', blind: 'drop', why: useless }
+  // In front of many it is said once: the message above it shows the same. One person rather hears it twice than never.
+  const blind = row.kind === 'notice' && row.audience === 'channel' ? 'drop' : 'send'
+  return { since: row.unknownBefore, absent: 'send', blind, why: 'nobody knows whether it was said' }
 }
 
 /** Null: send it. A text: of no use any more, and why. */
@@ -244,8 +266,6 @@ async function threadOf(reads: Reader, id: string): Promise<Thread> {
 
 function uselessNotice(row: Claimed, thread: Thread | null, shown: Shown | null, now: number): string | null {
   if (row.expires_at !== null && now >= row.expires_at) return 'it was not said in time'
-  // In front of many it is said once: the message above it shows the same. One person rather hears it twice than never.
-  if (row.unknown && row.audience === 'channel') return 'nobody knows whether it was said'
   if (thread && thread.external === null) return 'the message that it belongs to could not be sent'
   // The requester is told each step; a channel's message that came after the step shows it by itself.
   if (thread && row.audience === 'channel' && (thread.createdAt ?? 0) > row.created_at)
@@ -285,8 +305,10 @@ async function keepMade(tx: Tx, made: readonly Made[], now: number): Promise<voi
     const still = tx.updateTable('messages').where('id', '=', each.row.id).where('leased_by', '=', each.row.leased_by)
     const free = { lease_until: null, leased_by: null, changed_at: now }
     if (each.kind === 'drop') await still.set({ ...free, state: 'dropped', failure: each.why }).execute()
-    else if (each.kind === 'later') await still.set({ ...free, due_at: each.dueAt, attempts: 0 }).execute()
-    else if (each.shown) {
+    else if (each.kind === 'later') {
+      const untried = { due_at: each.dueAt, attempts: 0, unknown_since: each.row.unknownBefore }
+      await still.set({ ...free, ...untried }).execute()
+    } else if (each.shown) {
       const account = each.claimed.task.destination.person?.account ?? null
       await still.set({ content_hash: each.shown.contentHash, account }).execute()
       await keepButtons(tx, each.claimed.task, each.row, each.shown, now)

@@ -42,8 +42,11 @@ export async function mend(parts: PlaneParts, id: string): Promise<void> {
   if (mended) parts.log.info({ integration: id }, 'an integration works again')
 }
 
-async function settle(tx: Tx, row: MessagesTable, { verdict, version }: DeliveryResult, now: number): Promise<void> {
-  const free = { lease_until: null, leased_by: null, changed_at: now }
+async function settle(tx: Tx, row: MessagesTable, result: DeliveryResult, now: number): Promise<void> {
+  const { verdict, version, found } = result
+  const external = row.external ?? found
+  const unknown_since = external === null ? result.unknownSince : null
+  const free = { lease_until: null, leased_by: null, changed_at: now, external, unknown_since }
   const failed = 'why' in verdict ? { failure: verdict.why, failed_at: now } : { failure: null, failed_at: null }
   const write = (columns: Partial<MessagesTable>): Promise<unknown> =>
     tx
@@ -58,6 +61,9 @@ async function settle(tx: Tx, row: MessagesTable, { verdict, version }: Delivery
       const state = isNewest ? ('settled' as const) : ('due' as const)
       const shown = { external: verdict.external, rendered_version: version, state, due_at: now }
       await write({ ...shown, attempts: 0, failure_kind: null })
+      // While it was sent it turned out that it was there already: there are two.
+      if (row.kind === 'request' && row.external !== null && result.knew === null && row.external !== verdict.external)
+        await adopt(tx, row, row.external, now)
       await keepPace(tx, row.integration_id, { delivered_at: now })
       return
     }
@@ -77,7 +83,10 @@ async function settle(tx: Tx, row: MessagesTable, { verdict, version }: Delivery
     case 'anew':
       // A line that is gone was read, or taken away by somebody: it is not said twice.
       if (row.kind === 'notice') await write({ state: 'dropped', failure_kind: 'gone' })
-      else await write({ external: null, rendered_version: 0, due_at: now, failure_kind: 'gone' })
+      else await write({ external: null, unknown_since: null, rendered_version: 0, due_at: now, failure_kind: 'gone' })
+      return
+    case 'drop':
+      await write({ state: 'dropped', failure_kind: null })
       return
     case 'trouble':
       await write({ due_at: now + TROUBLE_MS, attempts: Math.max(0, row.attempts - 1), failure_kind: 'integration' })
@@ -89,12 +98,13 @@ async function settle(tx: Tx, row: MessagesTable, { verdict, version }: Delivery
  * Somebody else has had the message since. What was sent all the same may stand over something newer, or beside it: it is
  * shown anew, and a second copy is looked after like the first.
  */
-async function settleLate(tx: Tx, row: MessagesTable, { verdict }: DeliveryResult, now: number): Promise<void> {
-  if (verdict.kind !== 'delivered' || row.kind !== 'request') return
-  if (row.external !== null && row.external !== verdict.external) return adopt(tx, row, verdict.external, now)
+async function settleLate(tx: Tx, row: MessagesTable, { verdict, found }: DeliveryResult, now: number): Promise<void> {
+  const external = verdict.kind === 'delivered' ? verdict.external : found
+  if (external === null || row.kind !== 'request') return
+  if (row.external !== null && row.external !== external) return adopt(tx, row, external, now)
   await tx
     .updateTable('messages')
-    .set({ rendered_version: -1, ...(row.external === null ? { external: verdict.external } : {}) })
+    .set({ rendered_version: -1, ...(row.external === null ? { external, unknown_since: null } : {}) })
     .where('id', '=', row.id)
     .execute()
   await tx
@@ -121,7 +131,7 @@ export async function adopt(tx: Tx, of: MessagesTable, external: string, now: nu
     ...fresh,
     ...{ id: newId('message', now), destination, external, once_id: someRandomBytes(16).toString('hex') },
     ...{ state: 'due', rendered_version: 0, failure: null, failure_kind: null, failed_at: null, content_hash: null },
-    ...{ after_ms: null },
+    ...{ after_ms: null, unknown_since: null },
   })
 }
 

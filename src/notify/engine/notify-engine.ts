@@ -6,20 +6,17 @@ import {
   type DeliveryVerdict,
   type NotifyPlane,
 } from '../../contract/notify-plane.ts'
-import type { MessageTask } from '../../contract/message.ts'
 import type { Vendor } from '../../contract/vendors/common.ts'
 import type { Clock, Timer } from '../../foundation/clock.ts'
 import { randomFraction } from '../../foundation/ids.ts'
 import type { Log } from '../../foundation/log.ts'
-import { guardChannel } from '../channel-guard.ts'
-import { DeliveryFailed, type Connector } from '../connector.ts'
+import type { Connector } from '../connector.ts'
+import { attempt, type Attempt } from './attempt.ts'
 import { OpenConnectors, type OpenConnector } from './open-connectors.ts'
 import { FRESH_PACE, paceAfter, roomIn, type Pace } from './pace.ts'
-import { verdictOf } from './verdict.ts'
 
 /** Longer than any attempt: who has a message has given up before another daemon takes it. */
 const LEASE_MS = 60_000
-const ATTEMPT_MS = 20_000
 const SWEEP_MS = 60_000
 const LONGEST_TROUBLE_MS = 30_000
 
@@ -155,41 +152,31 @@ export class NotifyEngine {
 
   #send(claimed: ClaimedMessage): void {
     const { task } = claimed
-    const done = this.#deliver(claimed).then((verdict) => {
-      this.#results = [...this.#results, { id: task.id, lease: claimed.lease, version: claimed.version, verdict }]
+    const done = this.#deliver(claimed).then((result) => {
+      const { lease, version } = claimed
+      this.#results = [...this.#results, { id: task.id, lease, version, knew: task.external, ...result }]
       this.#wake()
     })
     this.#inFlight.set(task.id, { integration: task.integration, done })
   }
 
-  async #deliver({ task }: ClaimedMessage): Promise<DeliveryVerdict> {
+  async #deliver(claimed: ClaimedMessage): Promise<Attempt['result']> {
     const { clock, log, measure } = this.#parts
+    const { task } = claimed
     const connector = this.#connectors.find(task.integration)
-    if (!connector) return { kind: 'later', why: 'its integration was changed', afterMs: 0, hold: false }
-    const began = clock.monotonic()
-    const deadline = new AbortController()
-    const timer = clock.after(ATTEMPT_MS, () =>
-      deadline.abort(new DeliveryFailed('retry', 'the vendor did not answer')),
-    )
-    let verdict: DeliveryVerdict
-    let silent = false
-    try {
-      const external = await settled(guarded(connector, task, deadline.signal), deadline.signal)
-      verdict = { kind: 'delivered', external: external.slice(0, 1024) }
-    } catch (error) {
-      verdict = verdictOf(error, connector.vendor, task.attempt, this.#random())
-      silent = verdict.kind === 'later' && !verdict.hold
-      log.warn(
-        { integration: task.integration, message: task.id, why: verdict.kind === 'delivered' ? '' : verdict.why },
-        'a message was not delivered',
-      )
-    } finally {
-      timer.cancel()
+    if (!connector) {
+      const verdict = { kind: 'later', why: 'its integration was changed', afterMs: 0, hold: false } as const
+      return { verdict, found: null, unknownSince: claimed.lost?.since ?? null }
     }
-    const pace = paceAfter(this.#paceOf(task.integration), silent ? 'silent' : 'answered', clock.now(), this.#random())
-    this.#paces.set(task.integration, pace)
+    const began = clock.monotonic()
+    const { result, answered } = await attempt({ connector, clock, random: this.#random() }, claimed)
+    const { verdict } = result
+    if (verdict.kind !== 'delivered')
+      log.warn({ integration: task.integration, message: task.id, why: verdict.why }, 'a message was not delivered')
+    const outcome = answered ? 'answered' : 'silent'
+    this.#paces.set(task.integration, paceAfter(this.#paceOf(task.integration), outcome, clock.now(), this.#random()))
     measure?.delivered(connector.vendor, verdict.kind, clock.monotonic() - began)
-    return verdict
+    return result
   }
 
   #paceOf(integration: string): Pace {
@@ -227,17 +214,4 @@ export class NotifyEngine {
       )
     })
   }
-}
-
-async function guarded(connector: Connector, task: MessageTask, signal: AbortSignal): Promise<string> {
-  await guardChannel(connector, task, signal)
-  return connector.deliver(task, signal)
-}
-
-/** A connector that does not hear the signal does not hold up the others. */
-function settled<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-    work.then(resolve, reject)
-  })
 }
