@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { ChatForm, ChatOutcome, FromChat, RawCallback } from '../../src/contract/from-chat.ts'
 import type { MessageTask } from '../../src/contract/message.ts'
 import { dialogSeal } from '../../src/formats/mattermost-proof.ts'
 import { systemClock } from '../../src/foundation/clock.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import { outboundConnect, outboundFetch } from '../../src/foundation/outbound-fetch.ts'
-import type { Connector } from '../../src/notify/connector.ts'
+import { DeliveryFailed, type Connector } from '../../src/notify/connector.ts'
 import { mattermostConnector } from '../../src/notify/mattermost/mattermost-connector.ts'
 import { aMessageTask, aRequestView } from '../support/a-request-view.ts'
 import { anIntegration } from '../support/mattermost/an-integration.ts'
@@ -180,9 +180,76 @@ test('trap 24: an attempt whose answer was lost leaves one post, within half a m
   // A crash forgets that there was an attempt: the server itself knows the post by its pending id.
   const first = await here.connector.deliver(task, never)
   now += 3_600_000
-  expect(await here.connector.deliver({ ...task, attempt: 2 }, never)).toBe(first)
+  const external = (await here.connector.find?.(task, now - 7_200_000, never)) ?? null
+  expect(external).toBe(first)
+  expect(await here.connector.deliver({ ...task, external, attempt: 2 }, never)).toBe(first)
   expect(here.posts()).toHaveLength(1)
 })
+
+describe('trap 24: the post of an attempt whose fate is unknown', () => {
+  const AN_HOUR = 3_600_000
+
+  test('is found in a channel, in a direct message and in a thread, however much was said after it', async () => {
+    let now = Date.now()
+    const here = await scene({ now: () => now })
+    const toBob = { channel: null, person: { id: 'u', name: 'bob', email: null, account: here.bob.id } }
+    const inChannel = here.task()
+    const root = await here.connector.deliver(inChannel, never)
+    const inThread = here.task({ thread: root })
+    const line = await here.connector.deliver(inThread, never)
+    const direct = here.task({ destination: toBob })
+    const post = await here.connector.deliver(direct, never)
+    now += 1000
+    for (let number = 0; number < 250; number++) await here.bob.call('POST', '/posts', said(here, `line ${number}`))
+    const look = (task: MessageTask) => here.connector.find?.(task, now - AN_HOUR, never)
+    expect(await look(inChannel)).toBe(root)
+    expect(await look(inThread)).toBe(line)
+    expect(await look(direct)).toBe(post)
+    expect(here.posts().some(({ root_id }) => root_id !== '')).toBe(true)
+  })
+
+  test('is not taken for one of another message, of somebody else who writes its mark, or one that was deleted', async () => {
+    const here = await scene()
+    const task = here.task()
+    const look = () => here.connector.find?.(task, Date.now() - AN_HOUR, never)
+    await here.connector.deliver(here.task(), never)
+    await here.bob.call('POST', '/posts', { ...said(here, 'mine'), props: { sallyport_once: task.onceId } })
+    expect(await look()).toBeNull()
+    const external = await here.connector.deliver(task, never)
+    expect(await look()).toBe(external)
+    here.mattermost.house.posts.delete(external.split(':')[1] ?? '')
+    expect(await look()).toBeNull()
+  })
+
+  test('is looked for no further back than the attempt', async () => {
+    let now = Date.now()
+    const here = await scene({ now: () => now })
+    for (let number = 0; number < 250; number++) await here.bob.call('POST', '/posts', said(here, `line ${number}`))
+    now += AN_HOUR
+    expect(await here.connector.find?.(here.task(), now - 60_000, never)).toBeNull()
+    const looks = here.mattermost.house.calls.filter(({ method, path }) => method === 'GET' && path.endsWith('/posts'))
+    expect(looks).toHaveLength(1)
+  })
+
+  test.each([
+    [{ status: 500 }, 'retry'],
+    [{ status: 429 }, 'retry'],
+    [{ cut: true }, null],
+    [{ status: 403 }, 'destination'],
+    [{ status: 401 }, 'integration'],
+  ])('waits while %o is the answer: %s', async (fault, kind) => {
+    const here = await scene()
+    here.mattermost.fault = () => fault
+    const failed = await here.connector.find?.(here.task(), 0, never).then(
+      () => null,
+      (error: unknown) => error,
+    )
+    expect(failed instanceof DeliveryFailed ? failed.kind : null).toBe(kind)
+    expect(failed).toBeInstanceOf(Error)
+  })
+})
+
+const said = (here: Scene, message: string): object => ({ channel_id: here.channel.id, message })
 
 test.each([
   [{ status: 500 }, 'retry', null],

@@ -71,7 +71,9 @@ const DESTINATIONS = [
 export function asDeliveryFailure(error: unknown): unknown {
   if (!(error instanceof MattermostRefused)) return error
   const { status, id, message, afterMs } = error
-  if (status === 429 || status === 408 || status >= 500) return new DeliveryFailed('retry', message, afterMs)
+  // Counted for each user, whatever it calls: nothing of the bot goes on.
+  if (status === 429) return new DeliveryFailed('retry', message, afterMs, { taken: 'no', holds: 'integration' })
+  if (status === 408 || status >= 500) return new DeliveryFailed('retry', message, afterMs, { taken: 'unknown' })
   if (status === 401) return new DeliveryFailed('integration', `${message}: the bot token is not taken`)
   if (status === 403 || status === 404 || DESTINATIONS.some((known) => known === id))
     return new DeliveryFailed('destination', `${message}: the bot cannot post there`)

@@ -3,6 +3,7 @@ import { actionsPath } from '../../formats/mattermost-proof.ts'
 import { DeliveryFailed, type Connector, type ConnectorParts } from '../connector.ts'
 import { answerCallback } from './answer-callback.ts'
 import { checkMattermost, readersOf } from './check-mattermost.ts'
+import { findPost } from './find-post.ts'
 import { asDeliveryFailure, MattermostApi } from './mattermost-api.ts'
 import { sendPost } from './send-post.ts'
 
@@ -19,6 +20,7 @@ export function mattermostConnector(parts: ConnectorParts<MattermostSettings, Ma
   return {
     vendor: 'mattermost',
     deliver: (task, signal) => sendPost(sender, task, signal),
+    find: (task, since, signal) => findPost(sender, task, since, signal),
     receive: (callback, fromChat, signal) =>
       answerCallback({ ...sender, log, dialogsUrl: `${callbacks}/dialogs` }, callback, fromChat, signal),
     async audienceOf(channel, signal) {

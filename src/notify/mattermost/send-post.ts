@@ -14,7 +14,10 @@ export interface Sender {
 const Made = z.object({ id: MattermostId })
 const External = /^([a-z0-9]{26}):([a-z0-9]{26})$/
 
-/** `CHANNEL:POST`, which names the message from then on. */
+/** Names the message from then on. */
+export const externalOf = (channel: string, post: string): string => `${channel}:${post}`
+
+/** What `externalOf` gives. */
 export async function sendPost(sender: Sender, task: MessageTask, signal: AbortSignal): Promise<string> {
   try {
     const known = External.exec(task.external ?? '')
@@ -37,18 +40,16 @@ export async function directChannel(sender: Sender, account: string, signal: Abo
 async function create(sender: Sender, task: MessageTask, signal: AbortSignal): Promise<string> {
   const channel = await channelOf(sender, task, signal)
   const post = rendered(sender.frame, task, channel)
-  const orphan = task.attempt > 1 ? await orphanOf(sender, task, channel, signal) : null
-  if (orphan !== null) return await change(sender, task, { channel, post: orphan }, signal)
   const [, threadChannel, root] = External.exec(task.thread ?? '') ?? []
   const reply = threadChannel === channel && root !== undefined ? { root_id: root } : {}
   const body = { channel_id: channel, ...post, ...reply, pending_post_id: task.onceId }
   try {
-    return `${channel}:${Made.parse(await sender.api.call('POST', '/posts', body, signal)).id}`
+    return externalOf(channel, Made.parse(await sender.api.call('POST', '/posts', body, signal)).id)
   } catch (error) {
     // Said beside the thread rather than never: what it hangs on was deleted.
     if (!(error instanceof MattermostRefused) || error.id !== 'api.post.create_post.root_id.app_error') throw error
     const { root_id: _, ...alone } = { root_id: '', ...body }
-    return `${channel}:${Made.parse(await sender.api.call('POST', '/posts', alone, signal)).id}`
+    return externalOf(channel, Made.parse(await sender.api.call('POST', '/posts', alone, signal)).id)
   }
 }
 
@@ -65,7 +66,7 @@ async function change(
       ? new DeliveryFailed('gone', 'the post was deleted, or is too old to be changed')
       : error
   }
-  return `${at.channel}:${at.post}`
+  return externalOf(at.channel, at.post)
 }
 
 const TOO_OLD = 'api.post.update_post.permissions_time_limit.app_error'
@@ -83,40 +84,14 @@ async function isGone({ api }: Sender, post: string, error: unknown, signal: Abo
   }
 }
 
-const RecentPosts = z.object({
-  order: z.array(z.string()),
-  posts: z.record(
-    z.string(),
-    z.object({ id: MattermostId, user_id: z.string(), props: z.record(z.string(), z.unknown()).nullish() }),
-  ),
-})
-const RECENT = 100
-
-/**
- * The post of an attempt whose answer we never saw. The server itself drops doubles (pending_post_id) for half a minute only,
- * and a daemon may be away for longer.
- */
-async function orphanOf(
-  { api, botUserId }: Sender,
-  { onceId }: MessageTask,
-  channel: string,
-  signal: AbortSignal,
-): Promise<string | null> {
-  const answer = await api.call('GET', `/channels/${channel}/posts?per_page=${RECENT}`, null, signal)
-  const recent = RecentPosts.safeParse(answer)
-  if (!recent.success) return null
-  const posts = Object.values(recent.data.posts)
-  const ours = posts.find((post) => post.user_id === botUserId && post.props?.['sallyport_once'] === onceId)
-  return ours?.id ?? null
-}
-
 function rendered(frame: PostFrame, task: MessageTask, channel: string): MattermostPost {
   return task.content.kind === 'request'
     ? renderRequest(frame, task, task.content, channel)
     : renderNotice(task.content.view, task.onceId)
 }
 
-async function channelOf(sender: Sender, { destination }: MessageTask, signal: AbortSignal): Promise<string> {
+/** Where the message belongs. Errors: DeliveryFailed, MattermostRefused. */
+export async function channelOf(sender: Sender, { destination }: MessageTask, signal: AbortSignal): Promise<string> {
   if (destination.channel !== null) {
     if (MattermostId.safeParse(destination.channel).success) return destination.channel
     throw new DeliveryFailed('destination', 'a channel is named by its id of 26 characters, not by its name')

@@ -236,3 +236,24 @@ test('a fault stands instead of an answer, and `after` does what was asked all t
   )
   expect(here.mattermost.house.posts.ofChannel(here.channel.id).map((post) => post.message)).toEqual(['y'])
 })
+
+test('posts of a channel come newest first, in pages of at most 200, by change only without pages, and to members alone', async () => {
+  let now = Date.now()
+  const here = await scene(() => now)
+  const path = `/channels/${here.channel.id}/posts`
+  const ids: unknown[] = []
+  for (const message of ['a', 'b', 'c']) {
+    now += 1000
+    ids.push((await here.asBot('POST', '/posts', { channel_id: here.channel.id, message })).body['id'])
+  }
+  const order = async (query: string) => (await here.asBot('GET', `${path}?${query}`)).body['order']
+  expect(await order('per_page=2')).toEqual([ids[2], ids[1]])
+  expect(await order(`per_page=2&before=${String(ids[1])}`)).toEqual([ids[0]])
+  here.mattermost.house.posts.delete(String(ids[0]))
+  expect(await order('per_page=60')).toEqual([ids[2], ids[1]])
+  expect(await order(`since=${now - 500}`)).toEqual([ids[2], ids[0]])
+  for (const query of ['per_page=201', 'per_page=ten', `since=${now}&per_page=60`, 'onceId=x'])
+    expect((await here.asBot('GET', `${path}?${query}`)).status).toBe(400)
+  const eve = here.mattermost.person('eve')
+  expect((await eve.call('GET', path)).status).toBe(403)
+})

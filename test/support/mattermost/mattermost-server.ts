@@ -91,7 +91,8 @@ export class Mattermost implements AsyncDisposable {
     const body = parsedBody(text)
     const fault = person?.isBot ? this.fault({ method, path: bare, body }) : null
     if (fault && !fault.after) return answerFault(response, fault)
-    const answered = await this.#answer({ method, path: bare, body, person })
+    const query = new URL(path, 'http://127.0.0.1').searchParams
+    const answered = await this.#answer({ method, path: bare, query, body, person })
     if (person?.isBot) {
       this.house.calls.push({ method, path: bare, body, status: answered.status })
       checkWithVendor({ method, path: bare, body, answered })
@@ -104,6 +105,7 @@ export class Mattermost implements AsyncDisposable {
   async #answer(call: {
     readonly method: string
     readonly path: string
+    readonly query: URLSearchParams
     readonly body: unknown
     readonly person: Person | undefined
   }): Promise<{ status: number; body: unknown }> {
@@ -129,6 +131,7 @@ export class Mattermost implements AsyncDisposable {
           person: call.person,
           ids: found.slice(1),
           body: call.body,
+          query: call.query,
           outgoing,
         })
       }

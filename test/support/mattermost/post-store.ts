@@ -77,6 +77,13 @@ export class PostStore {
     return post?.delete_at === 0 ? post : undefined
   }
 
+  /** Newest first, those that were deleted as well. */
+  changedSince(channelId: string, since: number): Post[] {
+    return [...this.#posts.values()]
+      .filter((post) => post.channel_id === channelId && Math.max(post.update_at, post.delete_at) > since)
+      .toReversed()
+  }
+
   /** Newest first. */
   ofChannel(channelId: string): Post[] {
     return [...this.#posts.values()]

@@ -3,7 +3,7 @@ import { badRequest, forbidden, notFound } from './api-error.ts'
 import { directChannel, type Channel, type House, type Person } from './house.ts'
 import { pressButton, runCommand, submitDialog, type Outgoing } from './press-button.ts'
 import { forClients, type Post } from './post-store.ts'
-import { CreatePost, DirectChannel, EphemeralPost, OpenDialog, PatchPost } from './schemas.ts'
+import { CreatePost, DirectChannel, EphemeralPost, OpenDialog, PatchPost, PostsQuery } from './schemas.ts'
 
 // The calls of API v4 that we or people's clients make.
 
@@ -12,6 +12,7 @@ export interface Call {
   readonly person: Person
   readonly ids: readonly string[]
   readonly body: unknown
+  readonly query: URLSearchParams
   readonly outgoing: Outgoing
 }
 
@@ -112,13 +113,27 @@ const stats = (channel: Channel): object => ({
   files_count: 0,
 })
 
+/** `since` selects by the last change, may not be mixed with pages, and shows what was deleted; pages are newest first. */
 function postsOf(call: Call): object {
-  const posts = call.house.posts.ofChannel(member(call).id).slice(0, 60)
-  return {
-    order: posts.map((post) => post.id),
-    posts: Object.fromEntries(posts.map((post) => [post.id, forClients(post)])),
-  }
+  const wanted = parse(PostsQuery, Object.fromEntries(call.query))
+  const { since, before, per_page: most = 60, page = 0 } = wanted
+  if (since !== undefined && Object.keys(wanted).length > 1)
+    throw badRequest('api.context.invalid_body_param.app_error', 'since goes with no page')
+  const { posts } = call.house
+  const channel = member(call).id
+  if (since !== undefined) return listed(posts.changedSince(channel, since).slice(0, 1000))
+  const all = posts.ofChannel(channel)
+  if (before === undefined) return listed(all.slice(page * most, (page + 1) * most))
+  const at = all.findIndex(({ id }) => id === before)
+  return listed(at < 0 ? [] : all.slice(at + 1, at + 1 + most))
 }
+
+const listed = (posts: readonly Post[]): object => ({
+  order: posts.map((post) => post.id),
+  posts: Object.fromEntries(posts.map((post) => [post.id, forClients(post)])),
+  next_post_id: '',
+  prev_post_id: '',
+})
 
 function personOf({ house, ids: [id = ''] }: Call): Person {
   const person = house.people.get(id)

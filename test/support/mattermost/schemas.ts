@@ -53,6 +53,21 @@ export const PatchPost = z.strictObject({
 })
 export type PatchPost = z.infer<typeof PatchPost>
 
+const number = (most: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number)
+    .pipe(z.int().max(most))
+
+/** Of the posts of a channel. */
+export const PostsQuery = z.strictObject({
+  page: number(10_000).optional(),
+  per_page: number(200).optional(),
+  since: number(Number.MAX_SAFE_INTEGER).optional(),
+  before: Id.optional(),
+})
+
 export const EphemeralPost = z.strictObject({
   user_id: Id,
   post: z.strictObject({ channel_id: Id, message: runes(MESSAGE_RUNES) }),
