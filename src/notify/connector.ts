@@ -83,8 +83,11 @@ export interface FailureDetails {
    * connection, HTTP 5xx), `no` for every other one.
    */
   readonly taken?: 'no' | 'unknown'
-  /** What `afterMs` holds up. Absent: the lane of this message, the narrowest one; `integration` where the vendor says so */
-  readonly holds?: 'lane' | 'integration'
+  /**
+   * What `afterMs` holds up. Absent: the lane of this message, the narrowest one; `integration` where the vendor says so; `message`:
+   * nothing else, as where it is our own wish to wait
+   */
+  readonly holds?: 'message' | 'lane' | 'integration'
 }
 
 export class DeliveryFailed extends Error {
@@ -92,7 +95,7 @@ export class DeliveryFailed extends Error {
   readonly kind: FailureKind
   readonly afterMs: number | null
   readonly taken: 'no' | 'unknown'
-  readonly holds: 'lane' | 'integration'
+  readonly holds: 'message' | 'lane' | 'integration'
 
   /** `message` is shown to operators: it never holds a secret. */
   constructor(kind: FailureKind, message: string, afterMs: number | null = null, details: FailureDetails = {}) {

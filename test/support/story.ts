@@ -4,10 +4,10 @@
 //   const id = await story.ask('alice', 'dba', 'ticket 1', '--duration=2h')
 //   await story.killed()                                   // SIGKILL once nothing is on its way, and up again
 //   await story.linkBy(url, 'bob')                         // the page of `/access link`: name, password, code
-import { expect } from 'vitest'
 import type { AccessRequest } from '../../src/contract/request.ts'
 import { sendPage, type PageAnswer } from './daemon-page.ts'
 import { startSallyport, type Account, type Sallyport, type SallyportOptions } from './sallyport.ts'
+import { until } from './until.ts'
 
 export interface StoryOptions<Person extends string> {
   /** Who there is, and their roles */
@@ -109,7 +109,8 @@ export class Story<Person extends string = string> implements AsyncDisposable {
 
   /** Nothing is on its way. */
   async settled(): Promise<void> {
-    await expect.poll(() => this.sallyport.rows("select id from messages where state = 'due'")).toEqual([])
+    const due = "select id from messages where state = 'due'"
+    await until('messages to be sent', () => this.sallyport.rows(due).length === 0)
   }
 
   /** Between two steps: what was begun is done. */
@@ -128,7 +129,8 @@ export class Story<Person extends string = string> implements AsyncDisposable {
   async linkBy(url: string, who: Person): Promise<PageAnswer> {
     const { name, password } = this.person(who)
     const page = await sendPage(url, { user: name, password, code: await this.code(who) })
-    expect(page.text).toContain('The account is linked')
+    if (!page.text.includes('The account is linked'))
+      throw new Error(`${who} was not linked: ${page.status} ${page.text}`)
     return page
   }
 

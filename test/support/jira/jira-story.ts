@@ -1,7 +1,7 @@
 // Two Jiras and the people of a story: Cloud calls a webhook, Data Center is asked every second.
-import { expect } from 'vitest'
 import { callDaemon } from '../daemon-page.ts'
-import { openStory, Story } from '../story.ts'
+import { openStory, type Story } from '../story.ts'
+import { until } from '../until.ts'
 import { startJira, STATUSES, type Issue, type Jira, type JiraPerson } from './jira-server.ts'
 import { linksOf, readText } from './schemas.ts'
 
@@ -81,7 +81,7 @@ export class JiraStory implements AsyncDisposable {
   /** The issue about a request; there is never a second one. */
   async issueOf(jira: Jira, id: string): Promise<Issue> {
     const found = (): Issue[] => [...jira.issues.values()].filter(({ summary }) => summary.includes(id))
-    await expect.poll(() => found().length).toBe(1)
+    await until(`an issue about ${id}`, () => found()[0])
     await this.story.settled()
     const [issue, ...more] = found()
     if (!issue || more.length > 0) throw new Error(`there are ${found().length} issues about ${id}`)

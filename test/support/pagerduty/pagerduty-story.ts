@@ -1,7 +1,7 @@
 // PagerDuty and the people of a story: `dba` is told as incidents, `web` as events.
-import { expect } from 'vitest'
 import { callDaemon } from '../daemon-page.ts'
 import { openStory, type Story } from '../story.ts'
+import { until } from '../until.ts'
 import type { Incident } from './house.ts'
 import { startPagerDuty, type PagerDuty, type PagerDutyUser, type Subscription } from './pagerduty-server.ts'
 
@@ -33,7 +33,7 @@ export async function openPagerDutyStory(): Promise<PagerDutyStory> {
     ...{ story, pagerduty, ada, subscription },
     async incidentOf(id) {
       const found = (): Incident[] => [...pagerduty.incidents.values()].filter(({ key }) => key === id)
-      await expect.poll(() => found().length).toBe(1)
+      await until(`an incident about ${id}`, () => found()[0])
       await story.settled()
       const [incident, ...more] = found()
       if (!incident || more.length > 0) throw new Error(`there are ${found().length} incidents about ${id}`)
