@@ -40,7 +40,7 @@ export type ChatOutcome =
   /** Goes on in a browser: confirmation by a second factor, or the page of the request */
   | { readonly kind: 'open'; readonly text: string; readonly url: string }
 
-export const FORM_FIELDS = ['reason', 'duration', 'roles', 'resources'] as const
+export const FORM_FIELDS = ['reason', 'duration', 'roles', 'resources', 'start', 'account'] as const
 export type FormField = (typeof FORM_FIELDS)[number]
 
 /** A form of a chat product. Fields are named by FormField; durations are typed as text (`1h30m`). */
@@ -67,6 +67,8 @@ export interface ChatFormField {
   /** Not null: to be chosen from; several where `several` */
   readonly options: readonly { readonly value: string; readonly label: string }[] | null
   readonly several: boolean
+  /** Left out where a product's form has no room for it: what is typed can say it as well */
+  readonly spare?: boolean
 }
 
 /** An account at a vendor, as the vendor vouches for it. */

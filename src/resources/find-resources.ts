@@ -6,15 +6,15 @@ import { nodeFacts } from './node-facts.ts'
 import { resourceKey, type ResourceFacts } from './resource.ts'
 
 type Reader = Kysely<Tables>
-type Lookup = (reader: Reader, by: 'id' | 'name', values: readonly string[]) => Promise<ResourceFacts[]>
+type Lookup = (reader: Reader, by: 'id' | 'name', values: readonly string[] | null) => Promise<ResourceFacts[]>
 
-/** One entry a kind. A kind without one has no resources: whoever asks for one is told what is said of any absent name. */
+/** One entry a kind; without values all of it. A kind without one has no resources: whoever asks for one is told what is said of any absent name. */
 const LOOKUPS: Readonly<Record<ResourceKind, Lookup | null>> = {
   node: async (reader, by, values) => {
     const rows = await reader
       .selectFrom('nodes')
       .select(['id', 'name', 'labels_json', 'address', 'host_key', 'host_authority', 'host_principal'])
-      .where(by, 'in', values)
+      .$if(values !== null, (some) => some.where(by, 'in', values ?? []))
       .where('deleted_at', 'is', null)
       .execute()
     return rows.map(nodeFacts)
@@ -24,7 +24,7 @@ const LOOKUPS: Readonly<Record<ResourceKind, Lookup | null>> = {
       .selectFrom('databases')
       .select(['id', 'name', 'labels_json', 'protocol', 'address'])
       .select(['tls_mode', 'tls_authorities', 'tls_server_name', 'just_in_time_json'])
-      .where(by, 'in', values)
+      .$if(values !== null, (some) => some.where(by, 'in', values ?? []))
       .where('deleted_at', 'is', null)
       .execute()
     return rows.map(databaseFacts)
@@ -49,6 +49,12 @@ export async function resourcesById(
 ): Promise<ReadonlyMap<string, ResourceFacts>> {
   const found = await look(reader, 'id', wanted)
   return new Map(found.map((resource) => [resource.id, resource]))
+}
+
+/** All that exist. */
+export async function allResources(reader: Reader): Promise<ResourceFacts[]> {
+  const all = await Promise.all(Object.values(LOOKUPS).map((lookup) => lookup?.(reader, 'name', null) ?? []))
+  return all.flat()
 }
 
 async function look<By extends 'id' | 'name'>(

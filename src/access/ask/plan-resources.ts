@@ -23,7 +23,7 @@ export interface ResourcePlan {
   readonly resources: readonly ResourceFacts[]
 }
 
-type GiversOf = (resource: ResourceFacts) => HelpfulRole[]
+export type GiversOf = (resource: ResourceFacts) => HelpfulRole[]
 
 /**
  * Which resources are meant, and which roles would give them. Roles that were named must be searchable and each must be
@@ -78,8 +78,7 @@ function knownResource(
   const there = found.get(resourceKey(named))
   const resource = there ?? absentResource(named.kind, named.name)
   const givers = giversOf(resource)
-  const isKnown = givers.length > 0 || accountsGiven(ownRoles(requester), resource).size > 0
-  if (!there || !isKnown)
+  if (!there || !isKnownTo(requester, resource, givers))
     throw new Refused(
       'resource_unknown',
       `there is no ${resourceKey(named)} that you may use or ask for`,
@@ -89,6 +88,11 @@ function knownResource(
   const lock = lockOnResource(directory, there)
   if (lock !== undefined) throw new Refused('locked', `${resourceKey(there)} is locked${lock ? `: ${lock}` : ''}`)
   return { resource: there, givers }
+}
+
+/** Nobody is told of a resource that they could neither use nor get at. */
+export function isKnownTo(requester: Member, resource: ResourceFacts, givers: readonly HelpfulRole[]): boolean {
+  return givers.length > 0 || accountsGiven(ownRoles(requester), resource).size > 0
 }
 
 function ownRoles(requester: Member): WorkingRole[] {

@@ -265,7 +265,7 @@ describe('asking from chat', () => {
     const form = await chat.types('alice', '')
     expect(form).toMatchObject({
       kind: 'form',
-      form: { kind: 'ask', fields: [{ name: 'roles', options: [{ value: 'dba' }] }, {}, {}] },
+      form: { kind: 'ask', fields: [{ name: 'roles', options: [{ value: 'dba' }] }, {}, {}, {}] },
     })
     const asked = await chat.sends('alice', form, { roles: 'dba', duration: '1h', reason: 'ticket 7' })
     expect(asked).toMatchObject({ kind: 'done' })

@@ -1,24 +1,21 @@
-import { parseDuration } from '../../contract/duration.ts'
+import { readLengthWords, readRequestWords, reasonColon, type RequestWords } from './request-grammar.ts'
 
 // What is typed behind `/access`, the same for every vendor:
 //
 //   (nothing)                             a form
-//   request ROLE[,ROLE...] [for LENGTH][: REASON]
+//   request ROLE[,ROLE...] [on RESOURCE[,RESOURCE...]] [as ACCOUNT] [from START] [for LENGTH][: REASON]
 //   mine
+//   roles              resources [WORD ...]
 //   extend [ID] [by|for] LENGTH[: REASON]
 //   return [ID]        cancel [ID]
 //   link               unlink             help
 //
-// Words are taken in any case, blanks are one blank. Everything behind the first colon that follows a blank, or ends a word, is the reason.
+// Words are taken in any case, blanks are one blank. Everything behind the first colon is the reason, but for those of times of day.
 
 export type ChatCommand =
-  | { readonly kind: 'form' | 'mine' | 'link' | 'unlink' | 'help' }
-  | {
-      readonly kind: 'request'
-      readonly roles: readonly string[]
-      readonly durationMs: number | null
-      readonly reason: string
-    }
+  | { readonly kind: 'form' | 'mine' | 'roles' | 'link' | 'unlink' | 'help' }
+  | ({ readonly kind: 'request'; readonly reason: string } & RequestWords)
+  | { readonly kind: 'resources'; readonly words: readonly string[] }
   | { readonly kind: 'extend'; readonly id: string | null; readonly durationMs: number; readonly reason: string }
   | { readonly kind: 'return' | 'cancel'; readonly id: string | null }
 
@@ -28,7 +25,7 @@ export type ReadCommand =
 
 const LONGEST = 8192
 const ID = /^(?:req|grt)_[0-9a-f-]{36}$/
-const ALONE = { mine: 'mine', link: 'link', unlink: 'unlink', help: 'help' } as const
+const ALONE = { mine: 'mine', roles: 'roles', link: 'link', unlink: 'unlink', help: 'help' } as const
 
 /** Never throws, whatever was typed. */
 export function readCommand(text: string): ReadCommand {
@@ -42,10 +39,11 @@ export function readCommand(text: string): ReadCommand {
     return words.length === 0 && reason === '' ? right({ kind }) : wrong(`"${kind}" stands alone`)
   }
   if (word === 'request' || word === 'ask') return readRequest(words, reason)
+  if (word === 'resources') return reason === '' ? right({ kind: 'resources', words }) : wrong('write: resources WORD')
   if (word === 'extend') return readExtend(words, reason)
   if (word === 'return' || word === 'cancel') return readOne(word, words, reason)
   return wrong(
-    `"${[...verb].slice(0, 40).join('')}" is none of: request, mine, extend, return, cancel, link, unlink, help`,
+    `"${[...verb].slice(0, 40).join('')}" is none of: request, mine, roles, resources, extend, return, cancel, link, unlink, help`,
   )
 }
 
@@ -54,21 +52,14 @@ const wrong = (message: string): ReadCommand => ({ ok: false, message })
 
 /** The reason is kept as typed, but for blanks around it. */
 function split(text: string): { head: string; reason: string } {
-  const colon = text.indexOf(':')
+  const colon = reasonColon(text)
   const head = (colon < 0 ? text : text.slice(0, colon)).replace(/\s+/gu, ' ').trim()
   return { head, reason: colon < 0 ? '' : text.slice(colon + 1).trim() }
 }
 
 function readRequest(words: readonly string[], reason: string): ReadCommand {
-  const at = words.findIndex((word) => word.toLowerCase() === 'for')
-  const named = (at < 0 ? words : words.slice(0, at)).join(' ')
-  const roles = named.split(/[\s,]+/u).filter((role) => role !== '')
-  if (roles.length === 0) return wrong('which role? write: request ROLE for 1h: REASON')
-  if (roles.length > 50) return wrong('a request names at most 50 roles')
-  if (at < 0) return right({ kind: 'request', roles, durationMs: null, reason })
-  const length = readLengthWords(words.slice(at + 1))
-  if (!length.ok) return length
-  return right({ kind: 'request', roles, durationMs: length.ms, reason })
+  const read = readRequestWords(words)
+  return read.ok ? right({ kind: 'request', ...read.words, reason }) : read
 }
 
 function readExtend(words: readonly string[], reason: string): ReadCommand {
@@ -91,18 +82,16 @@ function idFirst(words: readonly string[]): { id: string | null; rest: readonly 
   return ID.test(first) ? { id: first, rest } : { id: null, rest: words }
 }
 
-/** `1h 30m` is `1h30m`. */
-function readLengthWords(words: readonly string[]): { ok: true; ms: number } | { ok: false; message: string } {
-  if (words.length === 0) return { ok: false, message: 'for how long? write 30m, 1h or 1h30m' }
-  return parseDuration(words.join('').toLowerCase())
-}
-
 /** What `/access help` says. */
 export const COMMAND_HELP: readonly string[] = [
   '/access - a form to ask for access',
-  '/access request ROLE[,ROLE] for 1h: REASON',
+  '/access roles, /access resources WORD - what you may ask for',
+  '/access request ROLE for 1h: REASON - asks for a role; several with commas',
+  '/access request on node/NAME for 1h: REASON - asks for a resource alone, "as LOGIN" behind it for one login alone',
+  '/access request ROLE from 18:00 UTC for 1h: REASON - from then on; or "from first-use"',
   '/access mine - what you asked for and have',
-  '/access extend 30m: REASON - more time for what you have; several: name one by its id',
-  '/access return - give it back; /access cancel - take a request back',
-  '/access link, /access unlink - who you are here',
+  '/access extend 30m: REASON - more time for what you have',
+  '/access return - gives what you have back; /access cancel - takes back a request that waits',
+  'Of several, name one by its id: /access return req_...',
+  '/access link, /access unlink - whose account this is',
 ]

@@ -3,10 +3,11 @@ import type { ChatOutcome } from '../../contract/from-chat.ts'
 import type { AccessRequest } from '../../contract/request.ts'
 import { Refused } from '../../foundation/errors.ts'
 import { arrived, callerOf, type KnownArrival } from './arrival.ts'
-import { ask, askForm } from './ask-in-chat.ts'
+import { ask, openAskForm, requestableOf } from './ask-in-chat.ts'
 import type { ChatParts } from './chat-parts.ts'
 import { COMMAND_HELP, readCommand, type ChatCommand } from './command-grammar.ts'
 import { extend } from './extend-in-chat.ts'
+import { resourceLines, roleLines } from './requestable-lines.ts'
 import { unlinkHere } from './unlink-account.ts'
 
 const MOST_SHOWN = 20
@@ -24,8 +25,12 @@ export async function runCommand(parts: ChatParts, arrival: KnownArrival, text: 
       return told([`This account is linked with ${arrival.user.name}.`])
     case 'mine':
       return told(await mine(parts, arrival))
+    case 'roles':
+      return told(roleLines(await requestableOf(parts, arrival)))
+    case 'resources':
+      return told(resourceLines(await requestableOf(parts, arrival), command.words))
     case 'form':
-      return await askForm(parts, arrival)
+      return await openAskForm(parts, arrival)
     case 'unlink':
       return await unlinkHere(parts, arrival)
     default:
@@ -37,7 +42,7 @@ type Changing = Extract<ChatCommand, { kind: 'request' | 'extend' | 'return' | '
 
 async function change(parts: ChatParts, arrival: KnownArrival, command: Changing): Promise<ChatOutcome> {
   const caller = callerOf(arrival, arrived(arrival, parts.clock.now()))
-  if (command.kind === 'request') return await ask(parts, caller, command)
+  if (command.kind === 'request') return await ask(parts, caller, command, command.reason)
   const { id, ...rest } = command
   const { id: requestId } = id === null ? await theOnly(parts, arrival, command.kind) : { id }
   if (rest.kind === 'extend') return await extend(parts, caller, requestId, rest.durationMs, rest.reason)

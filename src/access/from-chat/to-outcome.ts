@@ -24,6 +24,24 @@ const FIELD_OF: Readonly<Record<string, FormField>> = {
   nothing_requestable: 'roles',
   resource_not_requestable: 'resources',
   resource_unknown: 'resources',
+  login_not_allowed: 'account',
+  db_user_not_allowed: 'account',
+}
+
+/** Hints of refusals name commands and options of `sally`: in chat these are the next thing to do. Null: nothing is. */
+const HINT_HERE: Readonly<Record<string, string | null>> = {
+  role_not_requestable: 'what you may ask for: /access roles',
+  resource_unknown: 'what you may ask for: /access resources',
+  reason_required: 'write it into the field, or behind a colon: /access request ROLE for 1h: REASON',
+  duration_over_cap: 'ask for less time',
+  request_changed: 'look at the message again, or open the request',
+  grant_ended: 'ask for it anew: /access',
+}
+
+function hintFor({ code, hint }: Refused): string | null {
+  const here = HINT_HERE[code]
+  if (here !== undefined) return here
+  return hint === undefined || /(?:^|[ :])sally(?:ctl)? |--[a-z]/.test(hint) ? null : hint
 }
 
 /** What was refused is an outcome; what went wrong with us is not and stays an error. */
@@ -35,7 +53,8 @@ export async function toOutcome(work: Promise<ChatOutcome>): Promise<ChatOutcome
     if (error instanceof FieldRefused) return { kind: 'refused', text: error.message, field: error.field }
     if (!(error instanceof Refused)) throw error
     const field = FIELD_OF[error.code]
-    const text = error.hint === undefined ? `${error.message}.` : `${error.message} (${error.hint}).`
+    const hint = hintFor(error)
+    const text = hint === null ? `${error.message}.` : `${error.message} (${hint}).`
     return { kind: 'refused', text, ...(field === undefined ? {} : { field }) }
   }
 }

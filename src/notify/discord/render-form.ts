@@ -10,15 +10,21 @@ const PARAGRAPH = 2
 const SHORT = 1
 const MOST_OPTIONS = 25
 
-/** A modal. Its title takes 45 characters, labels 45, hints 100, a list 25 entries; a longer list is typed instead. */
+const MOST_COMPONENTS = 5
+
+/** A modal of five components. Its title takes 45 characters, labels 45, hints 100, a list 25 entries; a longer one is typed. */
 export function renderForm(form: ChatForm): object {
+  const needed = form.fields.filter(({ spare }) => spare !== true)
+  const spare = form.fields.filter((field) => field.spare === true)
+  const chosen = new Set([...needed, ...spare].slice(0, MOST_COMPONENTS))
+  const fields = form.fields.filter((field) => chosen.has(field))
   const texts = form.text.map((text) => ({ type: TEXT, content: cutText(escapedLine(text), 1000) }))
   return {
     type: 9,
     data: {
       custom_id: `${DISCORD_MARKS.form}:${form.nonce}`,
       title: cutText(visibleLine(form.title), 45),
-      components: [...texts.slice(0, 5), ...form.fields.map(fieldOf)],
+      components: [...texts.slice(0, MOST_COMPONENTS - fields.length), ...fields.map(fieldOf)],
     },
   }
 }
@@ -26,8 +32,11 @@ export function renderForm(form: ChatForm): object {
 const escapedLine = (text: string): string => visibleLine(text).replace(/[!-/:-@[-`{-~]/g, (sign) => `\\${sign}`)
 
 function fieldOf(field: ChatFormField): object {
-  const description = field.hint === null ? null : cutText(visibleLine(field.hint), 100)
-  const component = chosen(field) ?? typed(field)
+  const list = chosen(field)
+  const typedList = list === null && field.options !== null ? 'Names, with commas between them' : null
+  const hint = typedList ?? field.hint
+  const description = hint === null ? null : cutText(visibleLine(hint), 100)
+  const component = list ?? typed(field)
   return {
     type: LABEL,
     label: cutText(visibleLine(field.label), 45),

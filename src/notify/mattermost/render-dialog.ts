@@ -36,7 +36,7 @@ export function renderDialog(form: ChatForm, seal: string): Dialog {
     callback_id: seal,
     title: plain(form.title, TITLE),
     introduction_text: introduction(form.text),
-    elements: form.fields.flatMap(elements),
+    elements: elementsOf(form.fields),
     submit_label: plain(form.submit, LABEL),
     notify_on_cancel: false,
     state: form.nonce,
@@ -53,11 +53,26 @@ function introduction(lines: readonly string[]): string {
   return text
 }
 
-function elements(field: ChatFormField): DialogElement[] {
+/** Five elements in all: every field, then where a list takes one entry alone a text for more of them, then spare fields. */
+function elementsOf(fields: readonly ChatFormField[]): DialogElement[] {
+  const needed = fields.filter(({ spare }) => spare !== true)
+  let room = MOST_ELEMENTS - needed.length
+  const taken = (): boolean => room > 0 && room-- > 0
+  // The last list is the one of what is asked for by the dozen.
+  const withMore = new Set(needed.toReversed().filter((field) => isLongList(field) && taken()))
+  const shown = fields.filter((field) => needed.includes(field) || taken())
+  return shown.slice(0, MOST_ELEMENTS).flatMap((field) => elements(field, withMore.has(field)))
+}
+
+const MOST_ELEMENTS = 5
+
+const isLongList = ({ options, several }: ChatFormField): boolean => several && (options?.length ?? 0) > 1
+
+function elements(field: ChatFormField, withMore: boolean): DialogElement[] {
   // A list without entries would never finish loading.
   const options = field.options?.length ? field.options : null
   const first = options ? select(field, options) : typed(field)
-  if (!options || !field.several || options.length < 2) return [first]
+  if (!withMore) return [first]
   const more = { ...field, required: false, initial: null, multiline: false, maxLength: MOST.text }
   const help = `More than one: the others here, with commas between them`
   return [

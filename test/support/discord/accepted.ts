@@ -132,7 +132,7 @@ const Modal = z.strictObject({
   components: z
     .array(z.discriminatedUnion('type', [Label, Words]))
     .min(1)
-    .max(40),
+    .max(5),
 })
 
 export const AcceptedFollowUp = z.strictObject({
