@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
+import { ACCOUNT_BUGS } from './account-bugs.ts'
 import { KEPT_HISTORIES } from './decision-histories.ts'
 import type { Action } from './decision-run.ts'
 import type { PlantedBug } from './planted-bug.ts'
@@ -41,6 +42,7 @@ test.each(
   [
     ...some(PLANTED_BUGS, 3).map((planted) => ({ planted, by: decisions })),
     ...some(SEAT_BUGS, 3).map((planted) => ({ planted, by: seats })),
+    ...some(ACCOUNT_BUGS, 3).map((planted) => ({ planted, by: seats })),
     ...some(POWER_BUGS, 3).map((planted) => ({ planted, by: powers })),
     ...some(TIME_BUGS, 3).map((planted) => ({ planted, by: times })),
   ].map((each, index) => [each.planted.bug, each.planted, each.by, index] as const),
@@ -124,7 +126,7 @@ function patternOf(from: string): RegExp {
 }
 
 test('every bug has its place in the sources of today', () => {
-  const lost = [...PLANTED_BUGS, ...SEAT_BUGS, ...POWER_BUGS, ...TIME_BUGS].flatMap(({ bug, edits }) =>
+  const lost = [...PLANTED_BUGS, ...SEAT_BUGS, ...ACCOUNT_BUGS, ...POWER_BUGS, ...TIME_BUGS].flatMap(({ bug, edits }) =>
     edits.flatMap(({ file, from }) => {
       const found = readFileSync(join(root, 'src', file), 'utf8').match(patternOf(from)) ?? []
       return found.length === 1 ? [] : [`${bug}: ${found.length} times in ${file}`]

@@ -20,7 +20,12 @@ export const SEAT_BUGS: readonly PlantedBug[] = [
     'return roleIds === null ? roles :',
     'return roles.length >= 0 ? roles :',
   ),
-  bug('the absent one and the delegate both count', TALLY, '|| !holder || holder === ballot)', '|| !holder || holder)'),
+  bug(
+    'the absent one and the delegate both count',
+    TALLY,
+    '|| !holder || holder === ballot ?',
+    '|| !holder || holder ?',
+  ),
   bug(
     'the vote of a delegate goes before that of the absent one',
     TALLY,

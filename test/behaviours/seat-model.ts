@@ -1,7 +1,14 @@
-// A second, small implementation of who decides: groups that must each agree, review windows and delegates. Written from the
-// specification to be compared with the product after every step; nothing of src/ is used here. `ada` asks, for p, q or both.
+// A second, small implementation of who decides: groups that must each agree, review windows, delegates and service accounts.
+// Written from the specification to be compared with the product after every step; nothing of src/ is used here. `ada` asks,
+// for p, q or both.
 
 export const HUMANS = ['ada', 'r1', 'r2', 'r3', 'r4'] as const
+/** Service accounts, and who answers for each */
+export const ACCOUNTS = { 'bot-1a': 'r1', 'bot-1b': 'r1', 'bot-4': 'r4', 'bot-ada': 'ada' } as const
+export const VOTERS: readonly string[] = [...HUMANS, ...Object.keys(ACCOUNTS)]
+const ownerOf = (name: string): string | undefined => (ACCOUNTS as Readonly<Record<string, string>>)[name]
+/** Of an account its owner */
+const humanOf = (name: string): string => ownerOf(name) ?? name
 export const REQUESTED = ['p', 'q'] as const
 export type Requested = (typeof REQUESTED)[number]
 
@@ -99,9 +106,17 @@ export class SeatModel {
     const human = this.humans.get(name)
     return human && !human.deleted ? human : null
   }
-  #good(name: string): boolean {
+  /** What ails somebody, or whoever answers for them */
+  #ailing(name: string): 'gone' | 'disabled' | 'locked' | null {
     const human = this.#human(name)
-    return human !== null && !human.disabled && !human.locked
+    const owner = ownerOf(name)
+    const answers = owner === undefined ? human : this.#human(owner)
+    if (!human) return 'gone'
+    if (human.disabled || !answers || answers.disabled) return 'disabled'
+    return human.locked || answers.locked ? 'locked' : null
+  }
+  #good(name: string): boolean {
+    return this.#ailing(name) === null
   }
 
   /** After every edit of people: what is over is over for good. */
@@ -131,7 +146,7 @@ export class SeatModel {
   /** Roles that a person may review at an instant, some time before the end of the request, or ever. */
   #own(name: string, ask: Ask, when: number | 'waiting' | 'ever'): Requested[] {
     const human = this.#human(name)
-    if (!human || name === 'ada') return []
+    if (!human || humanOf(name) === 'ada') return []
     return ask.roles.filter((role) =>
       human.rights.some(
         (right) => (RIGHTS[right].roles as readonly string[]).includes(role) && this.#has(right, ask, when),
@@ -185,7 +200,7 @@ export class SeatModel {
       if (from?.disabled) no('user_disabled')
       if (from?.locked) no('locked')
       if (!to) no('not_found')
-      if (absent === delegate) no('malformed')
+      if (absent === delegate || ownerOf(delegate) !== undefined) no('malformed')
       if (to?.disabled) no('user_disabled')
       if (to?.locked) no('locked')
       const reaches = new Set(from?.rights.flatMap((right) => [...RIGHTS[right].roles]))
@@ -209,10 +224,12 @@ export class SeatModel {
     let late = false
     const verdict = this.attempt(() => {
       if (name === 'ada') no('own_request')
-      const human = this.#human(name) ?? no('not_a_reviewer')
+      const ailing = this.#ailing(name)
+      if (ailing === 'gone') no('not_a_reviewer')
+      if (humanOf(name) === 'ada') no('own_request')
       const seat = this.#seatFor(name, ask, as)
-      if (human.disabled) no('user_disabled')
-      if (human.locked) no('locked')
+      if (ailing === 'disabled') no('user_disabled')
+      if (ailing === 'locked') no('locked')
       const before = ask.votes.find((vote) => vote.who === name && vote.current)
       const again = before && before.as === seat && before.approve === approve
       if (ask.state === 'expired') no('request_expired')
@@ -255,9 +272,8 @@ export class SeatModel {
 
   #ails(ask: Ask, vote: Cast): string | null {
     const standing = (name: string, word: string): string | null => {
-      const human = this.#human(name)
-      if (!human) return `${word}_gone`
-      return human.disabled ? `${word}_disabled` : human.locked ? `${word}_locked` : null
+      const ailing = this.#ailing(name)
+      return ailing && `${word}_${ailing}`
     }
     const trouble = standing(vote.who, 'reviewer') ?? (vote.as === vote.who ? null : standing(vote.as, 'absent_one'))
     if (trouble) return trouble
@@ -267,18 +283,28 @@ export class SeatModel {
     return vote.as === vote.who ? 'right_lost' : 'delegation_over'
   }
 
-  /** Whose vote is that of this person: their own, else a denial by a delegate, else the delegate's that came first. */
-  #holder(ask: Ask, as: string): Cast | undefined {
-    const theirs = ask.votes.filter((vote) => vote.current && vote.as === as && this.#ails(ask, vote) === null)
-    return theirs.find((vote) => vote.who === as) ?? theirs.find((vote) => !vote.approve) ?? theirs[0]
+  /** An account is silent beside whatever its owner says, for themselves or for somebody absent. */
+  #heard(ask: Ask, vote: Cast): string | null {
+    const owner = ownerOf(vote.who)
+    const spoke = ask.votes.some((other) => other.current && other.who === owner && this.#ails(ask, other) === null)
+    return this.#ails(ask, vote) ?? (spoke ? 'owner_voted' : null)
+  }
+
+  /** Whose vote is that of this person: their own, else a denial by a delegate or an account, else what came first. */
+  #holder(ask: Ask, seat: string): Cast | undefined {
+    const theirs = ask.votes.filter(
+      (vote) => vote.current && humanOf(vote.as) === seat && this.#heard(ask, vote) === null,
+    )
+    return theirs.find((vote) => vote.who === seat) ?? theirs.find((vote) => !vote.approve) ?? theirs[0]
   }
 
   #seated(ask: Ask, vote: Cast): string | null {
-    const ails = this.#ails(ask, vote)
+    const ails = this.#heard(ask, vote)
     if (ails) return ails
-    const holder = this.#holder(ask, vote.as)
-    if (vote.as === vote.who || !holder || holder === vote) return null
-    return holder.who === vote.as ? 'absent_one_voted' : 'another_delegate_voted'
+    const holder = this.#holder(ask, humanOf(vote.as))
+    if (!holder || holder === vote) return null
+    if (holder.as !== holder.who) return 'another_delegate_voted'
+    return vote.as === vote.who ? 'another_account_voted' : 'absent_one_voted'
   }
 
   #sets(ask: Ask): { role: Requested; rules: readonly GroupRule[] }[] {
@@ -344,16 +370,25 @@ export class SeatModel {
   /** Who may still vote, who of them not yet, who for whom, and whether all of them together could approve. */
   answerers(ask: Ask): { reviewers: string[]; notNow: string[]; delegates: string[]; stuck: boolean } {
     if (this.shownState(ask) !== 'pending') return { reviewers: [], notNow: [], delegates: [], stuck: false }
-    const able = HUMANS.filter((name) => this.#good(name) && this.#own(name, ask, 'waiting').length > 0)
+    const able = VOTERS.filter((name) => this.#good(name) && this.#own(name, ask, 'waiting').length > 0)
     const counted = ask.votes.filter((vote) => this.why(ask, vote) === null)
     const voted = new Set(counted.flatMap((vote) => [vote.who, vote.as]))
-    const left = able.filter((name) => !voted.has(name))
+    const left = able.filter((name) => !voted.has(name) && !voted.has(humanOf(name))).sort()
     const delegates = left.flatMap((absent) =>
       HUMANS.filter(
         (name) => this.#good(name) && !voted.has(name) && this.#stoodIn(name, absent, ask, this.now, 'ever').length > 0,
       ).map((name) => `${name} for ${absent}`),
     )
-    const stuck = !this.#sets(ask).every(({ role, rules }) =>
+    return {
+      reviewers: left,
+      notNow: left.filter((name) => this.#own(name, ask, this.now).length === 0),
+      delegates: [...new Set(delegates)].sort(),
+      stuck: !castings(able).some((some) => this.#suffice(ask, some)),
+    }
+  }
+
+  #suffice(ask: Ask, able: readonly string[]): boolean {
+    return this.#sets(ask).every(({ role, rules }) =>
       rules.some(
         (rule) =>
           rule.approve > 0 &&
@@ -361,11 +396,16 @@ export class SeatModel {
             .length >= rule.approve,
       ),
     )
-    return {
-      reviewers: left,
-      notNow: left.filter((name) => this.#own(name, ask, this.now).length === 0),
-      delegates: [...new Set(delegates)].sort(),
-      stuck,
-    }
   }
+}
+
+/** Who could vote with one another: of a person and their accounts one. */
+function castings(able: readonly string[]): string[][] {
+  const [first, ...rest] = able
+  if (first === undefined) return [[]]
+  const without = castings(rest)
+  return [
+    ...without,
+    ...castings(rest.filter((name) => humanOf(name) !== humanOf(first))).map((some) => [first, ...some]),
+  ]
 }

@@ -3,6 +3,7 @@ import { Delegations } from '../../src/access/delegation/delegations.ts'
 import { callerNamed, type AccessWorld } from '../support/access-world.ts'
 import { ReusedStore } from '../support/reused-store.ts'
 import {
+  ACCOUNTS,
   DAY,
   GROUPS,
   HOUR,
@@ -10,6 +11,7 @@ import {
   REQUESTED,
   RIGHTS,
   SeatModel,
+  VOTERS,
   type GroupRule,
   type Human,
   type Requested,
@@ -28,17 +30,18 @@ const HELD: readonly (readonly Right[])[] = [
   ['all', 'only-q'],
 ]
 
-/** What r1 to r4 hold at first, as indexes into the list above. */
+/** What r1 to r4 hold at first, and then the service accounts, as indexes into the list above. */
 const CASTS = [
-  [1, 1, 1, 1],
-  [1, 1, 1, 0],
-  [1, 2, 3, 4],
-  [2, 2, 1, 0],
-  [5, 1, 6, 3],
-  [4, 1, 0, 1],
+  [1, 1, 1, 1, 0, 0, 0, 0],
+  [1, 1, 1, 0, 1, 1, 1, 1],
+  [1, 2, 3, 4, 0, 1, 0, 0],
+  [2, 2, 1, 0, 1, 0, 1, 0],
+  [5, 1, 6, 3, 0, 0, 0, 1],
+  [4, 1, 0, 1, 1, 4, 1, 0],
 ] as const
 
 const somebody = fc.nat(HUMANS.length - 1)
+const anybody = fc.nat(VOTERS.length - 1)
 const which = fc.nat(5)
 export const aSeatAction = fc.oneof(
   {
@@ -54,7 +57,7 @@ export const aSeatAction = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('delegate'),
       who: somebody,
-      to: somebody,
+      to: fc.oneof({ weight: 9, arbitrary: somebody }, { weight: 1, arbitrary: anybody }),
       roles: fc.constantFrom(null, null, ['p'], ['q']),
       length: fc.constantFrom(HOUR, DAY, 4 * DAY),
     }),
@@ -64,7 +67,7 @@ export const aSeatAction = fc.oneof(
     weight: 18,
     arbitrary: fc.record({
       do: fc.constant('vote'),
-      who: somebody,
+      who: anybody,
       which: fc.nat(1),
       approve: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
       as: fc.option(somebody, { freq: 2 }),
@@ -72,10 +75,10 @@ export const aSeatAction = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.record({ do: fc.constant('human'), who: somebody, held: fc.nat(HELD.length - 1), x: fc.boolean() }),
+    arbitrary: fc.record({ do: fc.constant('human'), who: anybody, held: fc.nat(HELD.length - 1), x: fc.boolean() }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('disable', 'enable', 'remove', 'reset'), who: somebody }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('lock', 'unlock'), who: somebody }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('disable', 'enable', 'remove', 'reset'), who: anybody }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('lock', 'unlock'), who: anybody }) },
   {
     weight: 6,
     arbitrary: fc.record({ do: fc.constant('pass'), ms: fc.constantFrom(1, HOUR - 1, HOUR, 5 * HOUR, 11 * HOUR, DAY) }),
@@ -122,12 +125,44 @@ const aSitting = fc
       }),
     ]
   })
+/**
+ * An owner and their service accounts vote, beside somebody who stands in for the owner and somebody the owner stands in for.
+ */
+const aHousehold = fc
+  .tuple(
+    fc.shuffledSubarray([0, 1, 2], { minLength: 0, maxLength: 3 }),
+    fc.array(fc.tuple(fc.nat(8), ALWAYS_HALF), { minLength: 3, maxLength: 8, size: 'max' }),
+  )
+  .map(([prologue, moves]): SeatAction[] => {
+    const [owner, absent, other] = [1, 2, 3]
+    const before: readonly SeatAction[] = [
+      { do: 'delegate', who: absent, to: owner, roles: null, length: 4 * DAY },
+      { do: 'delegate', who: owner, to: other, roles: null, length: 4 * DAY },
+      { do: 'human', who: 5, held: 1, x: true },
+    ]
+    return [
+      ...prologue.flatMap((index) => before[index] ?? []),
+      ...moves.map(([move, approve]): SeatAction => {
+        if (move <= 1) return casting(5, null, approve)
+        if (move <= 3) return casting(6, null, approve)
+        if (move === 4) return casting(owner, null, approve)
+        if (move === 5) return casting(owner, absent, approve)
+        if (move === 6) return casting(other, owner, approve)
+        if (move === 7) return casting(other, null, approve)
+        return { do: approve ? 'disable' : 'enable', who: owner }
+      }),
+    ]
+  })
 export const aSeatHistory = fc.tuple(
   fc.nat(GROUPS.length - 1),
   fc.nat(CASTS.length - 1),
   fc
     .tuple(
-      fc.oneof({ weight: 2, arbitrary: aSitting }, { weight: 1, arbitrary: fc.constant<SeatAction[]>([]) }),
+      fc.oneof(
+        { weight: 4, arbitrary: aSitting },
+        { weight: 3, arbitrary: aHousehold },
+        { weight: 2, arbitrary: fc.constant<SeatAction[]>([]) },
+      ),
       fc.array(aSeatAction, { minLength: 5, maxLength: 25, size: 'max' }),
     )
     .map(([sitting, rest]) => [...sitting, ...rest]),
@@ -161,7 +196,7 @@ class SeatRun {
     world.clock.jumpTo(Date.UTC(2026, 6, 1, 8, 30))
     this.#model = new SeatModel(world.clock.now())
     this.#model.groups = groups
-    for (const [index, name] of HUMANS.entries()) {
+    for (const [index, name] of VOTERS.entries()) {
       const rights = name === 'ada' ? (['all'] as const) : (HELD[CASTS[cast]?.[index - 1] ?? 0] ?? [])
       const fresh = { disabled: false, deleted: false, locked: false, votesFrom: 0 }
       this.#model.humans.set(name, { rights, x: index % 2 === 1, ...fresh })
@@ -173,7 +208,7 @@ class SeatRun {
     const world = await ReusedStore.get().world(`seats ${groups} ${cast}`, async (empty) => {
       await furnish(empty, groups)
       const run = new SeatRun(empty, groups, cast)
-      for (const name of HUMANS) await run.#write(name)
+      for (const name of VOTERS) await run.#write(name)
     })
     return new SeatRun(world, groups, cast)
   }
@@ -185,7 +220,9 @@ class SeatRun {
   async #write(name: string): Promise<void> {
     const human = this.#model.humans.get(name)
     if (!human) return
+    const owner = (ACCOUNTS as Readonly<Record<string, string>>)[name]
     await this.#world.user(name, {
+      ...(owner === undefined ? {} : { owner }),
       roles: [...(name === 'ada' ? ['ask1', 'ask2'] : []), ...human.rights],
       traits: { team: human.x ? ['x'] : [] },
       disabled: human.disabled,
@@ -209,12 +246,12 @@ class SeatRun {
   async #play(action: SeatAction): Promise<[string, string]> {
     const world = this.#world
     const model = this.#model
-    const name = 'who' in action ? (HUMANS[action.who] ?? 'ada') : 'ada'
+    const name = 'who' in action ? (VOTERS[action.who] ?? 'ada') : 'ada'
     switch (action.do) {
       case 'ask':
         return this.#ask(action.roles, action.pending)
       case 'delegate': {
-        const to = HUMANS[action.to] ?? 'ada'
+        const to = VOTERS[action.to] ?? 'ada'
         const roles: readonly Requested[] | null = action.roles
         const until = world.clock.now() + action.length
         const expected = model.delegate(name, to, roles, action.length)
@@ -250,7 +287,7 @@ class SeatRun {
       case 'reset':
         return this.#edit(name, { votesFrom: world.clock.now() + DAY })
       case 'remove': {
-        if (name !== 'r4' || model.humans.get(name)?.deleted) return ['ok', 'ok']
+        if (!['r4', 'bot-1b'].includes(name) || model.humans.get(name)?.deleted) return ['ok', 'ok']
         await world.deleteUser(`usr_${name}`)
         model.edit(name, { deleted: true })
         return ['ok', 'ok']

@@ -194,9 +194,17 @@ function staleness(vote: Vote, input: TallyInput): string | null {
 
 /**
  * One human, one vote, and one vote for each absent one: their own, should they vote themselves; else among their delegates
- * a denial, else the vote that was cast first. The same for an owner and their service accounts.
+ * a denial, else the vote that was cast first. The same for an owner and their service accounts, whose votes count for
+ * nothing beside one that their owner casts, be it for somebody absent.
  */
-function oneVoteEach(ballots: readonly Ballot[]): Ballot[] {
+function oneVoteEach(cast: readonly Ballot[]): Ballot[] {
+  const speaking = new Set(
+    cast.filter((ballot) => ballot.why === null && !isAccounts(ballot)).map(({ human }) => human),
+  )
+  const ballots = cast.map((ballot): Ballot => {
+    const isSilent = ballot.why === null && isAccounts(ballot) && speaking.has(ballot.human)
+    return isSilent ? { ...ballot, why: 'owner_voted' } : ballot
+  })
   const best = new Map<string, Ballot>()
   for (const ballot of ballots) {
     const seat = seatOf(ballot)
@@ -204,13 +212,17 @@ function oneVoteEach(ballots: readonly Ballot[]): Ballot[] {
   }
   return ballots.map((ballot) => {
     const holder = best.get(seatOf(ballot))
-    if (ballot.why !== null || !holder || holder === ballot) return ballot
-    const { vote } = holder
-    if (ballot.vote.on_behalf_of === null)
-      return { ...ballot, why: vote.reviewer_id === seatOf(ballot) ? 'owner_voted' : 'another_account_voted' }
-    return { ...ballot, why: vote.on_behalf_of === null ? 'absent_one_voted' : 'another_delegate_voted' }
+    return ballot.why !== null || !holder || holder === ballot ? ballot : { ...ballot, why: whyBeside(ballot, holder) }
   })
 }
+
+function whyBeside(ballot: Ballot, holder: Ballot): string {
+  if (holder.vote.on_behalf_of !== null) return 'another_delegate_voted'
+  return ballot.vote.on_behalf_of === null ? 'another_account_voted' : 'absent_one_voted'
+}
+
+/** Of a service account */
+const isAccounts = ({ vote, human }: Ballot): boolean => vote.reviewer_id !== human
 
 const seatOf = ({ vote, human }: Ballot): string => vote.on_behalf_of ?? human
 

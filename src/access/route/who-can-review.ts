@@ -19,10 +19,10 @@ export function membersWhoMayReview(
   return directory.reviewers.filter((member) => rolesReviewable(member, routed, when).length > 0)
 }
 
-/** Those who could still bring a decision nearer: may review, and no vote of theirs counts yet. */
+/** Those who could still bring a decision nearer: may review, and no vote of theirs, or of whoever answers for them, counts yet. */
 export function membersStillToVote(reviewers: readonly Member[], tallied: Tally): Member[] {
   const voted = votersOf(tallied)
-  return reviewers.filter((member) => !voted.has(member.id))
+  return reviewers.filter(({ id, ownerId }) => !voted.has(id) && !(ownerId && voted.has(ownerId)))
 }
 
 /** Those whose vote counts, and those for whom it does. */
@@ -36,7 +36,23 @@ export function nobodyCanApprove(reviewers: readonly Member[], routed: Routed, n
   // More approvals never make less of a count: when the first few suffice, so do all.
   const few = Math.max(0, ...thresholdsOf(routed).map(({ approve }) => approve))
   if (few < reviewers.length && !cannotApprove(reviewers.slice(0, few), routed, now)) return false
-  return cannotApprove(reviewers, routed, now)
+  return oneOfEachHuman(reviewers).every((some) => cannotApprove(some, routed, now))
+}
+
+/** Enough for six owners who may review beside an account of theirs; of more, the first of each is looked at. */
+const MOST_CHOICES = 64
+
+/** An owner and their service accounts have one vote: any of them may be the one that casts it. */
+function oneOfEachHuman(reviewers: readonly Member[]): (readonly Member[])[] {
+  if (reviewers.every(({ ownerId }) => !ownerId)) return [reviewers]
+  const humans = [...Map.groupBy(reviewers, ({ id, ownerId }) => ownerId ?? id).values()]
+  const alone = humans.flatMap((accounts) => (accounts.length === 1 ? accounts : []))
+  let choices: (readonly Member[])[] = [alone]
+  for (const accounts of humans.filter(({ length }) => length > 1)) {
+    const looked = choices.length * accounts.length > MOST_CHOICES ? accounts.slice(0, 1) : accounts
+    choices = looked.flatMap((one) => choices.map((choice) => [...choice, one]))
+  }
+  return choices
 }
 
 const thresholdsOf = ({ facts, ruling }: Routed): readonly NamedThreshold[] =>
