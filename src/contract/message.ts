@@ -66,6 +66,8 @@ export const NoticeView = z.object({
   text: z.string(),
   url: z.string().nullable(),
   at: Instant,
+  /** The request that it is about, as of the delivery: a step that is overtaken need not be told by itself. Absent: about none */
+  request: z.object({ state: RequestState, needed: z.array(z.string()) }).optional(),
 })
 export type NoticeView = z.infer<typeof NoticeView>
 

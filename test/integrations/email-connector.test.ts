@@ -6,6 +6,7 @@ import { aMessageTask, aRequestView, HOSTILE_TEXTS } from '../support/a-request-
 import { connectorParts } from '../support/mail/connector-parts.ts'
 import { mailServer, type MailServer } from '../support/mail/mail-server.ts'
 
+const SUBJECT = 'alice asks for dba for 1h [1]'
 const never = new AbortController().signal
 const bob = { id: 'usr_bob', name: 'bob', email: 'bob@example.org', account: null }
 const toBob = { audience: 'reviewer', destination: { channel: null, person: bob } } as const
@@ -30,10 +31,10 @@ test('a request is one mail, and what became of it is a reply in the same thread
   const later = await mail.connector.deliver(aMessageTask({ ...toBob, external, view: approved }), never)
   expect(server.refused).toEqual([])
   const [first, second] = server.mails
-  expect(first?.headers.get('subject')).toBe('alice asks for dba')
+  expect(first?.headers.get('subject')).toBe(SUBJECT)
   expect(first?.headers.get('from')).toBe('Sallyport <access@example.org>')
   expect(first?.headers.get('auto-submitted')).toBe('auto-generated')
-  expect(second?.headers.get('subject')).toBe('Re: alice asks for dba')
+  expect(second?.headers.get('subject')).toBe(`Re: ${SUBJECT}`)
   expect(second?.headers.get('in-reply-to')).toBe(first?.headers.get('message-id'))
   expect(second?.headers.get('references')).toBe(first?.headers.get('message-id'))
   expect(second?.text).toContain('Approved for 1h: approved by carol')
@@ -49,10 +50,7 @@ test('a line about a vote is a mail in the thread; what the message itself tells
   const said = { ...toBob, thread, onceId: 'once_2' }
   await mail.connector.deliver(aMessageTask({ ...said, notice: { topic: 'request.reviewed', ...notice } }), never)
   await mail.connector.deliver(aMessageTask({ ...said, notice: { topic: 'request.decided', ...notice } }), never)
-  expect(server.mails.map(({ headers }) => headers.get('subject'))).toEqual([
-    'alice asks for dba',
-    'Re: alice asks for dba',
-  ])
+  expect(server.mails.map(({ headers }) => headers.get('subject'))).toEqual([SUBJECT, `Re: ${SUBJECT}`])
   expect(server.mails[1]?.text).toContain('carol approved: fine')
   expect(server.mails[1]?.headers.get('references')).toBe(server.mails[0]?.headers.get('message-id'))
 })
@@ -157,7 +155,7 @@ test('trap 15: what people typed arrives as text: no header, link or markup of i
   expect(server.refused).toEqual([])
   expect(server.mails.length).toBe(HOSTILE_TEXTS.length)
   for (const { headers, text } of server.mails) {
-    expect(headers.get('subject')).toBe('alice asks for dba')
+    expect(headers.get('subject')).toBe(SUBJECT)
     expect(text.match(/[a-z]+:\/\/\S+/gi)).toEqual(['https://access.example.org/requests/req_1'])
   }
 })

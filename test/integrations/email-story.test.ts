@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { mailServer, type MailServer, type TakenMail } from '../support/mail/mail-server.ts'
 import { startSallyport, type Account, type Sallyport } from '../support/sallyport.ts'
 
+const ROLES = ['dba', 'dbb', 'dbc', 'dbd', 'dbe'] as const
 const PASSWORD = 'fake-smtp-password-5d1f'
 let sallyport: Sallyport
 let server: MailServer
@@ -19,11 +20,10 @@ beforeAll(async () => {
   const role = (name: string, allow: Record<string, unknown>, options = {}) =>
     sallyport.role({ kind: 'role', metadata: { name }, spec: { allow, options } })
   // A role that was denied cannot be asked for again at once.
-  for (const name of ['dba', 'dbb', 'dbc'])
-    await role(name, { logins: [sallyport.login], node_labels: { service: 'database' } })
+  for (const name of ROLES) await role(name, { logins: [sallyport.login], node_labels: { service: 'database' } })
   await role('engineer', {
     request: {
-      roles: ['dba', 'dbb', 'dbc'],
+      roles: [...ROLES],
       thresholds: [{ name: 'two leads', filter: '"lead" in reviewer.roles', approve: 2, deny: 1 }],
     },
   })
@@ -54,15 +54,16 @@ afterAll(async () => {
   await server?.[Symbol.asyncDispose]()
 })
 
+/** Without the mark of the request, which differs from run to run. */
 const subjectsTo = (name: string): (string | undefined)[] =>
-  server.mails.filter(({ to }) => to === `${name}@example.org`).map(({ headers }) => headers.get('subject'))
+  mailsTo(name).map(({ headers }) => headers.get('subject')?.replace(/ for \S+ \[[0-9a-f]{6}\]$/, ''))
 const mailsTo = (name: string): TakenMail[] => server.mails.filter(({ to }) => to === `${name}@example.org`)
 
-async function ask(role: string, reason: string): Promise<string> {
-  const args = [`--roles=${role}`, `--reason=${reason}`, '--nowait', '--format=json']
-  const asked = await alice.sally('request', 'create', ...args)
-  if (asked.code !== 0) throw new Error(asked.stderr)
-  return (JSON.parse(asked.stdout) as { id: string }).id
+async function ask(role: string, reason: string, ...more: string[]): Promise<string> {
+  const args = [`--roles=${role}`, `--reason=${reason}`, '--nowait', '--format=json', ...more]
+  const made = await alice.sally('request', 'create', ...args)
+  if (made.code !== 0) throw new Error(made.stderr)
+  return (JSON.parse(made.stdout) as { id: string }).id
 }
 
 async function review(who: Account, id: string, how: '--approve' | '--deny', reason: string): Promise<void> {
@@ -77,14 +78,14 @@ async function killed(): Promise<void> {
 }
 
 const everybody = ['alice', 'bob', 'carol', 'audit']
-const first = 'alice asks for dba'
-const last = 'alice asks for dbc'
+const asked = (name: string, role: string): string =>
+  name === 'alice' ? `Your request for ${role}` : `alice asks for ${role}`
 let id = ''
 
 test('1: everybody who could decide gets one mail about the request, with a link to its page', async () => {
   id = await ask('dba', 'ticket 77 <a href="https://evil.example">x</a>')
   await expect.poll(() => server.mails.length).toBe(4)
-  for (const name of everybody) expect(subjectsTo(name)).toEqual([first])
+  for (const name of everybody) expect(subjectsTo(name)).toEqual([asked(name, 'dba')])
   for (const { text } of server.mails) {
     expect(text).toContain(`/r/${id}`)
     expect(text).toContain('ticket 77')
@@ -97,19 +98,22 @@ test('2: after a kill nothing is sent again; a first vote is said in the thread'
   await killed()
   await review(bob, id, '--approve', 'looks right')
   await expect.poll(() => subjectsTo('alice').length).toBe(2)
-  const [asked, vote] = mailsTo('alice')
-  expect(vote?.headers.get('references')).toBe(asked?.headers.get('message-id'))
+  const [first, vote] = mailsTo('alice')
+  expect(vote?.headers.get('references')).toBe(first?.headers.get('message-id'))
   expect(vote?.text).toContain('looks right')
-  expect(subjectsTo('carol')).toEqual([first])
+  expect(vote?.text).toContain('Still missing')
+  expect(subjectsTo('carol')).toEqual([asked('carol', 'dba')])
 })
 
-test('3: after another kill the decision is told in every thread, once', async () => {
+test('3: after another kill the decision is told in every thread, once and together with the vote that made it', async () => {
   await killed()
   await review(carol, id, '--approve', 'fine')
   for (const name of everybody)
     await expect.poll(() => mailsTo(name).filter(({ text }) => text.startsWith('Approved for')).length).toBe(1)
+  expect(everybody.map((name) => mailsTo(name).length)).toEqual([3, 2, 2, 3])
   for (const name of everybody) {
     const mails = mailsTo(name)
+    expect(mails.at(-1)?.text).toMatch(/- bob: .*looks right[^]*- carol: .*fine/)
     const root = mails[0]?.headers.get('message-id')
     for (const mail of mails.slice(1)) expect(mail.headers.get('references')).toBe(root)
   }
@@ -134,7 +138,7 @@ test('4: while the mail server is away requests are decided all the same, and af
 test('5: a request that is cancelled is told to be, to those who were asked', async () => {
   server.mails.length = 0
   const third = await ask('dbc', 'ticket 79')
-  await expect.poll(() => subjectsTo('bob')).toEqual([last])
+  await expect.poll(() => subjectsTo('bob')).toEqual([asked('bob', 'dbc')])
   await alice.sally('request', 'cancel', third)
   for (const name of everybody)
     await expect.poll(() => mailsTo(name).some(({ text }) => text.startsWith('Cancelled'))).toBe(true)
@@ -144,11 +148,49 @@ test('6: a mailbox that is gone breaks that destination alone, and the others ar
   server.mails.length = 0
   server.refusals.set('carol@example.org', { code: 550, text: '5.1.1 no such user' })
   await ask('dbc', 'ticket 80')
-  for (const name of ['alice', 'bob', 'audit']) await expect.poll(() => subjectsTo(name)).toEqual([last])
+  for (const name of ['alice', 'bob', 'audit']) await expect.poll(() => subjectsTo(name)).toEqual([asked(name, 'dbc')])
   await expect
     .poll(() => sallyport.rows("select state, failure_kind from messages where state = 'dead'"))
     .toEqual([expect.objectContaining({ failure_kind: 'destination' })])
-  expect(subjectsTo('carol')).not.toContain(last)
+  expect(subjectsTo('carol')).not.toContain(asked('carol', 'dbc'))
+})
+
+test('7: a request that nobody answers is told to have expired, in the thread of each', async () => {
+  server.mails.length = 0
+  server.refusals.clear()
+  await ask('dbd', 'ticket 81', '--pending-for=4s')
+  for (const name of everybody)
+    await expect
+      .poll(() => mailsTo(name).map(({ text }) => text.split(/[ \n]/)[0]), { timeout: 60_000 })
+      .toEqual(['Waiting:', 'Expired'])
+  for (const name of everybody) {
+    const [root, end] = mailsTo(name)
+    expect(end?.headers.get('in-reply-to')).toBe(root?.headers.get('message-id'))
+    expect(end?.headers.get('subject')).toBe(`Re: ${root?.headers.get('subject')}`)
+  }
+})
+
+test('8: killed between a server that took the mail and our noting it, each mail comes again under the same Message-ID', async () => {
+  server.mails.length = 0
+  server.silent = true
+  const silent = await ask('dbe', 'ticket 82')
+  await expect.poll(() => server.mails.length).toBeGreaterThan(1)
+  await sallyport.kill('SIGKILL')
+  server.silent = false
+  await sallyport.restart()
+  await expect.poll(() => server.mails.length, { timeout: 60_000 }).toBe(4)
+  await expect.poll(() => server.folded.length).toBeGreaterThan(1)
+  server.silent = true
+  await review(bob, silent, '--deny', 'no')
+  await expect.poll(() => server.mails.length, { timeout: 60_000 }).toBeGreaterThan(5)
+  await killed()
+  server.silent = false
+  for (const name of everybody)
+    await expect
+      .poll(() => mailsTo(name).map(({ text }) => text.split(/[ :\n]/)[0]), { timeout: 90_000 })
+      .toEqual(['Waiting', 'Denied'])
+  const found = await sallyport.api.showRequest({ params: { id: silent } })
+  expect([found.state, found.reviews.length]).toEqual(['denied', 1])
 })
 
 test('trap 20: the password of the mail server is in no log, event, document or mail', async () => {

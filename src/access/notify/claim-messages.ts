@@ -201,7 +201,8 @@ async function makeTask(
   if (row.kind === 'notice') {
     const why = uselessNotice(row, thread, shown, now)
     if (why !== null) return drop(why)
-    const view = JSON.parse(row.notice_json ?? '{}') as NoticeView
+    const said = JSON.parse(row.notice_json ?? '{}') as NoticeView
+    const view = shown ? { ...said, request: { state: shown.view.state, needed: shown.view.needed } } : said
     return taskOf(row, { ...about, content: { kind: 'notice', view } }, null, now, null)
   }
   if (!shown) return drop('it is about nothing')

@@ -10,6 +10,15 @@ export const MailAddress = z
     'one plain mail address, like access@example.org',
   )
 
+/** The same in any script: it takes a mail server that knows SMTPUTF8 where the part before the @ is not ASCII. */
+export const MailRecipient = z
+  .string()
+  .max(254)
+  .regex(
+    /^[\p{L}\p{M}\p{N}.!#$%&'*+/=?^_`{|}~-]{1,64}@[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}.-]{0,251}[\p{L}\p{M}\p{N}])?$/u,
+    'one plain mail address, like access@example.org',
+  )
+
 /** A host name or an address, without port. */
 const Host = z.string().regex(/^[A-Za-z0-9:](?:[A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$/, 'a host name or an address')
 

@@ -1,5 +1,5 @@
 import type { MessageTask } from '../../contract/message.ts'
-import { type EmailSecrets, type EmailSettings, MailAddress } from '../../contract/vendors/email.ts'
+import { type EmailSecrets, type EmailSettings, MailRecipient } from '../../contract/vendors/email.ts'
 import { type CheckLine, type Connector, type ConnectorParts, DeliveryFailed } from '../connector.ts'
 import { type MailPlace, placeOf } from './mail-thread.ts'
 import { type MailPool, openPool } from './open-pool.ts'
@@ -16,7 +16,7 @@ export function emailConnector(parts: ConnectorParts<EmailSettings, EmailSecrets
     vendor: 'email',
     async deliver(task, signal) {
       const to = recipientOf(task)
-      const content = renderMail(task.content)
+      const content = renderMail(task.content, task.audience)
       const place = placeOf(task, domain, content.subject)
       if (place === null) return task.external ?? task.thread ?? ''
       try {
@@ -41,7 +41,7 @@ export function emailConnector(parts: ConnectorParts<EmailSettings, EmailSecrets
 
 function recipientOf({ destination }: MessageTask): string {
   const address = destination.channel ?? destination.person?.email ?? null
-  const parsed = MailAddress.safeParse(address)
+  const parsed = MailRecipient.safeParse(address)
   if (parsed.success) return parsed.data
   const who = destination.person?.name ?? 'the recipient'
   throw new DeliveryFailed(
@@ -78,6 +78,6 @@ async function checkServer(pool: MailPool, { smtp }: EmailSettings, hidden: read
 }
 
 const checkAddress = (channel: string): CheckLine =>
-  MailAddress.safeParse(channel).success
+  MailRecipient.safeParse(channel).success
     ? { ok: true, text: `${channel} is a mail address; whether it arrives is only seen by sending` }
     : { ok: false, text: `${channel} is no mail address` }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { MessageTask, RequestView } from '../../contract/message.ts'
+import type { MessageTask, NoticeView, RequestView } from '../../contract/message.ts'
 
 /**
  * Where a mail stands in its thread. What `deliver` returns names it: `mail1 ROOT STATE SUBJECT`, ROOT being the Message-ID of the
@@ -23,15 +23,18 @@ interface Known {
 
 const SHAPE = /^mail1 (?<root>[A-Za-z0-9.-]+@[A-Za-z0-9.-]+) (?<state>[a-z-]+) (?<subject>.*)$/s
 
-/** What the request's own mail, kept at the newest state, tells anyway. */
-const TOLD_BY_STATE = new Set(['request.decided', 'grant.ended'])
+/** What the request's own mail, kept at the newest state, tells anyway: an end, and with it the vote that brought it about. */
+function isToldByState({ topic, request }: NoticeView): boolean {
+  if (topic === 'request.reviewed') return request !== undefined && request.state !== 'pending'
+  return topic === 'request.decided' || topic === 'grant.ended'
+}
 
 /** `subject`: of a thread that begins. null: there is nothing to send, because it was told already. */
 export function placeOf(task: MessageTask, domain: string, subject: string): MailPlace | null {
   const own = `${hashed(task.onceId)}@${domain}`
   const { content, external, thread } = task
   if (content.kind === 'notice') {
-    if (thread !== null && TOLD_BY_STATE.has(content.view.topic)) return null
+    if (thread !== null && isToldByState(content.view)) return null
     const known = readExternal(thread)
     return place(own, known, { root: own, state: 'told', subject })
   }

@@ -65,14 +65,15 @@ function requestBody(view: RequestContent, isUpdate: boolean, show: (text: strin
     paragraph([{ text: show(words.subject), weight: 'Bolder' }]),
     paragraph([{ text: show(words.state), weight: view.state === 'pending' ? 'Default' : 'Bolder' }]),
   ]
-  // What was told before is a card further up.
-  if (isUpdate) return heading
+  const votes = words.reviews.slice(-lines).map(({ label, text }) => paragraph([{ text: show(`${label}: ${text}`) }]))
+  // Who asked for what and why is a card further up.
+  if (isUpdate) return [...heading, ...votes]
   return [
     ...heading,
     ...words.facts
       .slice(0, lines + 5)
       .map(({ label, text }) => paragraph([{ text: `${label}: `, weight: 'Bolder' }, { text: show(text) }])),
-    ...words.reviews.slice(-lines).map(({ label, text }) => paragraph([{ text: show(`${label}: ${text}`) }])),
+    ...votes,
     ...words.warnings.slice(0, lines).map((text) => paragraph([{ text: show(`Note: ${text}`) }])),
   ]
 }

@@ -29,9 +29,13 @@ export function teamsConnector({ secrets, fetch }: ConnectorParts<TeamsSettings,
   }
 }
 
-/** The request's own card of the new state says it. */
-const isToldAnyway = ({ content, thread }: MessageTask): boolean =>
-  content.kind === 'notice' && thread !== null && ['request.decided', 'grant.ended'].includes(content.view.topic)
+/** The request's own card of the new state says it: an end, and with it the vote that brought it about. */
+function isToldAnyway({ content, thread }: MessageTask): boolean {
+  if (content.kind !== 'notice' || thread === null) return false
+  const { topic, request } = content.view
+  if (topic === 'request.reviewed') return request !== undefined && request.state !== 'pending'
+  return topic === 'request.decided' || topic === 'grant.ended'
+}
 
 function stateOf({ content }: MessageTask): string {
   if (content.kind === 'notice') return 'notice'

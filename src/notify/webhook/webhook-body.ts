@@ -2,10 +2,13 @@ import type { MessageTask, RequestView } from '../../contract/message.ts'
 
 // What a webhook carries. Thin by default: ids, names and states, for a receiver that asks the API for more.
 
-/** `{type, timestamp, data}` as Standard Webhooks recommends. `message` names it in a decision that comes back. */
-export function webhookBody(task: MessageTask, message: string, full: boolean, now: number): string {
+/**
+ * `{type, timestamp, data}` as Standard Webhooks recommends: `timestamp` is of what is told, so that each attempt at the same state
+ * has the same bytes. `message` names it in a decision that comes back.
+ */
+export function webhookBody(task: MessageTask, message: string, full: boolean): string {
   const { content } = task
-  const timestamp = new Date(now).toISOString()
+  const timestamp = new Date(happenedAt(content)).toISOString()
   const where = { message, channel: task.destination.channel }
   if (content.kind === 'notice') {
     const { topic, text, url } = content.view
@@ -22,6 +25,12 @@ export function webhookBody(task: MessageTask, message: string, full: boolean, n
     timestamp,
     data: { ...data, decidable: content.buttons.includes('approve') },
   })
+}
+
+function happenedAt(content: MessageTask['content']): number {
+  if (content.kind === 'notice') return content.view.at
+  const { createdAt, decidedAt, reviews, grant } = content.view
+  return Math.max(createdAt, decidedAt ?? 0, grant?.endedAt ?? 0, ...reviews.map(({ at }) => at))
 }
 
 function thin(view: RequestView) {

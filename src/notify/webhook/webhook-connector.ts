@@ -27,10 +27,8 @@ export function webhookConnector(parts: ConnectorParts<WebhookSettings, WebhookS
     vendor: 'webhook',
     async deliver(task: MessageTask, signal: AbortSignal): Promise<string> {
       const message = task.external ?? `wh_${task.onceId}`
-      const body = webhookBody(task, message, settings.full, clock.now())
-      // The same with each attempt at the same state, another one with each state: receivers drop what they had.
-      const state = createHash('sha256').update(JSON.stringify(task.content)).digest('hex').slice(0, 16)
-      const answer = await post(`${message}_${state}`, body, signal)
+      const body = webhookBody(task, message, settings.full)
+      const answer = await post(idOf(task, message), body, signal)
       if (answer.status < 200 || answer.status > 299) throw failureOf(answer, clock.now())
       return message
     },
@@ -45,6 +43,12 @@ export function webhookConnector(parts: ConnectorParts<WebhookSettings, WebhookS
       return [{ ok, text: `the address answered ${answer.status} to a signed integration.check` }]
     },
   }
+}
+
+/** The same with each attempt at the same state, another one with each state: receivers drop what they had. */
+function idOf({ content }: MessageTask, message: string): string {
+  if (content.kind === 'notice') return message
+  return `${message}_${createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 16)}`
 }
 
 function failureOf(answer: OutboundAnswer, now: number): DeliveryFailed {

@@ -14,6 +14,8 @@ export interface Fact {
 export interface RequestWords {
   /** The same as long as the request lives: subjects of mails are made of it */
   readonly subject: string
+  /** `dba, ops`: the subject without who and how */
+  readonly what: string
   /** `Waiting for approval`, `Approved for 1h` */
   readonly state: string
   readonly facts: readonly Fact[]
@@ -26,7 +28,8 @@ export interface RequestWords {
 
 export function requestWords(view: RequestView): RequestWords {
   return {
-    subject: subjectOf(view),
+    subject: `${view.user} ${VERBS[view.kind]} ${whatOf(view)}`,
+    what: whatOf(view),
     state: stateLine(view),
     facts: factsOf(view),
     reviews: view.reviews.map(reviewFact),
@@ -49,11 +52,10 @@ const VERBS: Readonly<Record<RequestView['kind'], string>> = {
 
 const resourceNames = (view: RequestView): string[] => view.resources.map(({ kind, name }) => `${kind}/${name}`)
 
-function subjectOf(view: RequestView): string {
-  const what = view.roles.length > 0 ? view.roles : resourceNames(view)
-  const shown = what.slice(0, 3).join(', ')
-  const more = what.length > 3 ? ` and ${what.length - 3} more` : ''
-  return `${view.user} ${VERBS[view.kind]} ${shown}${more}`
+function whatOf(view: RequestView): string {
+  const names = view.roles.length > 0 ? view.roles : resourceNames(view)
+  const more = names.length > 3 ? ` and ${names.length - 3} more` : ''
+  return `${names.slice(0, 3).join(', ')}${more}`
 }
 
 function stateLine(view: RequestView): string {

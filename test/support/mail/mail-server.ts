@@ -31,6 +31,10 @@ export interface MailServer extends AsyncDisposable {
   outage: Refusal | null
   /** Drops the connection after it has taken so many more mails, before it says so */
   dropAfter: number | null
+  /** Takes the next mails and says nothing: whoever sent them never learns that they are there */
+  silent: boolean
+  /** Mails that were sent once more under a Message-ID that is there already */
+  readonly folded: string[]
 }
 
 interface MailServerOptions {
@@ -90,6 +94,7 @@ export async function mailServer(options: MailServerOptions = {}): Promise<MailS
           state.refused.push(why)
           return done(refusal({ code: 554, text: `5.6.0 ${why}` }))
         }
+        if (state.silent) return
         if (state.dropAfter !== null && --state.dropAfter < 0) {
           state.dropAfter = null
           for (const connection of server.connections) connection.close()
@@ -107,7 +112,8 @@ export async function mailServer(options: MailServerOptions = {}): Promise<MailS
     if (!mail.headers.get('from')?.includes(from)) throw new Error('another sender in the header than in the envelope')
     const id = mail.headers.get('message-id')
     const known = state.mails.some((taken) => taken.to === recipient && taken.headers.get('message-id') === id)
-    if (!known) state.mails.push({ ...mail, from, to: recipient, raw })
+    if (known) state.folded.push(`${recipient} ${mail.headers.get('subject')}`)
+    else state.mails.push({ ...mail, from, to: recipient, raw })
   }
   server.on('error', () => {})
   await new Promise<void>((resolve) => {
@@ -122,6 +128,8 @@ export async function mailServer(options: MailServerOptions = {}): Promise<MailS
     connections: 0,
     outage: null,
     dropAfter: null,
+    silent: false,
+    folded: [],
     async [Symbol.asyncDispose]() {
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },

@@ -13,14 +13,25 @@ const ADDRESS =
   /(?:href|src|action|background|poster|data|srcset|formaction|xlink:href)\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)/gi
 const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" }
 
-/** Throws at what only ever hides something: comments inside, scripts, styles, event handlers. */
+/** What a style may say: nothing of it loads, hides, moves or covers anything. */
+const STYLE =
+  /^(?:(?:font-family|font-size|font-weight|line-height|margin|padding|color|background|border|border-radius|border-collapse|max-width|text-align|text-decoration|vertical-align|white-space|word-break): [a-z0-9#,. -]+(?:; |$))+$/i
+
+/** Throws at what only ever hides something: comments inside, scripts, style sheets, odd styles, event handlers. */
 export function harmless(html: string): SeenHtml {
   const links: string[] = []
   const tags = new Set<string>()
   for (const [, name = '', attributes = ''] of html.matchAll(TAG)) {
     if (name.toLowerCase() === '!doctype') continue
     if (name.startsWith('!')) throw new Error(`a comment or declaration: <${name}`)
-    if (/\son[a-z]+\s*=|\sstyle\s*=/i.test(attributes)) throw new Error(`a handler or style: <${name}${attributes}>`)
+    if (/\son[a-z]+\s*=/i.test(attributes)) throw new Error(`a handler: <${name}${attributes}>`)
+    for (const [, , double, single, bare] of attributes.matchAll(
+      /\s(style)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))/gi,
+    )) {
+      const style = double ?? single ?? bare ?? ''
+      if (!STYLE.test(style) || /font-size: [0-9](?:px|pt)?\b(?!\d)/.test(style))
+        throw new Error(`an odd style: ${style}`)
+    }
     tags.add(name.toLowerCase())
     for (const [, address = ''] of attributes.matchAll(ADDRESS))
       links.push(resolved(address.replace(/^["']|["']$/g, '')))
