@@ -156,7 +156,7 @@ test('trap 15: what people typed arrives as text: no header, link or markup of i
   expect(server.mails.length).toBe(HOSTILE_TEXTS.length)
   for (const { headers, text } of server.mails) {
     expect(headers.get('subject')).toBe(SUBJECT)
-    expect(text.match(/[a-z]+:\/\/\S+/gi)).toEqual(['https://access.example.org/requests/req_1'])
+    expect(text.match(/\b[a-z]+:\/\/\S+/gi)).toEqual(['https://access.example.org/requests/req_1'])
   }
 })
 
