@@ -4,10 +4,11 @@ import type { ChatOutcome, FromChat, RawCallback } from '../../src/contract/from
 import type { MessageTask, RequestView } from '../../src/contract/message.ts'
 import { JiraSecrets, JiraSettings } from '../../src/contract/vendors/jira.ts'
 import { silentLog } from '../../src/foundation/log.ts'
-import { systemClock } from '../../src/foundation/clock.ts'
+import { systemClock, type Clock } from '../../src/foundation/clock.ts'
 import { outboundConnect, outboundFetch } from '../../src/foundation/outbound-fetch.ts'
 import { DeliveryFailed } from '../../src/notify/connector.ts'
 import { JiraConnector } from '../../src/notify/jira/jira-connector.ts'
+import type { Call } from '../support/jira/house.ts'
 import { startJira, STATUSES, type Jira } from '../support/jira/jira-server.ts'
 import { linksOf, readText } from '../support/jira/schemas.ts'
 import { aMessageTask, aRequestView as aView, HOSTILE_TEXTS } from '../support/a-request-view.ts'
@@ -19,6 +20,9 @@ let jira: Jira
 let outcome: ChatOutcome
 
 let taken: RawCallback[]
+/** Between the clock and that of the connector, ms */
+let passed = 0
+const clock: Clock = { ...systemClock, monotonic: () => systemClock.monotonic() + passed }
 const fromChat: FromChat = {
   take: (callback) => {
     taken.push(callback)
@@ -34,6 +38,7 @@ afterEach(async () => {
 async function open(product: 'cloud' | 'datacenter', more: object = {}): Promise<JiraConnector> {
   jira = await startJira({ product })
   taken = []
+  passed = 0
   outcome = { kind: 'ignored', why: 'repeated' }
   const settings = JiraSettings.parse({
     product,
@@ -53,7 +58,7 @@ async function open(product: 'cloud' | 'datacenter', more: object = {}): Promise
     integration: 'jira',
     settings,
     secrets: JiraSecrets.parse({ token: jira.token }),
-    clock: systemClock,
+    clock,
     log: silentLog,
     fetch: outboundFetch({ allowNetworks }),
     connect: outboundConnect({ allowNetworks }),
@@ -112,29 +117,67 @@ describe.each(PRODUCTS)('Jira %s', (product) => {
     expect(readText(jira.only().description)).toContain('xxxx')
   })
 
-  test('trap 24: an issue whose creation was answered by nothing is found again, also when the search lags', async () => {
+  const answersNothing = (what: string) => (call: Call) =>
+    call.method === 'POST' && call.path.endsWith(what) ? { cut: true, after: true } : null
+
+  test('trap 24: an issue whose creation was answered by nothing is found by its mark once the search knows of it', async () => {
     const connector = await open(product)
-    jira.fault = ({ method, path }) =>
-      method === 'POST' && path.endsWith('/issue') ? { cut: true, after: true } : null
+    const since = Date.now() - 5000
+    await connector.deliver(task({ id: 'req_other' }, { id: 'msg_other' }), signal)
+    jira.fault = answersNothing('/issue')
     await expect(connector.deliver(task(), signal)).rejects.toThrow()
     jira.fault = () => null
-    jira.searchLagMs = 60_000
-    const early = connector.deliver(task({}, { attempt: 2 }), signal)
-    await expect(early).rejects.toMatchObject({ kind: 'retry', afterMs: 10_000 })
+    jira.searchLagMs = 3_600_000
+    await expect(connector.find(task(), since, signal)).rejects.toMatchObject({ kind: 'retry', holds: 'message' })
+    passed += 14_000
+    await expect(connector.find(task(), since, signal)).rejects.toMatchObject({ kind: 'retry' })
     jira.searchLagMs = 0
-    expect(await connector.deliver(task({ state: 'approved' }, { attempt: 3 }), signal)).toBe(jira.only().id)
-    expect(jira.only().status).toBe(STATUSES.approved)
+    const made = [...jira.issues.values()].find(({ summary }) => summary.includes('req_1'))
+    const found = await connector.find(task(), since, signal)
+    expect(found).toBe(made?.id)
+    expect(await connector.deliver(task({ state: 'approved' }, { external: found, attempt: 3 }), signal)).toBe(found)
+    expect(made?.status).toBe(STATUSES.approved)
+    expect(jira.issues.size).toBe(2)
   })
 
-  test('a comment is said once, whatever became of the answer', async () => {
+  test('trap 24: an issue that was never made is made again, but not before the search would know of it', async () => {
     const connector = await open(product)
+    await expect(connector.find(task(), Date.now(), signal)).rejects.toMatchObject({ kind: 'retry' })
+    passed += 15_000
+    expect(await connector.find(task(), Date.now(), signal)).toBeNull()
+    // The next time that nothing is known the wait begins anew.
+    await expect(connector.find(task(), Date.now(), signal)).rejects.toMatchObject({ kind: 'retry' })
+  })
+
+  test('an issue with the mark of another message, or of another project, is not taken for it', async () => {
+    const connector = await open(product)
+    const id = await connector.deliver(task(), signal)
+    passed += 15_000
+    const elsewhere = { destination: { channel: 'ELSE', person: null } }
+    for (const other of [task({}, { id: 'msg_2' }), task({ id: 'req_2' }), task({}, elsewhere)]) {
+      await connector.find(other, 0, signal).catch(() => {})
+      passed += 15_000
+      expect(await connector.find(other, 0, signal)).toBeNull()
+    }
+    expect(await connector.find(task(), 0, signal)).toBe(id)
+  })
+
+  test('a comment is found again, unless it is older, of somebody else, or says something else', async () => {
+    const connector = await open(product)
+    const since = Date.now() - 1000
     const thread = await connector.deliver(task(), signal)
-    jira.fault = ({ method, path }) =>
-      method === 'POST' && path.endsWith('/comment') ? { cut: true, after: true } : null
-    await expect(connector.deliver(line('bob approved: read it', { thread }), signal)).rejects.toThrow()
+    const said = line('bob approved: read it', { thread })
+    expect(await connector.find(said, since, signal)).toBeNull()
+    jira.fault = answersNothing('/comment')
+    await expect(connector.deliver(said, signal)).rejects.toThrow()
     jira.fault = () => null
-    await connector.deliver(line('bob approved: read it', { thread, attempt: 2 }), signal)
-    expect(jira.only().comments).toHaveLength(1)
+    const [comment] = jira.only().comments
+    expect(await connector.find(said, since, signal)).toBe(`${thread}/${comment?.id}`)
+    expect(await connector.find(said, Date.now() + 60_000, signal)).toBeNull()
+    expect(await connector.find(line('bob denied: read it', { thread }), since, signal)).toBeNull()
+    if (comment) jira.only().comments[0] = { ...comment, author: jira.person('Bob').account }
+    expect(await connector.find(said, since, signal)).toBeNull()
+    expect(await connector.find(line('x', { thread: null }), since, signal)).toBeNull()
   })
 
   test('a move that counts for nothing is undone with a comment; the comment holds the page where it goes on', async () => {

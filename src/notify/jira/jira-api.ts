@@ -33,6 +33,7 @@ const Comments = z.object({
     z.object({
       id: Id,
       author: z.object({ accountId: z.string().optional(), key: z.string().optional() }).optional(),
+      created: z.string().optional(),
       body: z.unknown(),
     }),
   ),
@@ -121,23 +122,26 @@ export class JiraApi {
     throw new DeliveryFailed('retry', `Jira: the issue was moved by somebody else (${answer.status})`)
   }
 
-  /** The comment's id. With `mayBeThere` one of ours that says the same is left alone. */
-  async comment(id: string, paper: Paper, mayBeThere: boolean, signal: AbortSignal): Promise<string> {
+  /** The comment's id. */
+  async comment(id: string, paper: Paper, signal: AbortSignal): Promise<string> {
     const path = `/issue/${encodeURIComponent(id)}/comment`
-    const there = mayBeThere ? await this.#commentThatSays(path, paper, signal) : undefined
-    if (there !== undefined) return there
     const { json } = await this.#send('POST', path, { body: { body: this.#written(paper) }, signal })
     return this.#parsed(z.object({ id: Id }), json, 'POST comment').id
   }
 
-  async #commentThatSays(path: string, paper: Paper, signal: AbortSignal): Promise<string | undefined> {
+  /** A comment of our own account that says this, of `since` or later; null: there is none. */
+  async findComment(id: string, paper: Paper, since: number, signal: AbortSignal): Promise<string | null> {
     const me = await this.me(signal)
-    const { comments } = await this.#get(`${path}?orderBy=-created&maxResults=100`, Comments, signal)
+    const path = `/issue/${encodeURIComponent(id)}/comment?orderBy=-created&maxResults=100`
+    const { comments } = await this.#get(path, Comments, signal)
     const isWiki = this.#parts.settings.product === 'datacenter'
     const wanted = squeezed(isWiki ? wikiOf(paper) : plainOf(paper))
     const said = (body: unknown): string => squeezed(typeof body === 'string' ? body : plainAdf(body))
-    return comments.find((each) => (each.author?.accountId ?? each.author?.key) === me && said(each.body) === wanted)
-      ?.id
+    const found = comments.find(
+      ({ author, body, created = '' }) =>
+        (author?.accountId ?? author?.key) === me && said(body) === wanted && !(Date.parse(created) < since),
+    )
+    return found?.id ?? null
   }
 
   /** Issues that our own account made in these projects and that changed in the last minutes; each once. */

@@ -16,8 +16,8 @@ const SWEEP_MS = 300_000
 /** Looked back at a start, and then beyond the time between two looks, in minutes. */
 const FIRST_LOOK_MIN = 2880
 const OVERLAP_MIN = 2
-/** How long Jira's search may lag behind what was created. */
-const SEARCH_LAG_MS = 10_000
+/** How long Jira's search may lag behind what was created: as long as that what is not found may be there. */
+const SEARCH_LAG_MS = 15_000
 
 /** An issue for each request, in the project that a delivery names. */
 export class JiraConnector implements Connector {
@@ -27,6 +27,8 @@ export class JiraConnector implements Connector {
   readonly #turns = new Turns()
   /** Issues with a move that was counted a moment ago: what becomes of them is on its way */
   readonly #counted = new Set<string>()
+  /** Messages that were looked for and not found, and since when, by the monotonic clock */
+  readonly #missed = new Map<string, number>()
   #fromChat: FromChat | null = null
 
   constructor(parts: ConnectorParts<JiraSettings, JiraSecrets>) {
@@ -39,12 +41,12 @@ export class JiraConnector implements Connector {
     if (content.kind === 'notice') {
       if (external !== null) return external
       if (thread === null) throw new DeliveryFailed('destination', 'Jira tells nothing outside of an issue')
-      return `${thread}/${await this.#api.comment(thread, commentOf(content.view), task.attempt > 1, signal)}`
+      const said = task.attempt > 1 ? await this.find(task, 0, signal) : null
+      return said ?? `${thread}/${await this.#api.comment(thread, commentOf(content.view), signal)}`
     }
     if (destination.channel === null)
       throw new DeliveryFailed('destination', 'Jira has issues in projects, none for one person')
-    if (external !== null) return this.#turns.take(external, () => this.#bring(external, task, content.view, signal))
-    const there = task.attempt > 1 ? await this.#findEarlier(destination.channel, task, content.view, signal) : null
+    const there = external ?? (task.attempt > 1 ? await this.find(task, content.view.createdAt, signal) : null)
     if (there !== null) return this.#turns.take(there, () => this.#bring(there, task, content.view, signal))
     return this.#create(destination.channel, task, content.view, signal)
   }
@@ -59,20 +61,28 @@ export class JiraConnector implements Connector {
     return id
   }
 
-  /** What an earlier attempt created without our learning of it; null: nothing. */
-  async #findEarlier(
-    project: string,
-    task: MessageTask,
-    view: RequestView,
+  /** Comments are there at once; of issues the search learns later, so that one that is not found is waited for. */
+  async find(
+    { id, content, destination, thread }: MessageTask,
+    since: number,
     signal: AbortSignal,
   ): Promise<string | null> {
+    if (content.kind === 'notice') {
+      const said = thread === null ? null : await this.#api.findComment(thread, commentOf(content.view), since, signal)
+      return said === null ? null : `${thread}/${said}`
+    }
+    if (destination.channel === null) return null
     const { clock } = this.#parts
-    const minutes = Math.ceil((clock.now() - view.createdAt) / 60_000) + OVERLAP_MIN
-    const own = await this.#api.own([project], Math.max(minutes, OVERLAP_MIN), signal)
-    const found = own.find(({ mark }) => mark?.message === task.id && mark.request === view.id)
-    if (found) return found.id
-    if (task.attempt > 2) return null
-    throw new DeliveryFailed('retry', 'Jira may have made the issue and not found it yet', SEARCH_LAG_MS)
+    const minutes = Math.max(0, Math.ceil((clock.now() - since) / 60_000)) + OVERLAP_MIN
+    const own = await this.#api.own([destination.channel], minutes, signal)
+    const found = own.find(({ mark }) => mark?.message === id && mark.request === content.view.id)
+    const left = (this.#missed.get(id) ?? clock.monotonic()) + SEARCH_LAG_MS - clock.monotonic()
+    if (found || left <= 0) {
+      this.#missed.delete(id)
+      return found?.id ?? null
+    }
+    if (!this.#missed.has(id)) this.#missed.set(id, clock.monotonic())
+    throw new DeliveryFailed('retry', 'Jira may have made the issue and not found it yet', left, { holds: 'message' })
   }
 
   /** Brings the issue to what the request is now. */
@@ -147,7 +157,9 @@ export class JiraConnector implements Connector {
 
   /** The comment first: after a crash in between it is found again and not doubled. */
   async #undo(issue: JiraIssue, outcome: ChatOutcome, signal: AbortSignal): Promise<void> {
-    await this.#api.comment(issue.id, undoneComment(issue, outcome), true, signal)
+    const paper = undoneComment(issue, outcome)
+    if ((await this.#api.findComment(issue.id, paper, 0, signal)) === null)
+      await this.#api.comment(issue.id, paper, signal)
     await this.#moveTo(issue.id, issue.mark?.state ?? 'pending', signal)
   }
 

@@ -132,6 +132,8 @@ async function overridesOf(
     ['since', new Date(since).toISOString()],
     // At most two weeks are ever granted, and PagerDuty lists no endless range.
     ['until', new Date(Math.min(until, since + FORTNIGHT_MS)).toISOString()],
+    // Without it an override that has begun is said to begin with the range.
+    ['overflow', 'true'],
   ] as const
   const { value } = await api.get(`/schedules/${encodeURIComponent(schedule)}/overrides`, Overrides, query, signal)
   return value.overrides.map(({ user, start, end }) => ({ userId: user.id, start, end }))

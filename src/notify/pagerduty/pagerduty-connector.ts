@@ -16,7 +16,9 @@ const REPLY_WITHIN_MS = 3500
 
 const Incident = z.object({ incident: z.object({ id: z.string(), status: z.string() }) })
 const Incidents = z.object({ incidents: z.array(z.object({ id: z.string(), status: z.string() })) })
-const Notes = z.object({ notes: z.array(z.object({ id: z.string(), content: z.string() })) })
+const Notes = z.object({
+  notes: z.array(z.object({ id: z.string(), content: z.string(), created_at: z.string().nullish() })),
+})
 const Note = z.object({ note: z.object({ id: z.string() }) })
 const Subscription = z.object({
   webhook_subscription: z.object({
@@ -57,6 +59,22 @@ export class PagerDutyConnector implements Connector {
       : this.#incident(service, external, content.view, signal)
   }
 
+  /**
+   * The key of an incident is the request's, and PagerDuty refuses a second open one. It is looked for all the same: somebody may
+   * have resolved the first one since. Events are one alert by their key, and cannot be looked for.
+   */
+  async find(
+    { content, destination, thread }: MessageTask,
+    since: number,
+    signal: AbortSignal,
+  ): Promise<string | null> {
+    if (this.#parts.settings.mode === 'events') return null
+    if (content.kind === 'request')
+      return destination.channel === null ? null : this.#incidentOf(destination.channel, content.view.id, signal)
+    const note = thread === null ? null : await this.#findNote(thread, noteOf(content.view), since, signal)
+    return note === null ? null : `${thread}/${note}`
+  }
+
   async #event(service: string, external: string | null, view: RequestView, signal: AbortSignal): Promise<string> {
     const { settings, secrets, fetch, clock } = this.#parts
     const key = secrets.routing_keys[service]
@@ -91,15 +109,21 @@ export class PagerDutyConnector implements Connector {
     })
     const made = Incident.safeParse(json)
     if (answer.status < 300 && made.success) return made.data.incident.id
+    const found = await this.#incidentOf(service, view.id, signal)
+    if (found !== null) return found
+    throw new DeliveryFailed('defect', `PagerDuty: the incident was refused (${answer.status})`)
+  }
+
+  /** An open one, if there is any. */
+  async #incidentOf(service: string, key: string, signal: AbortSignal): Promise<string | null> {
     const query = [
-      ['incident_key', view.id],
+      ['incident_key', key],
       ['service_ids[]', service],
       ['date_range', 'all'],
     ] as const
     const { value } = await this.#rest().get('/incidents', Incidents, query, signal)
-    const [found] = value.incidents
-    if (found) return found.id
-    throw new DeliveryFailed('defect', `PagerDuty: the incident was refused (${answer.status})`)
+    const open = value.incidents.find(({ status }) => status !== 'resolved')
+    return (open ?? value.incidents[0])?.id ?? null
   }
 
   async #resolve(id: string, resolution: string, signal: AbortSignal): Promise<void> {
@@ -116,17 +140,18 @@ export class PagerDutyConnector implements Connector {
     if (thread === null) throw new DeliveryFailed('destination', 'PagerDuty has notes of incidents, and nothing else')
     // Events have no notes: whoever follows one opens the request.
     if (this.#parts.settings.mode === 'events') return thread
-    return `${thread}/${await this.#note(thread, content, task.attempt > 1, signal)}`
+    const said = task.attempt > 1 ? await this.#findNote(thread, content, 0, signal) : null
+    return `${thread}/${said ?? (await this.#note(thread, content, signal))}`
   }
 
-  async #note(incident: string, content: string, mayBeThere: boolean, signal: AbortSignal): Promise<string> {
-    const path = `/incidents/${encodeURIComponent(incident)}/notes`
-    if (mayBeThere) {
-      const { value } = await this.#rest().get(path, Notes, [], signal)
-      const there = value.notes.find((note) => note.content === content)
-      if (there) return there.id
-    }
-    const { json } = await this.#rest().send('POST', path, { body: { note: { content } }, signal })
+  async #findNote(incident: string, content: string, since: number, signal: AbortSignal): Promise<string | null> {
+    const { value } = await this.#rest().get(notesOf(incident), Notes, [], signal)
+    const found = value.notes.find((note) => note.content === content && !(Date.parse(note.created_at ?? '') < since))
+    return found?.id ?? null
+  }
+
+  async #note(incident: string, content: string, signal: AbortSignal): Promise<string> {
+    const { json } = await this.#rest().send('POST', notesOf(incident), { body: { note: { content } }, signal })
     const made = Note.safeParse(json)
     return made.success ? made.data.note.id : 'note'
   }
@@ -150,9 +175,7 @@ export class PagerDutyConnector implements Connector {
       const about = About.safeParse(JSON.parse(Buffer.from(callback.body).toString('utf8')))
       if (!about.success || !this.#api) return
       const { id } = about.data.event.data.incident
-      await within(this.#parts.clock, REPLY_WITHIN_MS, 'it took too long', (signal) =>
-        this.#note(id, content, false, signal),
-      )
+      await within(this.#parts.clock, REPLY_WITHIN_MS, 'it took too long', (signal) => this.#note(id, content, signal))
     } catch (error) {
       this.#parts.log.warn({ err: String(error) }, 'PagerDuty did not take an answer')
     }
@@ -203,3 +226,5 @@ export class PagerDutyConnector implements Connector {
     }
   }
 }
+
+const notesOf = (incident: string): string => `/incidents/${encodeURIComponent(incident)}/notes`

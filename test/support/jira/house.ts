@@ -25,7 +25,12 @@ export interface Issue {
   description: unknown
   status: string
   readonly properties: Map<string, unknown>
-  readonly comments: { readonly id: string; readonly author: JiraAccount; readonly body: unknown }[]
+  readonly comments: {
+    readonly id: string
+    readonly author: JiraAccount
+    readonly body: unknown
+    readonly created: number
+  }[]
   readonly history: HistoryEntry[]
 }
 
@@ -37,6 +42,8 @@ export interface Fault {
   readonly cut?: boolean
   /** What was asked is done all the same */
   readonly after?: boolean
+  /** What was asked is done, and never answered */
+  readonly hold?: boolean
 }
 
 export interface Call {

@@ -49,6 +49,8 @@ export class Jira implements AsyncDisposable, JiraHouse {
   /** Search finds what is older than this */
   searchLagMs = 0
   fault: (call: Call) => Fault | null = () => null
+  /** Calls that were done and not answered */
+  held = 0
   url = ''
   #lastId = 10_000
   readonly #server = createServer((request, response) => void this.#serve(request, response))
@@ -146,7 +148,12 @@ export class Jira implements AsyncDisposable, JiraHouse {
     const call: Call = { method: request.method ?? 'GET', path: pathname, query: searchParams, body }
     this.calls.push(call)
     const fault = this.fault(call)
-    const answer = fault && fault.after !== true ? null : this.#answer(call, request.headers.authorization ?? '')
+    const isDone = !fault || fault.after === true || fault.hold === true
+    const answer = isDone ? this.#answer(call, request.headers.authorization ?? '') : null
+    if (fault?.hold === true) {
+      this.held += 1
+      return
+    }
     if (fault?.cut === true) {
       request.socket.destroy()
       return

@@ -117,11 +117,19 @@ const transition = withIssue((jira, { body }, issue) =>
 const addComment = withIssue((jira, { body }, issue) =>
   taken(BODIES[jira.product].comment, body, ({ body: said }) => {
     const id = jira.newId()
-    issue.comments.push({ id, author: jira.bot, body: said })
+    issue.comments.push({ id, author: jira.bot, body: said, created: jira.now() })
     issue.updatedAt = jira.now()
     return { status: 201, body: { id } }
   }),
 )
+
+/** Jira writes zones without a colon. */
+const shownComment = (jira: JiraHouse, { id, author, body, created }: Issue['comments'][number]): object => ({
+  id,
+  author: jira.shownAccount(author),
+  body,
+  created: new Date(created).toISOString().replace('Z', '+0000'),
+})
 
 const comments = withIssue((jira, _call, issue) => ({
   status: 200,
@@ -129,7 +137,7 @@ const comments = withIssue((jira, _call, issue) => ({
     startAt: 0,
     maxResults: 100,
     total: issue.comments.length,
-    comments: issue.comments.map(({ id, author, body }) => ({ id, author: jira.shownAccount(author), body })).reverse(),
+    comments: issue.comments.map((each) => shownComment(jira, each)).reverse(),
   },
 }))
 

@@ -24,7 +24,7 @@ export interface Incident {
   readonly by: string
   status: 'triggered' | 'acknowledged' | 'resolved'
   resolution: string | null
-  readonly notes: { readonly id: string; readonly content: string; readonly by: string }[]
+  readonly notes: { readonly id: string; readonly content: string; readonly by: string; readonly created_at?: string }[]
 }
 
 export interface Alert {
@@ -51,6 +51,13 @@ export interface Call {
   readonly from: string | undefined
 }
 
+export interface Fault {
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+  /** What was asked is done, and never answered */
+  readonly hold?: boolean
+}
+
 export interface Answer {
   readonly status: number
   readonly body?: unknown
@@ -72,5 +79,6 @@ export interface PagerDutyHouse {
   readonly alerts: Map<string, Alert>
   readonly subscriptions: Map<string, Subscription>
   readonly pageSize: number
+  now(): number
   newId(letter?: string): string
 }

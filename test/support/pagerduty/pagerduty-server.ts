@@ -13,6 +13,7 @@ import {
   type Alert,
   type Answer,
   type Call,
+  type Fault,
   type Incident,
   type OnCall,
   type PagerDutyHouse,
@@ -47,7 +48,9 @@ export class PagerDuty implements AsyncDisposable, PagerDutyHouse {
   pageSize = 100
   /** How far its clock goes before ours, ms */
   skewMs = 0
-  fault: (call: Call) => { status: number; headers?: Record<string, string> } | null = () => null
+  fault: (call: Call) => Fault | null = () => null
+  /** Calls that were done and not answered */
+  held = 0
   url = ''
   #lastId = 100
   readonly #server = createServer((request, response) => void this.#serve(request, response))
@@ -163,7 +166,12 @@ export class PagerDuty implements AsyncDisposable, PagerDutyHouse {
     const call: Call = { method: request.method ?? 'GET', path: pathname, query: searchParams, body, from }
     this.calls.push(call)
     const fault = this.fault(call)
-    const answer = fault ?? this.#answer(call, authorization, accept)
+    const { status = 500, headers = {}, hold = false } = fault ?? {}
+    const answer: Answer = fault && !hold ? { status, headers } : this.#answer(call, authorization, accept)
+    if (hold) {
+      this.held += 1
+      return
+    }
     const date = new Date(this.now() + this.skewMs).toUTCString()
     response.sendDate = false
     response.writeHead(answer.status, { 'content-type': 'application/json', date, ...answer.headers })

@@ -127,7 +127,7 @@ const listIncidents: Handle = (pagerduty, { query }) => {
 const addNote = inName(
   withIncident((pagerduty, { body, from = '' }, incident) =>
     taken(Note, body, ({ note: { content } }) => {
-      const note = { id: pagerduty.newId(), content, by: from }
+      const note = { id: pagerduty.newId(), content, by: from, created_at: new Date(pagerduty.now()).toISOString() }
       incident.notes.push(note)
       return { status: 200, body: { note } }
     }),
@@ -145,8 +145,12 @@ function paged<T>(pagerduty: PagerDutyHouse, { query }: Call, name: string, all:
   return { status: 200, body: { [name]: page, limit, offset, more, total: null } }
 }
 
+const QUARTER_MS = 92 * 86_400_000
+/** As PagerDuty writes times: without parts of a second. */
+const seconds = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`
+
 const reference = (id: string, type: string) => ({ id, type, self: 'http://169.254.169.254/latest', summary: id })
-const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString())
+const iso = (at: number | null): string | null => (at === null ? null : seconds(at))
 
 const listOnCalls: Handle = (pagerduty, call) => {
   const { query } = call
@@ -188,18 +192,20 @@ const listUsers: Handle = (pagerduty, call) => {
   )
 }
 
+/** An override has an id only where `editable` is asked for; what passes the range is cut, except with `overflow`. */
 const listOverrides: Handle = (pagerduty, { query }, [schedule = '']) => {
   const since = Date.parse(query.get('since') ?? '')
   const until = Date.parse(query.get('until') ?? '')
   if (Number.isNaN(since) || Number.isNaN(until)) return refusal(400, 2001, 'since and until are required')
+  if (until < since || until - since > QUARTER_MS) return refusal(400, 2001, 'the range is at most three months')
   const found = pagerduty.overrides.filter(
     (each) => each.schedule === schedule && each.start <= until && each.end > since,
   )
+  const isWhole = query.get('overflow') === 'true'
   const overrides = found.map(({ user, start, end }) => ({
-    id: 'O1',
     user: reference(user, 'user_reference'),
-    start: iso(start),
-    end: iso(end),
+    start: seconds(isWhole ? start : Math.max(start, since)),
+    end: seconds(isWhole ? end : Math.min(end, until)),
   }))
   return { status: 200, body: { overrides } }
 }
