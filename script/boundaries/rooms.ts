@@ -110,6 +110,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'src/connection/relay',
     mayImport: [
+      'src/connection/admitted-session.ts',
       'src/connection/authorization.ts',
       'src/connection/control-plane.ts',
       'src/connection/client-tls.ts',

@@ -48,6 +48,7 @@ export class StatementRecorder {
   readonly #clock: Clock
   readonly #recordsParameters: boolean
   #last = 0
+  #isReplication = false
   /** Ring by number: when each began, NaN = not waiting for a result */
   #began: Float64Array = new Float64Array(FIRST_TIMED).fill(Number.NaN)
 
@@ -70,7 +71,12 @@ export class StatementRecorder {
 
   /** What it holds, for the session's row. */
   get contents(): readonly string[] {
-    return this.#last > 0 ? ['statements'] : []
+    return [...(this.#last > 0 ? ['statements'] : []), ...(this.#isReplication ? ['replication'] : [])]
+  }
+
+  /** The session speaks PostgreSQL's replication protocol, of which statements are a part. */
+  replicates(): void {
+    this.#isReplication = true
   }
 
   /** Statements so far, prepared ones included; also the number of the newest. */

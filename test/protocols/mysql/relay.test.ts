@@ -329,7 +329,7 @@ describe('the end', () => {
     lab.control.change = { options: { ...lab.facts.options, readOnly: false, statementTimeoutMs: 300 } }
     const { stderr } = await lab.mysql(['-e', WAITS, 'shop'])
     lab.control.change = {}
-    expect(stderr).toContain('sallyport: session ended: a statement took longer than your role permits')
+    expect(stderr).toContain('sallyport: Session ended: a statement took longer than your role permits')
     await until('no thread remains', async () => (await threadsBesides('app', 1)) === 0)
   })
 })

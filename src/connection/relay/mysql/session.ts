@@ -2,9 +2,10 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
 import { databaseFacts, type Authorization, type DatabaseFacts } from '../../authorization.ts'
-import type { AuthorizeAnswer, ControlPlane, EndNotice, RecordingHead } from '../../control-plane.ts'
+import { AdmittedSession, askAccess, CLIENT_LEFT, INTERNAL_ERROR, NO_LONGER_VALID } from '../../admitted-session.ts'
+import type { AuthorizeAnswer, ControlPlane, RecordingHead } from '../../control-plane.ts'
 import { moveDatabaseSession, type DatabaseSessionState } from '../../database-session-states.ts'
-import { LiveEnd, type EndReason } from '../../live-end.ts'
+import type { EndReason } from '../../live-end.ts'
 import type { StatementRecorder } from '../../statement-recorder.ts'
 import { WaitingClient } from '../../waiting-client.ts'
 import { identifyClient, NotIdentified, type Offer, type ProvenClient } from './client-side.ts'
@@ -44,22 +45,15 @@ export interface SessionArrival {
   signedIn(): void
 }
 
-/** Why it ends, and under which number the client is told. */
-interface Ending extends EndReason {
-  readonly shown?: ErrorCode
-}
-
 /** What there is once authorize() said yes: from here on the end must be stored. */
 interface Admitted {
+  /** Its client is told under a number */
+  readonly session: AdmittedSession<DatabaseFacts, StatementRecorder, ErrorCode>
   readonly client: ProvenClient
   /** Until it is let in */
   readonly waiting: WaitingClient
-  readonly facts: DatabaseFacts
-  readonly liveEnd: LiveEnd
-  recorder: StatementRecorder | null
   opened: OpenedUpstream | null
   relay: ConnectionRelay | null
-  watch: { stop(): void } | null
 }
 
 /** One connection: identify -> authorize -> upstream -> start of use -> relay and record -> end. */
@@ -71,8 +65,7 @@ export class MysqlSession {
   #state: DatabaseSessionState = 'opening'
   #admitted: Admitted | null = null
   /** The proxy stops; a session that is only being admitted ends with this as soon as it is. */
-  #stopped: Ending | null = null
-  #isEnding = false
+  #stopped: EndReason | null = null
   readonly #over = Promise.withResolvers<void>()
 
   constructor(arrival: SessionArrival, world: SessionWorld) {
@@ -87,8 +80,7 @@ export class MysqlSession {
 
   /** Null before authorize() said yes and where there is no recording yet. */
   get recordingHead(): readonly [string, RecordingHead] | null {
-    const { facts, recorder } = this.#admitted ?? {}
-    return facts && recorder ? [facts.sessionId, recorder.head()] : null
+    return this.#admitted?.session.recordingHead ?? null
   }
 
   /** Resolves when everything is closed and its end is stored. Never rejects. */
@@ -100,7 +92,7 @@ export class MysqlSession {
     } catch (error) {
       this.#world.log.error({ err: error }, 'a MySQL session failed')
       this.#arrival.socket.destroy()
-      if (this.#admitted) this.#end({ reason: 'internal_error', text: 'something went wrong in the proxy' })
+      if (this.#admitted) this.#end(INTERNAL_ERROR)
       else this.#closed()
     }
     await this.#over.promise
@@ -149,105 +141,86 @@ export class MysqlSession {
       return
     }
     const admitted = this.#enter(client, waiting, databaseFacts(answer.facts))
-    if (this.#isEnding) return
+    const { session } = admitted
+    if (session.isEnding) return
     if (this.#stopped) this.#end(this.#stopped)
     else if (waiting.left.aborted || client.socket.destroyed) this.#end(CLIENT_LEFT)
     else if (!this.#isStillValid(client)) this.#end(NO_LONGER_VALID)
     else {
-      const missing = whatCannotBeKept(admitted.facts, client.collation)
+      const missing = whatCannotBeKept(session.facts, client.collation)
       if (missing === null) await this.#connect(admitted)
       else this.#end({ reason: 'option_not_enforceable', text: missing })
     }
   }
 
-  async #authorize({ certificate, certified, user, database }: ProvenClient): Promise<AuthorizeAnswer> {
+  #authorize({ certificate, certified, user, database }: ProvenClient): Promise<AuthorizeAnswer> {
     const { userId, loginSessionId, keyFingerprint } = certified
     const wanted = userAndDatabase(user, certified.database)
-    try {
-      return await this.#world.control.authorize({
-        ...{ protocol: 'mysql', userId, loginSessionId, keyFingerprint, certificate },
-        ...{ database: wanted.database, dbUser: wanted.dbUser, dbName: database, address: this.#arrival.address },
-      })
-    } catch (error) {
-      this.#world.log.error({ err: error }, 'authorize failed')
-      return { ok: false, code: 'store_unavailable', lines: [UNDECIDED] }
-    }
+    return askAccess(this.#world.control, this.#world.log, {
+      ...{ protocol: 'mysql', userId, loginSessionId, keyFingerprint, certificate },
+      ...{ database: wanted.database, dbUser: wanted.dbUser, dbName: database, address: this.#arrival.address },
+    })
   }
 
   #enter(client: ProvenClient, waiting: WaitingClient, facts: DatabaseFacts): Admitted {
-    const { clock, control } = this.#world
-    const { endsAt, endText, budgetMs, idleMs, offlineGraceMs } = facts
-    const liveEnd = new LiveEnd({
-      ...{ clock, endsAt, endText, budgetMs, idleMs, offlineGraceMs },
-      silentFor: () => control.silentFor(),
-      isBusy: () => admitted.relay?.isBusy ?? false,
-      onEnd: (reason) => this.#end(reason),
+    const { clock, control, log } = this.#world
+    const session: Admitted['session'] = new AdmittedSession(facts, {
+      ...{ clock, control, log: log.child({ session: facts.sessionId }) },
+      // No `tell`: the protocol has no room for a text that is no answer.
+      protocol: {
+        isBusy: () => admitted.relay?.isBusy ?? false,
+        farewell: ({ text }, shown = ERROR.connectionKilled) => this.#farewell(admitted, text, shown),
+        destroy: () => {
+          client.socket.destroy()
+          admitted.opened?.upstream.socket.destroy()
+        },
+        closed: () => this.#closed(),
+      },
     })
-    const admitted: Admitted = {
-      ...{ client, waiting, facts, liveEnd },
-      ...{ recorder: null, opened: null, relay: null, watch: null },
-    }
+    const admitted: Admitted = { ...{ session, client, waiting }, ...{ opened: null, relay: null } }
     this.#admitted = admitted
-    admitted.watch = control.watchEnd(facts.sessionId, (notice) => this.#notice(notice))
+    session.watch()
     return admitted
   }
 
   async #connect(admitted: Admitted): Promise<void> {
     this.#move('connecting')
-    const { facts, client } = admitted
-    const recorder = this.#openRecorder(facts)
+    const { session, client } = admitted
+    const recorder = session.openRecorder((onFailure) => this.#world.openRecorder(session.facts, onFailure))
     if (!recorder) return
-    admitted.recorder = recorder
-    const opened = await this.#openUpstream(facts, client)
+    const opened = await this.#openUpstream(session, client)
     if (!opened) return
     admitted.opened = opened
     opened.upstream.socket.once('close', () => this.#targetLeft(admitted))
-    const use = await this.#startUse(facts.sessionId)
-    if (this.#isEnding) return
-    if (!use.ok) this.#end({ reason: 'refused_before_use', text: use.text })
-    else if (!this.#isStillValid(client)) this.#end(NO_LONGER_VALID)
-    else this.#relay(admitted, recorder, opened)
+    if (await session.mayBegin(() => this.#isStillValid(client))) this.#relay(admitted, recorder, opened)
   }
 
-  #openRecorder(facts: DatabaseFacts): StatementRecorder | null {
-    try {
-      return this.#world.openRecorder(facts, (error) => this.#recordingFailed(error))
-    } catch (error) {
-      this.#world.log.error({ err: error }, 'the recording cannot be started')
-      this.#end({ reason: 'recording_unavailable', text: 'the session cannot be recorded, so it is not started' })
-      return null
-    }
-  }
-
-  async #openUpstream(facts: DatabaseFacts, client: ProvenClient): Promise<OpenedUpstream | null> {
-    const { control, clock, log } = this.#world
-    try {
-      const { accepted, collation } = client
-      const task = { signal: this.#abort.signal, clock }
-      const opened = await openUpstream(this.#world.authorizationOf(facts), { accepted, collation }, control, task)
-      if (!this.#isEnding) return opened
-      opened.upstream.socket.destroy()
-    } catch (error) {
-      log.warn({ err: error, database: facts.database.name }, 'no connection to the database')
-      const failed =
-        error instanceof UpstreamFailed ? error : new UpstreamFailed('internal_error', 'the database cannot be used')
-      this.#end({ reason: failed.reason, text: failed.message, shown: failed.error ?? ERROR.noServer })
-    }
-    return null
-  }
-
-  async #startUse(sessionId: string): Promise<{ readonly ok: true } | { readonly ok: false; readonly text: string }> {
-    try {
-      return await this.#world.control.startUse(sessionId)
-    } catch (error) {
-      this.#world.log.error({ err: error }, 'startUse failed')
-      return { ok: false, text: UNDECIDED }
-    }
+  #openUpstream(session: Admitted['session'], client: ProvenClient): Promise<OpenedUpstream | null> {
+    const { control, clock } = this.#world
+    const { accepted, collation } = client
+    const { facts } = session
+    const task = { signal: this.#abort.signal, clock }
+    return session.openUpstream({
+      target: facts.database.name,
+      connect: () => openUpstream(this.#world.authorizationOf(facts), { accepted, collation }, control, task),
+      drop: ({ upstream }) => upstream.socket.destroy(),
+      failed: (error) => {
+        const {
+          reason,
+          message,
+          error: said,
+        } = error instanceof UpstreamFailed
+          ? error
+          : new UpstreamFailed('internal_error', 'the database cannot be used')
+        return { end: { reason, text: message }, told: said ?? ERROR.noServer }
+      },
+    })
   }
 
   #relay(admitted: Admitted, recorder: StatementRecorder, { upstream }: OpenedUpstream): void {
     this.#move('relaying')
-    const { facts, client, liveEnd } = admitted
+    const { session, client } = admitted
+    const { facts, liveEnd } = session
     const { clock, threads } = this.#world
     const { deniedStatements } = facts.options
     const owner = { userId: facts.user.id, databaseId: facts.database.id, dbUser: facts.dbUser }
@@ -275,23 +248,12 @@ export class MysqlSession {
     liveEnd.start()
   }
 
-  #notice(notice: EndNotice): void {
-    // The protocol has no room for a text that is no answer: of a warning the client hears nothing.
-    if (notice.kind === 'end') this.#end({ reason: 'ended', text: notice.text })
-    else if (notice.kind === 'move') this.#admitted?.liveEnd.move(notice.endsAt, notice.budgetMs, notice.endText)
-  }
-
-  #recordingFailed(error: Error): void {
-    this.#world.log.error({ err: error }, 'the recording failed')
-    this.#end({ reason: 'recording_failed', text: 'session ended: it can no longer be recorded' })
-  }
-
   #relayFailed(error: Error, side: Side | null): void {
     this.#world.log.warn({ err: error, side }, 'the relay failed')
     const shown = error instanceof ProtocolError ? error.shown : ERROR.malformedPacket
-    if (side === null) this.#recordingFailed(error)
-    else if (side === 'client') this.#end({ reason: 'client_protocol_error', text: error.message, shown })
-    else this.#end({ reason: 'target_protocol_error', text: `session ended: ${error.message}`, shown })
+    if (side === null) this.#admitted?.session.recordingFailed(error)
+    else if (side === 'client') this.#end({ reason: 'client_protocol_error', text: error.message }, shown)
+    else this.#end({ reason: 'target_protocol_error', text: `Session ended: ${error.message}` }, shown)
   }
 
   #isStillValid({ certified }: ProvenClient): boolean {
@@ -304,59 +266,38 @@ export class MysqlSession {
     this.#end(CLIENT_LEFT)
   }
 
-  #targetLeft({ facts, relay }: Admitted): void {
+  #targetLeft({ session, relay }: Admitted): void {
     relay?.settle()
-    this.#end(
-      relay?.hasQuit ? CLIENT_LEFT : { reason: 'target_left', text: `${facts.database.name} closed the connection` },
-    )
+    const { name } = session.facts.database
+    this.#end(relay?.hasQuit ? CLIENT_LEFT : { reason: 'target_left', text: `${name} closed the connection` })
   }
 
-  /** The one way out once a session exists. The first reason counts. */
-  #end(ending: Ending): void {
-    const admitted = this.#admitted
-    if (this.#isEnding || !admitted) return
-    // Before anything else: closing the sockets calls back here.
-    this.#isEnding = true
-    void this.#windUp(admitted, ending)
-      .catch((error: unknown) => {
-        this.#world.log.error({ err: error }, 'the end of a session failed')
-        // Whatever went wrong: nobody works on in a session that is over.
-        admitted.client.socket.destroy()
-        admitted.opened?.upstream.socket.destroy()
-      })
-      .then(() => this.#closed())
+  /** Nothing happens before there is a session. */
+  #end(end: EndReason, shown?: ErrorCode): void {
+    this.#admitted?.session.end(end, shown)
   }
 
-  async #windUp(admitted: Admitted, ending: Ending): Promise<void> {
+  async #farewell(admitted: Admitted, why: string, shown: ErrorCode): Promise<void> {
     this.#move('ending')
-    admitted.liveEnd.stop()
-    admitted.watch?.stop()
-    const { client, facts, relay, opened } = admitted
-    this.#abort.abort(new Error(ending.text))
-    const shown = ending.shown ?? ERROR.connectionKilled
-    const text = ending.text.startsWith('sallyport: ') ? ending.text : `sallyport: ${ending.text}`
+    const { client, relay, opened, waiting } = admitted
+    this.#abort.abort(new Error(why))
+    const text = why.startsWith('sallyport: ') ? why : `sallyport: ${why}`
     // At the same time: the server must stop within the second, whatever the client does.
     const stopped = this.#stopServer(admitted)
     if (relay) await relay.windUp(shown, text)
     else {
-      admitted.waiting.stop()
+      waiting.stop()
       client.channel.end(writeError(shown, text))
     }
     client.socket.end()
-    await Promise.all([stopped, this.#farewell(client.socket)])
+    await Promise.all([stopped, this.#clientGone(client.socket)])
     opened?.upstream.socket.destroy()
-    const end = await admitted.recorder?.close(ending.reason)
-    await this.#world.control.endSession(facts.sessionId, {
-      reason: ending.reason,
-      head: end?.head ?? null,
-      complete: end?.complete ?? false,
-      contents: [...(admitted.recorder?.contents ?? [])],
-    })
   }
 
   /** A statement that runs goes on when its connection is closed: it has to be killed. */
-  async #stopServer({ facts, opened, relay }: Admitted): Promise<void> {
+  async #stopServer({ session, opened, relay }: Admitted): Promise<void> {
     if (!opened) return
+    const { facts } = session
     const { socket, threadId } = opened.upstream
     if (!relay?.isBusy || socket.destroyed) {
       socket.destroy()
@@ -377,7 +318,7 @@ export class MysqlSession {
   }
 
   /** Waits until the client has closed, and closes after a moment in any case. */
-  async #farewell(socket: Socket): Promise<void> {
+  async #clientGone(socket: Socket): Promise<void> {
     if (!socket.destroyed) {
       const { promise, resolve } = Promise.withResolvers<void>()
       socket.once('close', () => resolve())
@@ -400,10 +341,4 @@ export class MysqlSession {
   }
 }
 
-const UNDECIDED = 'sallyport: whether you have access cannot be decided at the moment. Try again in a minute.'
-const TOO_LONG = { reason: 'statement_timeout', text: 'session ended: a statement took longer than your role permits' }
-const NO_LONGER_VALID = {
-  reason: 'certificate_expired',
-  text: 'your certificate is not valid any more. Run: sally login',
-}
-const CLIENT_LEFT = { reason: 'client_left', text: 'the client left' }
+const TOO_LONG = { reason: 'statement_timeout', text: 'Session ended: a statement took longer than your role permits.' }

@@ -4,9 +4,10 @@ import { checkUserCertificate, type CertifiedUser } from '../../../formats/x509/
 import type { Clock } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
 import { databaseFacts, type Authorization, type DatabaseFacts } from '../../authorization.ts'
-import type { AuthorizeAnswer, ControlPlane, EndNotice, RecordingHead, WorkerSettings } from '../../control-plane.ts'
+import { AdmittedSession, askAccess, CLIENT_LEFT, INTERNAL_ERROR, NO_LONGER_VALID } from '../../admitted-session.ts'
+import type { AuthorizeAnswer, ControlPlane, RecordingHead, WorkerSettings } from '../../control-plane.ts'
 import { moveDatabaseSession, type DatabaseSessionState } from '../../database-session-states.ts'
-import { LiveEnd, type EndReason } from '../../live-end.ts'
+import type { EndReason } from '../../live-end.ts'
 import { StatementRecorder } from '../../statement-recorder.ts'
 import { WaitingClient } from '../../waiting-client.ts'
 import { AskInside } from './ask-inside.ts'
@@ -58,17 +59,16 @@ interface Identified extends Omit<ClientOpening, 'rest'> {
 
 type Denied = Extract<AuthorizeAnswer, { ok: false }>
 
+/** SQLSTATE under which the client is told; null: it is told nothing */
+type Told = string | null
+
 /** What there is once authorize() said yes: from here on the end must be stored. */
 interface Admitted {
-  readonly facts: DatabaseFacts
+  readonly session: AdmittedSession<DatabaseFacts, StatementRecorder, Told>
   readonly client: Identified
-  readonly liveEnd: LiveEnd
-  recorder: StatementRecorder | null
   upstream: Upstream | null
   relay: QueryRelay | null
   cancelKey: Buffer | null
-  watch: { stop(): void } | null
-  isReplication: boolean
 }
 
 /** One connection: identify -> authorize -> upstream -> start of use -> relay and record -> end. */
@@ -83,7 +83,6 @@ export class PostgresSession {
   #isGreeted = false
   /** The proxy stops; a session that is only being admitted ends with this as soon as it is. */
   #stopped: EndReason | null = null
-  #isEnding = false
   readonly #over = Promise.withResolvers<void>()
 
   constructor(arrival: PostgresArrival, world: SessionWorld) {
@@ -94,8 +93,7 @@ export class PostgresSession {
 
   /** Null before authorize() said yes and where there is no recording yet. */
   get recordingHead(): readonly [string, RecordingHead] | null {
-    const { facts, recorder } = this.#admitted ?? {}
-    return facts && recorder ? [facts.sessionId, recorder.head()] : null
+    return this.#admitted?.session.recordingHead ?? null
   }
 
   /** Resolves when everything is closed and its end is stored. Never rejects. */
@@ -110,7 +108,7 @@ export class PostgresSession {
       }
     } catch (error) {
       this.#log.error({ err: error }, 'a PostgreSQL session failed')
-      if (this.#admitted) this.#end(INTERNAL)
+      if (this.#admitted) this.#end(INTERNAL_ERROR)
       else {
         this.#arrival.socket.destroy()
         this.#closed()
@@ -191,11 +189,11 @@ export class PostgresSession {
       return
     }
     const admitted = this.#enter(databaseFacts(answer.facts), client)
-    if (this.#isEnding) return
+    if (admitted.session.isEnding) return
     if (this.#stopped) this.#end(this.#stopped)
     else if (client.waiting.left.aborted) this.#end(CLIENT_LEFT, null)
     else if (!this.#isStillValid(client)) this.#end(NO_LONGER_VALID)
-    else await this.#connect(admitted, client, wanted)
+    else await this.#connect(admitted, wanted)
   }
 
   /** The client is told that it waits, and for what; the server is not connected to before. */
@@ -226,49 +224,45 @@ export class PostgresSession {
     return Buffer.concat([...version, AUTHENTICATION_OK])
   }
 
-  async #authorize(client: Identified, wanted: Wanted & { readonly door?: string }): Promise<AuthorizeAnswer> {
+  #authorize(client: Identified, wanted: Wanted & { readonly door?: string }): Promise<AuthorizeAnswer> {
     const { userId, loginSessionId, keyFingerprint } = client.user
     const { database, dbUser, dbName, door } = wanted
-    try {
-      return await this.#world.control.authorize({
-        protocol: 'postgres',
-        ...{ userId, loginSessionId, keyFingerprint, database, dbUser },
-        dbName: dbName ?? dbUser,
-        certificate: client.shown,
-        address: this.#arrival.address,
-        ...(door === undefined ? {} : { door }),
-      })
-    } catch (error) {
-      this.#log.error({ err: error }, 'authorize failed')
-      return { ok: false, code: 'store_unavailable', lines: [UNDECIDED] }
-    }
+    return askAccess(this.#world.control, this.#log, {
+      protocol: 'postgres',
+      ...{ userId, loginSessionId, keyFingerprint, database, dbUser },
+      dbName: dbName ?? dbUser,
+      certificate: client.shown,
+      address: this.#arrival.address,
+      ...(door === undefined ? {} : { door }),
+    })
   }
 
   #enter(facts: DatabaseFacts, client: Identified): Admitted {
     const { control, clock } = this.#world
     this.#log = this.#log.child({ session: facts.sessionId })
-    const liveEnd = new LiveEnd({
-      clock,
-      ...facts,
-      silentFor: () => control.silentFor(),
-      isBusy: () => admitted.relay?.isBusy ?? false,
-      onEnd: (reason) => this.#end(reason),
+    const session: Admitted['session'] = new AdmittedSession(facts, {
+      ...{ control, clock, log: this.#log },
+      protocol: {
+        isBusy: () => admitted.relay?.isBusy ?? false,
+        tell: (text) => admitted.relay?.tell(text),
+        farewell: ({ text }, code = SQLSTATE.adminShutdown) => this.#farewell(admitted, text, code),
+        destroy: () => {
+          client.socket.destroy()
+          admitted.upstream?.tcp.destroy()
+        },
+        closed: () => this.#closed(),
+      },
     })
-    const admitted: Admitted = {
-      ...{ facts, client, liveEnd },
-      ...{ recorder: null, upstream: null, relay: null, cancelKey: null, watch: null, isReplication: false },
-    }
+    const admitted: Admitted = { ...{ session, client }, ...{ upstream: null, relay: null, cancelKey: null } }
     this.#admitted = admitted
-    // It may call back at once, so everything that an end needs is there before.
-    admitted.watch = control.watchEnd(facts.sessionId, (notice) => this.#notice(notice))
-    if (this.#isEnding) admitted.watch.stop()
+    session.watch()
     return admitted
   }
 
-  async #connect(admitted: Admitted, client: Identified, wanted: Wanted): Promise<void> {
+  async #connect(admitted: Admitted, wanted: Wanted): Promise<void> {
     this.#move('connecting')
-    const { facts } = admitted
-    admitted.isReplication = wanted.isReplication
+    const { session, client } = admitted
+    const { facts } = session
     if (wanted.isReplication && !facts.options.replication) {
       this.#end({
         reason: 'replication_refused',
@@ -281,58 +275,36 @@ export class PostgresSession {
       this.#end({ reason: 'settings_refused', text: settings.text }, SQLSTATE.insufficientPrivilege)
       return
     }
-    const recorder = this.#openRecorder(facts)
+    const recorder = session.openRecorder((onFailure) => StatementRecorder.open(facts, this.#world.clock, onFailure))
     if (!recorder) return
-    admitted.recorder = recorder
-    const upstream = await this.#openUpstream(facts, settings.parameters)
+    if (wanted.isReplication) recorder.replicates()
+    const upstream = await this.#openUpstream(session, settings.parameters)
     if (!upstream) return
     admitted.upstream = upstream
-    const use = await this.#startUse(facts.sessionId)
-    if (this.#isEnding) return
-    if (!use.ok) this.#end({ reason: 'refused_before_use', text: use.text })
-    else if (!this.#isStillValid(client)) this.#end(NO_LONGER_VALID)
-    else this.#relay(admitted, recorder, upstream, client)
+    if (await session.mayBegin(() => this.#isStillValid(client))) this.#relay(admitted, recorder, upstream)
   }
 
-  #openRecorder(facts: DatabaseFacts): StatementRecorder | null {
-    try {
-      return StatementRecorder.open(facts, this.#world.clock, (error) => this.#recordingFailed(error))
-    } catch (error) {
-      this.#log.error({ err: error }, 'the recording cannot be started')
-      this.#end({ reason: 'recording_unavailable', text: 'The session cannot be recorded, so it is not started.' })
-      return null
-    }
-  }
-
-  async #openUpstream(facts: DatabaseFacts, parameters: ReadonlyMap<string, string>): Promise<Upstream | null> {
+  #openUpstream(session: Admitted['session'], parameters: ReadonlyMap<string, string>): Promise<Upstream | null> {
     const { authorizationOf, control, clock } = this.#world
-    try {
-      const task = { signal: this.#abort.signal, clock }
-      const upstream = await connectUpstream(authorizationOf(facts), parameters, { control }, task)
-      if (!this.#isEnding) return upstream
-      upstream.tcp.destroy()
-    } catch (error) {
-      const failure =
-        error instanceof UpstreamFailed ? error : new UpstreamFailed('internal_error', 'the database cannot be used')
-      this.#log.warn({ err: error, database: facts.database.name }, 'no connection to the database')
-      this.#end({ reason: failure.reason, text: failure.message }, failure.sqlState ?? SQLSTATE.cannotConnect)
-    }
-    return null
+    const { facts } = session
+    const task = { signal: this.#abort.signal, clock }
+    return session.openUpstream({
+      target: facts.database.name,
+      connect: () => connectUpstream(authorizationOf(facts), parameters, { control }, task),
+      drop: ({ tcp }) => tcp.destroy(),
+      failed: (error) => {
+        const { reason, message, sqlState } =
+          error instanceof UpstreamFailed ? error : new UpstreamFailed('internal_error', 'the database cannot be used')
+        return { end: { reason, text: message }, told: sqlState ?? SQLSTATE.cannotConnect }
+      },
+    })
   }
 
-  async #startUse(sessionId: string): Promise<{ readonly ok: true } | { readonly ok: false; readonly text: string }> {
-    try {
-      return await this.#world.control.startUse(sessionId)
-    } catch (error) {
-      this.#log.error({ err: error }, 'startUse failed')
-      return { ok: false, text: UNDECIDED }
-    }
-  }
-
-  #relay(admitted: Admitted, recorder: StatementRecorder, upstream: Upstream, client: Identified): void {
+  #relay(admitted: Admitted, recorder: StatementRecorder, upstream: Upstream): void {
     this.#move('relaying')
+    const { client, session } = admitted
     const { socket, startup } = client
-    const { liveEnd, facts } = admitted
+    const { facts, liveEnd } = session
     const { options } = facts
     const rules = { denied: options.deniedStatements, readOnly: options.readOnly }
     const relay = new QueryRelay({
@@ -360,23 +332,9 @@ export class PostgresSession {
     return this.#world.clock.now() < user.until
   }
 
-  #notice(notice: EndNotice): void {
-    if (notice.kind === 'end') {
-      this.#end({ reason: 'ended', text: notice.text })
-      return
-    }
-    if (notice.kind === 'move') this.#admitted?.liveEnd.move(notice.endsAt, notice.budgetMs, notice.endText)
-    if (notice.text !== '') this.#admitted?.relay?.tell(notice.text)
-  }
-
-  #recordingFailed(error: Error): void {
-    this.#log.error({ err: error }, 'the recording failed')
-    this.#end({ reason: 'recording_failed', text: 'Session ended: it can no longer be recorded.' })
-  }
-
   #relayFailed(error: Error, side: 'client' | 'server' | null): void {
     this.#log.warn({ err: error, side }, 'the relay failed')
-    if (side === null) this.#recordingFailed(error)
+    if (side === null) this.#admitted?.session.recordingFailed(error)
     else if (side === 'client') this.#end({ reason: 'client_protocol_error', text: error.message }, sqlStateOf(error))
     else
       this.#end({ reason: 'target_protocol_error', text: 'Session ended: the server does not keep to the protocol.' })
@@ -390,27 +348,13 @@ export class PostgresSession {
     this.#closed()
   }
 
-  /** The one way out once a session exists. The first reason counts. `code`: SQLSTATE, null: the client is told nothing */
-  #end(reason: EndReason, code: string | null = SQLSTATE.adminShutdown): void {
-    const admitted = this.#admitted
-    if (this.#isEnding || !admitted) return
-    // Before anything else: closing the sockets calls back here.
-    this.#isEnding = true
-    void this.#windUp(admitted, reason, code)
-      .catch((error: unknown) => {
-        this.#log.error({ err: error }, 'the end of a session failed')
-        // Whatever went wrong: nobody works on in a session that is over.
-        admitted.client.socket.destroy()
-        admitted.upstream?.tcp.destroy()
-      })
-      .then(() => this.#closed())
+  /** Nothing happens before there is a session. */
+  #end(end: EndReason, told?: Told): void {
+    this.#admitted?.session.end(end, told)
   }
 
-  async #windUp(admitted: Admitted, { reason, text }: EndReason, code: string | null): Promise<void> {
+  async #farewell({ client, relay, upstream, cancelKey }: Admitted, text: string, code: Told): Promise<void> {
     this.#move('ending')
-    const { client, facts, liveEnd, recorder, relay, upstream, watch, cancelKey } = admitted
-    liveEnd.stop()
-    watch?.stop()
     if (cancelKey) this.#world.cancelKeys.forget(cancelKey)
     this.#abort.abort(new Error(text))
     if (relay) await relay.windUp(code === null ? null : { code, text })
@@ -419,18 +363,11 @@ export class PostgresSession {
       client.waiting.stop()
       if (code !== null) tellAndClose(client.socket, code, text)
     }
-    await this.#farewell(client.socket)
-    const end = await recorder?.close(reason)
-    await this.#world.control.endSession(facts.sessionId, {
-      reason,
-      head: end?.head ?? null,
-      complete: end?.complete ?? false,
-      contents: [...(recorder?.contents ?? []), ...(recorder && admitted.isReplication ? ['replication'] : [])],
-    })
+    await this.#clientGone(client.socket)
   }
 
   /** Waits until the client has gone, and closes its connection after half a second in any case. */
-  async #farewell(client: TLSSocket): Promise<void> {
+  async #clientGone(client: TLSSocket): Promise<void> {
     if (client.closed) return
     const closed = new Promise<void>((resolve) => client.once('close', () => resolve()))
     client.resume()
@@ -460,19 +397,11 @@ function showNotice(socket: TLSSocket, lines: readonly string[]): void {
   socket.write(complaint({ severity: 'NOTICE', code: SQLSTATE.notice, message: lines.join('\n') }))
 }
 
-const UNDECIDED = 'Whether you have access cannot be decided at the moment. Try again in a minute.'
 const LOG_IN = 'run: sally login, then: sally db login NAME'
 const CERTIFICATE_TROUBLE: Readonly<Record<string, string>> = {
   no_certificate: 'a client certificate is needed',
   expired: 'your certificate has expired',
   not_yet_valid: 'your certificate is not valid yet',
 }
-const CLIENT_LEFT: EndReason = { reason: 'client_left', text: 'the client left' }
-const NO_LONGER_VALID: EndReason = {
-  reason: 'certificate_expired',
-  text: 'Your certificate is not valid any more. Run: sally login',
-}
-const INTERNAL: EndReason = { reason: 'internal_error', text: 'Session ended: something went wrong in the proxy.' }
-
 const sqlStateOf = (error: Error): string =>
   'sqlState' in error && typeof error.sqlState === 'string' ? error.sqlState : SQLSTATE.protocolViolation

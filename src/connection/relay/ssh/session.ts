@@ -2,19 +2,20 @@ import { parseSshUserName, type SshUserName } from '../../../formats/ssh-user-na
 import type { Clock } from '../../../foundation/clock.ts'
 import type { Log } from '../../../foundation/log.ts'
 import { sshFacts, type Authorization, type SshFacts } from '../../authorization.ts'
-import type {
-  AuthorizeAnswer,
-  ControlPlane,
-  EndNotice,
-  RecordingHead,
-  SshSignIn,
-  WorkerSettings,
-} from '../../control-plane.ts'
+import {
+  AdmittedSession,
+  askAccess,
+  CLIENT_LEFT,
+  INTERNAL_ERROR,
+  NO_LONGER_VALID,
+  type SessionRecorder,
+} from '../../admitted-session.ts'
+import type { AuthorizeAnswer, ControlPlane, RecordingHead, SshSignIn, WorkerSettings } from '../../control-plane.ts'
 import { AskInside } from './ask-inside.ts'
 import type { Side } from './channel-rules.ts'
 import { ClientSide, type Identification, type ProvenClient } from './client-side.ts'
 import { ConnectionRelay } from './connection-relay.ts'
-import { LiveEnd, type EndReason } from '../../live-end.ts'
+import type { EndReason } from '../../live-end.ts'
 import { plainLine, refuse } from './refuse.ts'
 import type { SessionObserver } from './relay-host.ts'
 import { moveSession, type SessionState } from './session-states.ts'
@@ -32,11 +33,7 @@ type Target = Extract<SshUserName, { ok: true }>
 type Answer = AuthorizeAnswer<SshFacts>
 type Denied = Extract<Answer, { ok: false }>
 
-export interface Recorder extends SessionObserver {
-  readonly contents: readonly string[]
-  head(): RecordingHead
-  close(reason: string): Promise<{ readonly head: RecordingHead; readonly complete: boolean }>
-}
+export type Recorder = SessionObserver & SessionRecorder
 
 export interface SessionWorld extends UpstreamWorld {
   readonly control: ControlPlane
@@ -61,13 +58,10 @@ export interface SessionArrival {
 
 /** What there is once authorize() said yes: from here on the end must be stored. */
 interface Admitted {
-  readonly facts: SshFacts
-  recorder: Recorder | null
+  readonly session: AdmittedSession<SshFacts, Recorder>
   upstream: SshLeg | null
   readonly upstreamClosed: PromiseWithResolvers<void>
   relay: ConnectionRelay | null
-  readonly liveEnd: LiveEnd
-  watch: { stop(): void } | null
 }
 
 /** One connection: identify -> authorize -> upstream -> start of use -> relay and record -> end. */
@@ -83,7 +77,6 @@ export class SshSession {
   /** The proxy stops; a session that is only being admitted ends with this as soon as it is. */
   #stopped: EndReason | null = null
   readonly #clientClosed = Promise.withResolvers<void>()
-  #isEnding = false
   readonly #over = Promise.withResolvers<void>()
 
   constructor(arrival: SessionArrival, world: SessionWorld) {
@@ -99,8 +92,7 @@ export class SshSession {
 
   /** Null before authorize() said yes and where there is no recording yet. */
   get recordingHead(): readonly [string, RecordingHead] | null {
-    const { facts, recorder } = this.#admitted ?? {}
-    return facts && recorder ? [facts.sessionId, recorder.head()] : null
+    return this.#admitted?.session.recordingHead ?? null
   }
 
   /** Resolves when everything is closed and its end is stored. Never rejects. */
@@ -117,8 +109,7 @@ export class SshSession {
       else await this.#admit(identification.client)
     } catch (error) {
       this.#log.error({ err: error }, 'an SSH session failed')
-      if (this.#admitted)
-        this.#end({ reason: 'internal_error', text: 'Session ended: something went wrong in the proxy.' })
+      if (this.#admitted) this.#end(INTERNAL_ERROR)
       else this.#giveUp()
     }
     await this.#over.promise
@@ -174,7 +165,7 @@ export class SshSession {
       return
     }
     const admitted = this.#enter(answer.facts)
-    if (this.#isEnding) return
+    if (admitted.session.isEnding) return
     if (this.#stopped) this.#end(this.#stopped)
     else if (this.#abort.signal.aborted) this.#end(CLIENT_LEFT)
     else if (!client.isStillValid()) this.#end(NO_LONGER_VALID)
@@ -218,91 +209,69 @@ export class SshSession {
       proof: client.proof,
       ...(door === undefined ? {} : { door }),
     }
-    try {
-      const answer = await this.#world.control.authorize(input)
-      return answer.ok ? { ok: true, facts: sshFacts(answer.facts) } : answer
-    } catch (error) {
-      this.#log.error({ err: error }, 'authorize failed')
-      return { ok: false, code: 'store_unavailable', lines: UNDECIDED }
-    }
+    const answer = await askAccess(this.#world.control, this.#log, input)
+    return answer.ok ? { ok: true, facts: sshFacts(answer.facts) } : answer
   }
 
   #enter(facts: SshFacts): Admitted {
     const { control, clock } = this.#world
     this.#log = this.#log.child({ session: facts.sessionId })
-    const liveEnd = new LiveEnd({
-      clock,
-      ...facts,
-      silentFor: () => control.silentFor(),
-      onEnd: (reason) => this.#end(reason),
+    const session: Admitted['session'] = new AdmittedSession(facts, {
+      ...{ control, clock, log: this.#log },
+      protocol: {
+        tell: (text) => void admitted.relay?.injectNotice(plainLine(text)),
+        farewell: ({ text }) => this.#farewell(admitted, text),
+        destroy: () => {
+          this.#client.destroy()
+          admitted.upstream?.destroy()
+        },
+        closed: () => this.#closed(),
+      },
     })
-    const upstreamClosed = Promise.withResolvers<void>()
-    const admitted = { facts, recorder: null, upstream: null, upstreamClosed, relay: null, liveEnd, watch: null }
+    const admitted: Admitted = {
+      ...{ session, upstreamClosed: Promise.withResolvers<void>() },
+      ...{ upstream: null, relay: null },
+    }
     this.#admitted = admitted
-    // It may call back at once, so everything that an end needs is there before.
-    this.#admitted.watch = control.watchEnd(facts.sessionId, (notice) => this.#notice(notice))
-    if (this.#isEnding) this.#admitted.watch.stop()
-    return this.#admitted
+    session.watch()
+    return admitted
   }
 
   async #connect(admitted: Admitted, client: ProvenClient): Promise<void> {
     this.#move('connecting')
-    const { facts } = admitted
+    const { session } = admitted
+    const { facts } = session
     // The target's sshd starts a process for us: meanwhile the recording is opened. Without one the dialling is aborted in this very tick.
-    const dialling = this.#openUpstream(facts)
-    admitted.recorder = this.#openRecorder(facts)
+    const dialling = this.#openUpstream(session)
+    const recorder = session.openRecorder((onFailure) => this.#world.openRecorder(facts, onFailure))
     const upstream = await dialling
-    const { recorder } = admitted
     if (!upstream || !recorder) return
     admitted.upstream = upstream.leg
     upstream.leg.onClose = ({ error, peerText }) => {
       admitted.upstreamClosed.resolve()
       this.#targetLeft(facts.node.name, error, peerText)
     }
-    const use = await this.#startUse(facts.sessionId)
-    if (this.#isEnding) return
-    if (!use.ok) this.#end({ reason: 'refused_before_use', text: use.text })
-    else if (!client.isStillValid()) this.#end(NO_LONGER_VALID)
-    else this.#relay(admitted, recorder, upstream)
+    if (await session.mayBegin(() => client.isStillValid())) this.#relay(admitted, recorder, upstream)
   }
 
-  #openRecorder(facts: SshFacts): Recorder | null {
-    try {
-      return this.#world.openRecorder(facts, (error) => this.#recordingFailed(error))
-    } catch (error) {
-      this.#log.error({ err: error }, 'the recording cannot be started')
-      this.#end({ reason: 'recording_unavailable', text: 'The session cannot be recorded, so it is not started.' })
-      return null
-    }
-  }
-
-  async #openUpstream(facts: SshFacts): Promise<Upstream | null> {
-    try {
-      const task = { signal: this.#abort.signal, clock: this.#world.clock }
-      const upstream = await connectUpstream(this.#world.authorizationOf(facts), this.#world, task)
-      if (!this.#isEnding) return upstream
-      upstream.leg.destroy()
-    } catch (error) {
-      const failure =
-        error instanceof UpstreamFailed ? error : new UpstreamFailed('internal_error', 'the target cannot be used')
-      this.#log.warn({ err: error, node: facts.node.name }, 'no connection to the target')
-      this.#end({ reason: failure.reason, text: failure.message })
-    }
-    return null
-  }
-
-  async #startUse(sessionId: string): Promise<{ readonly ok: true } | { readonly ok: false; readonly text: string }> {
-    try {
-      return await this.#world.control.startUse(sessionId)
-    } catch (error) {
-      this.#log.error({ err: error }, 'startUse failed')
-      return { ok: false, text: 'Whether you have access cannot be decided at the moment. Try again in a minute.' }
-    }
+  #openUpstream(session: Admitted['session']): Promise<Upstream | null> {
+    const { facts } = session
+    const task = { signal: this.#abort.signal, clock: this.#world.clock }
+    return session.openUpstream({
+      target: facts.node.name,
+      connect: () => connectUpstream(this.#world.authorizationOf(facts), this.#world, task),
+      drop: ({ leg }) => leg.destroy(),
+      failed: (error) => {
+        const { reason, message } =
+          error instanceof UpstreamFailed ? error : new UpstreamFailed('internal_error', 'the target cannot be used')
+        return { end: { reason, text: message } }
+      },
+    })
   }
 
   #relay(admitted: Admitted, recorder: Recorder, upstream: Upstream): void {
     this.#move('relaying')
-    const { facts, liveEnd } = admitted
+    const { facts, liveEnd } = admitted.session
     const { control, clock, settings } = this.#world
     const relay = new ConnectionRelay({
       client: this.#client,
@@ -326,23 +295,9 @@ export class SshSession {
     liveEnd.start()
   }
 
-  #notice(notice: EndNotice): void {
-    if (notice.kind === 'end') {
-      this.#end({ reason: 'ended', text: notice.text })
-      return
-    }
-    if (notice.kind === 'move') this.#admitted?.liveEnd.move(notice.endsAt, notice.budgetMs, notice.endText)
-    if (notice.text !== '') void this.#admitted?.relay?.injectNotice(plainLine(notice.text))
-  }
-
-  #recordingFailed(error: Error): void {
-    this.#log.error({ err: error }, 'the recording failed')
-    this.#end({ reason: 'recording_failed', text: 'Session ended: it can no longer be recorded.' })
-  }
-
   #relayFailed(error: Error, side: Side | null): void {
     this.#log.warn({ err: error, side }, 'the relay failed')
-    if (side === null) this.#recordingFailed(error)
+    if (side === null) this.#admitted?.session.recordingFailed(error)
     else if (side === 'client') this.#end({ reason: 'client_protocol_error', text: `protocol error: ${error.message}` })
     else
       this.#end({ reason: 'target_protocol_error', text: 'Session ended: the target does not keep to the protocol.' })
@@ -367,44 +322,24 @@ export class SshSession {
     this.#closed()
   }
 
-  /** The one way out once a session exists. The first reason counts. */
-  #end(reason: EndReason): void {
-    const admitted = this.#admitted
-    if (this.#isEnding || !admitted) return
-    // Before anything else: closing the legs calls back here.
-    this.#isEnding = true
-    void this.#windUp(admitted, reason)
-      .catch((error: unknown) => {
-        this.#log.error({ err: error }, 'the end of a session failed')
-        // Whatever went wrong: nobody works on in a session that is over.
-        this.#client.destroy()
-        admitted.upstream?.destroy()
-      })
-      .then(() => this.#closed())
+  /** Nothing happens before there is a session. */
+  #end(end: EndReason): void {
+    this.#admitted?.session.end(end)
   }
 
-  async #windUp(admitted: Admitted, { reason, text }: EndReason): Promise<void> {
+  async #farewell(admitted: Admitted, text: string): Promise<void> {
     const wasRelaying = this.#state === 'relaying'
     this.#move('ending')
-    admitted.liveEnd.stop()
-    admitted.watch?.stop()
     const shown = plainLine(text)
     if (wasRelaying) await admitted.relay?.windUp(shown)
     this.#abort.abort(new Error(shown))
     if (wasRelaying) this.#client.disconnect(DISCONNECT_REASON.BY_APPLICATION, shown)
     else refuse(this.#client, [text])
-    await this.#farewell(admitted, shown)
-    const end = await admitted.recorder?.close(reason)
-    await this.#world.control.endSession(admitted.facts.sessionId, {
-      reason,
-      head: end?.head ?? null,
-      complete: end?.complete ?? false,
-      contents: [...(admitted.recorder?.contents ?? [])],
-    })
+    await this.#bothClosed(admitted, shown)
   }
 
   /** Waits until both connections are closed, and closes them after half a second in any case. */
-  async #farewell({ upstream, upstreamClosed }: Admitted, text: string): Promise<void> {
+  async #bothClosed({ upstream, upstreamClosed }: Admitted, text: string): Promise<void> {
     if (upstream) upstream.disconnect(DISCONNECT_REASON.BY_APPLICATION, text)
     else upstreamClosed.resolve()
     const timer = this.#world.clock.after(FAREWELL_MS, () => {
@@ -432,14 +367,7 @@ export class SshSession {
   }
 }
 
-const UNDECIDED = ['Whether you have access cannot be decided at the moment. Try again in a minute.']
 const EXPIRED_LINES = ['Your certificate has expired.', 'run: sally login']
-const NO_LONGER_VALID = {
-  reason: 'certificate_expired',
-  text: 'Your certificate is not valid any more. Run: sally login',
-}
-const CLIENT_LEFT = { reason: 'client_left', text: 'the client left' }
-
 function whereTo(userName: string, node: string | null): SshUserName {
   if (node === null) return parseSshUserName(userName)
   const named = parseSshUserName(userName.includes('+') ? userName : `${userName}+${node}`)
