@@ -34,6 +34,14 @@ export class FakeVendor {
   gate: Promise<void> = Promise.resolve()
   #count = 0
 
+  /** As the vendor's search would find it. Deletes nothing, forgets nothing */
+  readonly find = (task: MessageTask): Promise<string | null> => {
+    this.searches += 1
+    const found = this.posts.find(({ shown: [first] }) => first?.onceId === task.onceId)
+    return Promise.resolve(found?.external ?? null)
+  }
+  searches = 0
+
   readonly connector: Connector = {
     vendor: 'slack',
     deliver: async (task) => {
@@ -86,6 +94,11 @@ export function lastShown(post: Posted | undefined): string {
 }
 
 export const down = (): Mishap => ({ when: 'before', error: new Error('connect ECONNREFUSED') })
+
+interface StartOptions {
+  readonly mortal?: boolean
+  readonly through?: (connector: Connector) => Connector
+}
 
 /** Integrations of Slack beside a request engine; `vendors` by name of the integration. */
 export class NotifyWorld<C extends Clock = ManualClock> {
@@ -141,12 +154,15 @@ export class NotifyWorld<C extends Clock = ManualClock> {
     })
   }
 
-  /** `mortal`: it is never stopped, as a daemon that dies is not. */
-  start(plane: NotifyPlane = this.plane, { mortal = false } = {}): NotifyEngine {
+  /** `mortal`: it is never stopped, as a daemon that dies is not. `through`: what stands between it and the vendor. */
+  start(
+    plane: NotifyPlane = this.plane,
+    { mortal = false, through = (connector: Connector) => connector }: StartOptions = {},
+  ): NotifyEngine {
     const { clock, deeds } = this.world
     const engine = new NotifyEngine({
       plane,
-      open: ({ name }) => this.vendor(name).connector,
+      open: ({ name }) => through(this.vendor(name).connector),
       fromChat: { take: () => Promise.resolve({ kind: 'ignored', why: 'a test' }) },
       ...{ clock, log: silentLog, random: () => 0.5 },
     })
