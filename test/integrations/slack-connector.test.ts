@@ -172,10 +172,54 @@ describe('messages of Slack', () => {
     const { slack, connector } = await aHouse()
     slack.workspace.addChannel('C0OUT').botIsIn = false
     const lines = await connector.check(['C0OPS', 'C0OUT', 'C0NONE'], signal)
-    expect(lines.map(({ ok }) => ok)).toEqual([true, true, false, false])
-    expect(lines[2]?.text).toContain('invite it')
+    expect(lines.map(({ ok }) => ok)).toEqual([true, true, true, false, false])
+    expect(lines[1]?.text).toContain('it can look for a message')
+    expect(lines[3]?.text).toContain('invite it')
     slack.api.plan('auth.test', 'invalid_auth')
     expect((await connector.check([], signal))[0]).toMatchObject({ ok: false })
+  })
+})
+
+describe('looking for a message whose sending was cut short', () => {
+  const since = (): number => Date.now() - 60_000
+
+  test('finds the one of this app that carries the mark, in channels, direct messages and threads, on whatever page', async () => {
+    const { slack, connector } = await aHouse()
+    slack.api.mostInPage = 3
+    for (const where of [toChannel, toPerson('U0BOB')]) {
+      const tasks = Array.from({ length: 8 }, (_, index) => ({ ...aMessageTask(where), onceId: `once-${index}` }))
+      const externals: string[] = []
+      for (const task of tasks) externals.push(await connector.deliver(task, signal))
+      for (const [index, task] of tasks.entries())
+        expect(await connector.find(task, since(), signal)).toBe(externals[index])
+      expect(await connector.find({ ...aMessageTask(where), onceId: 'never' }, since(), signal)).toBeNull()
+      const view = { topic: 'request.reviewed', text: 'bob approved', url: null, at: Date.now() }
+      const line = { ...aMessageTask(where), thread: externals[0] ?? '', content: { kind: 'notice' as const, view } }
+      expect(await connector.find({ ...line, onceId: 'line' }, since(), signal)).toBeNull()
+      const said = await connector.deliver({ ...line, onceId: 'line' }, signal)
+      expect(await connector.find({ ...line, onceId: 'line' }, since(), signal)).toBe(said)
+    }
+  })
+
+  test('is not misled by a mark that another app has copied', async () => {
+    const { slack, connector } = await aHouse()
+    const task = aMessageTask(toChannel)
+    await connector.deliver(task, signal)
+    const [ours] = slack.workspace.in('C0OPS')
+    if (!ours) throw new Error('no message')
+    slack.workspace.messages[slack.workspace.messages.indexOf(ours)] = { ...ours, app: 'A0OTHER' }
+    expect(await connector.find(task, since(), signal)).toBeNull()
+  })
+
+  test('fails as what cannot be done where a scope is missing, and as what is tried again where Slack is busy', async () => {
+    const { slack, connector } = await aHouse()
+    slack.api.scopes.delete('groups:history')
+    expect((await failureOf(connector.find(aMessageTask(toChannel), since(), signal))).kind).not.toBe('retry')
+    const { text } = (await connector.check([], signal)).at(-1) ?? { text: '' }
+    expect(text).toContain('without the scope groups:history it cannot look in private channels')
+    slack.api.scopes.add('groups:history')
+    slack.api.breakWith({ status: 503, body: {} })
+    expect((await failureOf(connector.find(aMessageTask(toChannel), since(), signal))).kind).toBe('retry')
   })
 })
 

@@ -132,4 +132,97 @@ describe('a vendor that drops no doubles and can be searched', () => {
     )
     expect([...died].some((death) => death.endsWith('find'))).toBe(true)
   })
+  test('has exactly one whatever it answers, or does not, while people act', async () => {
+    const mishaps: readonly (() => Mishap)[] = [
+      () => null,
+      () => ({ when: 'before', error: new Error('connect ECONNRESET') }),
+      () => ({ when: 'after', error: new Error('socket hang up') }),
+      () => ({ when: 'after', error: new DeliveryFailed('retry', 'HTTP 502') }),
+      () => ({ when: 'before', error: new DeliveryFailed('retry', 'ratelimited', 5000) }),
+    ]
+    const engine = notify.start(notify.plane, { through: searchable })
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(mishaps.length - 1), { minLength: 1, maxLength: 12 }), async (answers) => {
+        vendor.posts.length = 0
+        const left = [...answers]
+        vendor.mishap = () => mishaps[left.shift() ?? 0]?.() ?? null
+        world.clock.advance(11 * MINUTE)
+        const { id } = await world.ask('alice', ['dba'], { reason: answers.join(' ') })
+        await passing('the request')
+        await world.approve('bob', id)
+        await passing('the decision')
+        for (const where of [CHANNEL, 'alice']) {
+          expect(vendor.requestsAt(where).map(lastShown)).toEqual([expect.stringMatching(/^approved/)])
+          expect(vendor.linesAt(where)).toHaveLength(2)
+        }
+      }),
+      { numRuns: 25 },
+    )
+    await engine.stop()
+  })
+})
+
+describe('a message whose fate is unknown', () => {
+  const unsure = (): Mishap => ({ when: 'after', error: new Error('socket hang up') })
+  const starting = (find: NonNullable<Connector['find']>): NotifyEngine =>
+    notify.start(notify.plane, { through: (connector) => ({ ...connector, find }) })
+
+  test('is sent again, and not looked for any more, where the vendor does not let us look; it breaks nothing', async () => {
+    vendor.mishap = unsure
+    starting(() => Promise.reject(new DeliveryFailed('integration', 'missing_scope')))
+    await world.ask('alice', ['dba'])
+    await until('a first attempt', () => vendor.requestsAt(CHANNEL).length === 1)
+    vendor.mishap = () => null
+    await passing('the request')
+    expect(vendor.requestsAt(CHANNEL)).toHaveLength(2)
+    expect(await world.eventTypes()).not.toContain('integration.disable')
+  })
+
+  test('is not sent while the search fails, and once when it works again', async () => {
+    vendor.mishap = unsure
+    let fails = true
+    let searches = 0
+    starting((task) => {
+      searches += 1
+      return fails ? Promise.reject(new DeliveryFailed('retry', 'HTTP 503')) : vendor.find(task)
+    })
+    await world.ask('alice', ['dba'])
+    await until('a first attempt', () => vendor.requestsAt(CHANNEL).length === 1)
+    vendor.mishap = () => null
+    await until('some searches', () => {
+      world.clock.advance(10_000)
+      return searches >= 4
+    })
+    expect(vendor.requestsAt(CHANNEL)).toHaveLength(1)
+    fails = false
+    await passing('the request')
+    expect(vendor.requestsAt(CHANNEL)).toHaveLength(1)
+  })
+
+  test('is known again when the vendor says that it took nothing', async () => {
+    vendor.mishap = (): Mishap => ({ when: 'before', error: new DeliveryFailed('retry', 'ratelimited', 5000) })
+    starting(vendor.find)
+    await world.ask('alice', ['dba'])
+    await until('an answer', async () => (await notify.rows()).some((row) => row.failure === 'ratelimited'))
+    expect((await notify.rows()).map((row) => [row.leased_by, row.unknown_since])).toEqual([
+      [null, null],
+      [null, null],
+    ])
+    vendor.mishap = () => null
+    await passing('the request')
+    expect(vendor.searches).toBe(0)
+  })
+
+  test('is looked for, and loses its buttons, when nobody needs to be told any more', async () => {
+    await notify.integration('chat', [{ reviewers: true }])
+    await notify.link('chat', 'bob')
+    vendor.mishap = unsure
+    starting(vendor.find)
+    const { id } = await world.ask('alice', ['dba'])
+    await until('a first attempt', () => vendor.requestsAt('bob').length === 1)
+    vendor.mishap = () => null
+    await world.approve('bob', id)
+    await passing('the decision')
+    expect(vendor.requestsAt('bob').map(lastShown)).toEqual(['approved'])
+  })
 })

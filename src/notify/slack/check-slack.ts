@@ -44,7 +44,8 @@ async function attempt(what: string, run: () => Promise<CheckLine[]>): Promise<C
 }
 
 async function checkBot({ bot, settings }: CheckParts, signal: AbortSignal): Promise<CheckLine[]> {
-  const tested = Tested.parse(await bot.call('auth.test', {}, signal))
+  const { said, scopes } = await bot.test(signal)
+  const tested = Tested.parse(said)
   const lines = [
     { ok: true, text: `the bot token is that of ${tested.user ?? 'a bot'} in ${tested.team ?? tested.team_id}` },
   ]
@@ -55,7 +56,23 @@ async function checkBot({ bot, settings }: CheckParts, signal: AbortSignal): Pro
   differs('team_id', tested.team_id, settings.team_id)
   differs('enterprise_id', tested.enterprise_id, settings.enterprise_id)
   if (tested.app_id !== undefined) differs('app_id', tested.app_id, settings.app_id)
-  return lines
+  return [...lines, ...(scopes === null ? [] : withoutLooking(scopes))]
+}
+
+const LOOKS: Readonly<Record<string, string>> = {
+  'channels:history': 'public channels',
+  'groups:history': 'private channels',
+  'im:history': 'direct messages',
+}
+
+/** Nothing fails for want of them. */
+function withoutLooking(scopes: ReadonlySet<string>): CheckLine[] {
+  const missing = Object.keys(LOOKS).filter((scope) => !scopes.has(scope))
+  if (missing.length === 0) return [{ ok: true, text: 'it can look for a message whose sending was cut short' }]
+  return missing.map((scope) => ({
+    ok: true,
+    text: `without the scope ${scope} it cannot look in ${LOOKS[scope] ?? ''} for a message whose sending was cut short: such a one may stand there twice, and a line in a thread may be missing`,
+  }))
 }
 
 async function checkApp({ app }: CheckParts, signal: AbortSignal): Promise<CheckLine[]> {

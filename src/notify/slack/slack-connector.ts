@@ -12,6 +12,7 @@ import {
 import { answerCallback } from './answer-callback.ts'
 import { ChannelFacts } from './channel-facts.ts'
 import { checkSlack } from './check-slack.ts'
+import { findPosted, markOf } from './find-posted.ts'
 import { renderNotice } from './render-notice.ts'
 import { renderRequest, type SlackMessage } from './render-request.ts'
 import { keepSocket } from './socket/keep-socket.ts'
@@ -55,6 +56,21 @@ export class SlackConnector implements Connector {
     return task.external === null ? this.#post(task, message, signal) : this.#update(task.external, message, signal)
   }
 
+  /** Without the scope to read there, Slack says so, and the message is sent without a look. */
+  async find(task: MessageTask, since: number, signal: AbortSignal): Promise<string | null> {
+    const thread = task.thread === null ? null : splitMessage(task.thread)
+    const channel = thread?.channel ?? (await this.#channelOf(task, signal))
+    const wanted = {
+      appId: this.#parts.settings.app_id,
+      channel,
+      thread: thread?.ts ?? null,
+      onceId: task.onceId,
+      since,
+    }
+    const ts = await findPosted(this.#bot, wanted, signal)
+    return ts === null ? null : slackMessage(channel, ts)
+  }
+
   receive(callback: RawCallback, fromChat: FromChat, signal: AbortSignal): Promise<CallbackAnswer> {
     const { fetch, clock, log, settings } = this.#parts
     const directTo = (user: string): Promise<string> => this.#directTo(user, signal)
@@ -80,7 +96,8 @@ export class SlackConnector implements Connector {
   async #post(task: MessageTask, message: SlackMessage, signal: AbortSignal): Promise<string> {
     const thread = task.thread === null ? null : splitMessage(task.thread)
     const channel = thread?.channel ?? (await this.#channelOf(task, signal))
-    const args = { channel, ...message, thread_ts: thread?.ts, unfurl_links: false, unfurl_media: false }
+    const unseen = { metadata: markOf(task.onceId), unfurl_links: false, unfurl_media: false }
+    const args = { channel, ...message, thread_ts: thread?.ts, ...unseen }
     const posted = Posted.safeParse(await this.#bot.call('chat.postMessage', args, signal))
     if (!posted.success) throw new DeliveryFailed('retry', 'Slack took the message and did not say where it is')
     return slackMessage(posted.data.channel, posted.data.ts)

@@ -12,6 +12,8 @@ export type SlackMethod =
   | 'conversations.open'
   | 'conversations.info'
   | 'conversations.members'
+  | 'conversations.history'
+  | 'conversations.replies'
   | 'users.list'
   | 'views.open'
   | 'apps.connections.open'
@@ -42,13 +44,28 @@ export class SlackWebApi {
 
   /** The answer where Slack says ok. Errors: DeliveryFailed. */
   async call(method: SlackMethod, args: SlackArguments, signal: AbortSignal): Promise<Record<string, unknown>> {
+    return (await this.#call(method, args, signal)).said
+  }
+
+  /** The same of auth.test, with the scopes that the token has; null: Slack did not say. */
+  async test(signal: AbortSignal): Promise<{ said: Record<string, unknown>; scopes: ReadonlySet<string> | null }> {
+    const { said, headers } = await this.#call('auth.test', {}, signal)
+    const list = headers['x-oauth-scopes']
+    return { said, scopes: list === undefined ? null : new Set(list.split(',').map((scope) => scope.trim())) }
+  }
+
+  async #call(
+    method: SlackMethod,
+    args: SlackArguments,
+    signal: AbortSignal,
+  ): Promise<{ said: Record<string, unknown>; headers: OutboundAnswer['headers'] }> {
     const answer = await this.#post(method, args, signal)
     if (answer.status === 429) throw tooMany(method, answer)
     if (answer.status >= 500) throw new DeliveryFailed('retry', `Slack answered ${method} with HTTP ${answer.status}`)
     const parsed = Answer.safeParse(jsonOf(answer))
     if (!parsed.success) throw unreadable(method, answer.status)
     const { ok, error, needed, response_metadata: metadata } = parsed.data
-    if (ok) return parsed.data
+    if (ok) return { said: parsed.data, headers: answer.headers }
     throw failureOf(method, error ?? 'no error code', [
       ...(needed === undefined ? [] : [`needs the scope ${needed}`]),
       ...(metadata?.messages ?? []),

@@ -170,6 +170,71 @@ describe('the stand-in for Slack', () => {
     slack.api.rates = false
   })
 
+  test('tells history page by page, without lines of threads, and metadata where it is asked for', async () => {
+    slack.workspace.addChannel('C0HIST', ['U0BOB'], { private: false })
+    const mark = { event_type: 'a_mark', event_payload: { once: '1' } }
+    const sent: string[] = []
+    for (let count = 0; count < 3; count++) {
+      clock.advance(1000)
+      sent.push(String((await post({ channel: 'C0HIST', metadata: mark })).body['ts']))
+    }
+    const [first = '', second = '', third = ''] = sent
+    const line = await post({ channel: 'C0HIST', thread_ts: first })
+    const history = async (more: object) => {
+      const { body } = await call('conversations.history', { channel: 'C0HIST', oldest: '0', ...more })
+      const messages = body['messages'] as { ts: string; metadata?: object }[]
+      const metadata = body['response_metadata'] as { next_cursor?: string } | undefined
+      return { messages, times: messages.map(({ ts }) => ts), cursor: metadata?.next_cursor ?? '' }
+    }
+    const page = await history({ limit: 2 })
+    expect(page.times).toEqual([third, second])
+    expect(page.messages[0]?.metadata).toBeUndefined()
+    const last = await history({ limit: 2, cursor: page.cursor, include_all_metadata: 'true' })
+    expect(last).toMatchObject({ times: [first], cursor: '', messages: [{ metadata: mark }] })
+    expect((await history({ oldest: second })).times).toEqual([third])
+    const replies = await call('conversations.replies', { channel: 'C0HIST', ts: first, oldest: '0' })
+    expect((replies.body['messages'] as { ts: string }[]).map(({ ts }) => ts)).toEqual([first, line.body['ts']])
+  })
+
+  test('refuses to tell history that it need not tell', async () => {
+    slack.workspace.addChannel('C0HID', [], { private: true })
+    slack.workspace.addChannel('C0NOTIN', [], { private: false }).botIsIn = false
+    const history = async (more: object): Promise<string | undefined> =>
+      (await call('conversations.history', { channel: 'C0HIST', oldest: '0', ...more })).body.error
+    expect(await history({ channel: 'C0NONE' })).toBe('channel_not_found')
+    expect(await history({ channel: 'C0NOTIN' })).toBe('not_in_channel')
+    expect(await history({ limit: '1000' })).toBe('invalid_arguments')
+    expect(await history({ cursor: '!' })).toBe('invalid_cursor')
+    expect(await history({ oldest: 'yesterday' })).toBe('invalid_arguments')
+    const replies = { channel: 'C0HIST', oldest: '0' }
+    expect((await call('conversations.replies', replies)).body.error).toBe('invalid_arguments')
+    expect((await call('conversations.replies', { ...replies, ts: '1700000000.999999' })).body.error).toBe(
+      'thread_not_found',
+    )
+    expect((await post({ metadata: { event_type: 'a mark', event_payload: {} } })).body.error).toBe(
+      'invalid_metadata_schema',
+    )
+    for (const [channel, scope] of [
+      ['C0HIST', 'channels:history'],
+      ['C0HID', 'groups:history'],
+      ['D0BOB', 'im:history'],
+    ] as const) {
+      slack.api.scopes.delete(scope)
+      expect((await call('conversations.history', { channel, oldest: '0' })).body).toMatchObject({
+        error: 'missing_scope',
+        needed: scope,
+      })
+      slack.api.scopes.add(scope)
+    }
+    slack.api.rates = true
+    clock.advance(60_000)
+    const answers = await Promise.all(
+      Array.from({ length: 51 }, () => call('conversations.history', { channel: 'C0HIST', oldest: '0' })),
+    )
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(1)
+    slack.api.rates = false
+  })
+
   test('a socket opens once for each ticket', async () => {
     const { body } = await call('apps.connections.open', {}, { token: slack.appToken })
     const opened = async (): Promise<boolean> => {

@@ -41,6 +41,8 @@ export class FakeSlack {
   /** Requests to addresses that answer a click, by path */
   readonly responses: { readonly path: string; readonly body: string }[] = []
   deliver: Deliver = () => Promise.reject(new Error('the stand-in was told no address of the app'))
+  /** After a call has had its effect and before it is answered */
+  beforeAnswer: (method: string) => Promise<void> = () => Promise.resolve()
   readonly mode: 'http' | 'socket'
   readonly #now: () => number
   readonly #server = createServer((request, response) => void this.#serve(request, response))
@@ -233,7 +235,9 @@ export class FakeSlack {
     const args = argumentsOf(url, request.headers['content-type'] ?? '', body)
     const bearer = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
     const { token, ...given } = args
-    const answer = this.api.answer(url.pathname.slice(5), bearer ?? (typeof token === 'string' ? token : null), given)
+    const method = url.pathname.slice(5)
+    const answer = this.api.answer(method, bearer ?? (typeof token === 'string' ? token : null), given)
+    await this.beforeAnswer(method)
     response.writeHead(answer.status, { 'content-type': 'application/json; charset=utf-8', ...answer.headers })
     response.end(JSON.stringify(answer.body))
   }

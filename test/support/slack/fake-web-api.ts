@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { MOST_TEXT, textIn } from './block-kit.ts'
-import type { FakeChannel, FakeWorkspace } from './fake-workspace.ts'
-import { ARGUMENTS, PER_MINUTE, WRONG, type Method } from './web-api-arguments.ts'
+import type { FakeChannel, FakeMessage, FakeWorkspace } from './fake-workspace.ts'
+import { ARGUMENTS, PER_MINUTE, SCOPES, SCOPES_BY_KIND, WRONG, type Method } from './web-api-arguments.ts'
 
 type Arguments<M extends Method> = z.infer<(typeof ARGUMENTS)[M]>
 export type ApiAnswer = { readonly status: number; readonly headers?: Record<string, string>; readonly body: object }
@@ -37,6 +37,20 @@ export class FakeWebApi {
   /** Answers for calls to come, one each */
   readonly #planned = new Map<string, ApiAnswer[]>()
   #broken: ApiAnswer | null = null
+  /** What the app was given, as its manifest asks for; the bot token has no more */
+  readonly scopes = new Set([
+    'chat:write',
+    'commands',
+    'im:write',
+    'channels:read',
+    'groups:read',
+    'users:read',
+    'channels:history',
+    'groups:history',
+    'im:history',
+  ])
+  /** Never more than so many messages in one page of history, as Slack may do */
+  mostInPage = 999
   /** False: tests of other things are not held up by tiers */
   rates = false
 
@@ -78,6 +92,8 @@ export class FakeWebApi {
     const { appToken, botToken } = this.#parts
     if (token !== appToken && token !== botToken) return failed('invalid_auth')
     if ((token === appToken) !== APP_METHODS.has(method)) return failed('not_allowed_token_type')
+    const needed = token === botToken ? this.#missingScope(method, given) : null
+    if (needed !== null) return failed('missing_scope', { needed, provided: [...this.scopes].join(',') })
     const planned = this.#planned.get(method)?.shift()
     if (planned) return planned
     const wait = this.rates ? this.#overRate(method, given) : null
@@ -86,6 +102,17 @@ export class FakeWebApi {
     const parsed = ARGUMENTS[method].safeParse(given)
     if (!parsed.success) return refusal(parsed.error)
     return this.#run(method, parsed.data)
+  }
+
+  #missingScope(method: Method, given: Readonly<Record<string, unknown>>): string | null {
+    const part = SCOPES_BY_KIND[method]
+    const needed = part === undefined ? (SCOPES[method] ?? []) : [`${this.#kindOf(String(given['channel']))}:${part}`]
+    return needed.find((scope) => !this.scopes.has(scope)) ?? null
+  }
+
+  #kindOf(channel: string): 'im' | 'groups' | 'channels' {
+    if (channel.startsWith('D')) return 'im'
+    return this.#parts.workspace.channels.get(channel)?.private ? 'groups' : 'channels'
   }
 
   /** Seconds to wait; null: there is room. */
@@ -119,6 +146,10 @@ export class FakeWebApi {
         return this.#info(args as Arguments<'conversations.info'>)
       case 'conversations.members':
         return this.#members(args as Arguments<'conversations.members'>)
+      case 'conversations.history':
+        return this.#history(args as Arguments<'conversations.history'>)
+      case 'conversations.replies':
+        return this.#replies(args as Arguments<'conversations.replies'>)
       case 'users.list':
         return this.#usersList(args as Arguments<'users.list'>)
       case 'views.open':
@@ -128,7 +159,8 @@ export class FakeWebApi {
 
   #authTest(): ApiAnswer {
     const { workspace, appId } = this.#parts
-    return ok({
+    const headers = { 'x-oauth-scopes': [...this.scopes].join(',') }
+    const said = ok({
       url: 'https://acme.slack.com/',
       team: 'Acme',
       user: 'sallyport',
@@ -137,6 +169,7 @@ export class FakeWebApi {
       bot_id: 'B0BOT',
       app_id: appId,
     })
+    return { ...said, headers }
   }
 
   #writable(id: string): FakeChannel | ApiAnswer {
@@ -147,14 +180,14 @@ export class FakeWebApi {
     return channel.botIsIn ? channel : failed('not_in_channel')
   }
 
-  #postMessage({ channel: id, text, blocks, thread_ts: thread }: Arguments<'chat.postMessage'>): ApiAnswer {
+  #postMessage({ channel: id, text, blocks, metadata, thread_ts: thread }: Arguments<'chat.postMessage'>): ApiAnswer {
     const { workspace } = this.#parts
     const channel = this.#writable(id)
     if ('status' in channel) return channel
     if (textIn(blocks) > MOST_TEXT) return failed('msg_blocks_too_long')
     if (thread !== undefined && !workspace.messageAt(id, thread)) return failed('thread_not_found')
     const ts = workspace.newTs()
-    workspace.messages.push({ channel: id, ts, thread: thread ?? null, text, blocks: blocks ?? [], edits: 0 })
+    workspace.messages.push({ channel: id, ts, thread: thread ?? null, text, blocks: blocks ?? [], metadata, edits: 0 })
     return ok({ channel: id, ts, message: { type: 'message', text, ts, bot_id: 'B0BOT' } })
   }
 
@@ -207,6 +240,48 @@ export class FakeWebApi {
     return pageOf([...channel.members], cursor, limit)
   }
 
+  /** Newest first, without the lines of threads. */
+  #history({ channel: id, ...asked }: Arguments<'conversations.history'>): ApiAnswer {
+    const channel = this.#parts.workspace.channels.get(id)
+    if (!channel) return failed('channel_not_found')
+    if (!channel.botIsIn) return failed('not_in_channel')
+    return this.#told(this.#parts.workspace.in(id).toReversed(), asked)
+  }
+
+  /** Oldest first; the message that they answer comes first. */
+  #replies({ channel: id, ts, ...asked }: Arguments<'conversations.replies'>): ApiAnswer {
+    const { workspace } = this.#parts
+    const channel = workspace.channels.get(id)
+    if (!channel) return failed('channel_not_found')
+    if (!channel.botIsIn) return failed('not_in_channel')
+    const parent = workspace.messageAt(id, ts)
+    if (!parent) return failed('thread_not_found')
+    return this.#told([parent, ...workspace.threadOf(parent)], asked, parent)
+  }
+
+  #told(
+    messages: readonly FakeMessage[],
+    {
+      oldest,
+      limit = 100,
+      cursor,
+      include_all_metadata: marked = false,
+    }: Omit<Arguments<'conversations.history'>, 'channel'>,
+    always?: FakeMessage,
+  ): ApiAnswer {
+    const { appId } = this.#parts
+    const asked = messages.filter((message) => message === always || Number(message.ts) > Number(oldest))
+    const page = pageOf(asked, cursor, Math.min(limit, this.mostInPage))
+    const { members, ...rest } = page.body as { members?: FakeMessage[] }
+    if (!members) return page
+    const shown = members.map(({ ts, thread, text, blocks, metadata, app = appId }) => ({
+      ...{ type: 'message', ts, text, blocks, bot_id: 'B0BOT', app_id: app },
+      ...(thread === null ? {} : { thread_ts: thread }),
+      ...(marked && metadata !== undefined ? { metadata } : {}),
+    }))
+    return { ...page, body: { ...rest, messages: shown } }
+  }
+
   #usersList({ cursor, limit = 100 }: Arguments<'users.list'>): ApiAnswer {
     const users = [...this.#parts.workspace.users.values()].map(({ id, name, restricted, team }) => ({
       id,
@@ -239,8 +314,9 @@ function refusal(error: z.ZodError): ApiAnswer {
 }
 
 function pageOf(all: readonly unknown[], cursor: string | undefined, limit: number): ApiAnswer {
-  const from = cursor === undefined ? 0 : Number(Buffer.from(cursor, 'base64url').toString())
-  if (!Number.isInteger(from)) return failed('invalid_cursor')
+  const place = cursor === undefined ? '0' : Buffer.from(cursor, 'base64url').toString()
+  if (!/^\d{1,6}$/.test(place)) return failed('invalid_cursor')
+  const from = Number(place)
   const next = from + limit < all.length ? Buffer.from(String(from + limit)).toString('base64url') : ''
   return ok({ members: all.slice(from, from + limit), response_metadata: { next_cursor: next } })
 }

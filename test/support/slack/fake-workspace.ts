@@ -27,6 +27,10 @@ export interface FakeMessage {
   readonly thread: string | null
   text: string
   blocks: MessageBlocks
+  /** Seen by apps alone */
+  readonly metadata?: object | undefined
+  /** Of the app that wrote it; undefined: this one */
+  readonly app?: string
   /** How often it was changed */
   edits: number
 }

@@ -31,6 +31,18 @@ const count = z.union([
 ])
 const page = { cursor: z.string().optional(), limit: count.pipe(z.int().min(1).max(1000)).optional() }
 
+const Metadata = z.strictObject({
+  event_type: z.string().regex(/^[a-z0-9_]{1,255}$/i),
+  event_payload: z.record(z.string(), z.union([z.string().max(1000), z.number(), z.boolean()])),
+})
+const history = {
+  channel: Channel,
+  oldest: z.string().regex(/^\d{1,10}(\.\d{6})?$/),
+  limit: count.pipe(z.int().min(1).max(999)).optional(),
+  cursor: z.string().optional(),
+  include_all_metadata: flag.optional(),
+}
+
 export const ARGUMENTS = {
   'auth.test': z.strictObject({}),
   'apps.connections.open': z.strictObject({}),
@@ -39,6 +51,7 @@ export const ARGUMENTS = {
     text: MessageText,
     blocks: json(MessageBlocks).optional(),
     thread_ts: Ts.optional(),
+    metadata: json(Metadata).optional(),
     unfurl_links: flag.pipe(z.literal(false)),
     unfurl_media: flag.pipe(z.literal(false)),
   }),
@@ -57,6 +70,8 @@ export const ARGUMENTS = {
   'conversations.open': z.strictObject({ users: User }),
   'conversations.info': z.strictObject({ channel: Channel }),
   'conversations.members': z.strictObject({ channel: Channel, ...page }),
+  'conversations.history': z.strictObject(history),
+  'conversations.replies': z.strictObject({ ...history, ts: Ts }),
   'users.list': z.strictObject(page),
   'views.open': z.strictObject({ trigger_id: z.string().min(1), view: json(Modal) }),
 } as const
@@ -73,8 +88,27 @@ export const PER_MINUTE: Readonly<Record<Method, number>> = {
   'conversations.open': 50,
   'conversations.info': 50,
   'conversations.members': 100,
+  'conversations.history': 50,
+  'conversations.replies': 50,
   'users.list': 20,
   'views.open': 100,
+}
+
+/** What a bot token must have been given. `:history` and `:read` by the kind of conversation. https://docs.slack.dev/reference/methods */
+export const SCOPES: Readonly<Partial<Record<Method, readonly string[]>>> = {
+  'chat.postMessage': ['chat:write'],
+  'chat.update': ['chat:write'],
+  'chat.postEphemeral': ['chat:write'],
+  'conversations.open': ['im:write'],
+  'users.list': ['users:read'],
+}
+
+/** The first part of the scope is the kind of conversation. */
+export const SCOPES_BY_KIND: Readonly<Partial<Record<Method, 'read' | 'history'>>> = {
+  'conversations.info': 'read',
+  'conversations.members': 'read',
+  'conversations.history': 'history',
+  'conversations.replies': 'history',
 }
 
 /** Errors that are not `invalid_arguments` where an argument is wrong. */
@@ -82,4 +116,5 @@ export const WRONG: Readonly<Record<string, string>> = {
   blocks: 'invalid_blocks',
   text: 'no_text',
   channel: 'channel_not_found',
+  metadata: 'invalid_metadata_schema',
 }

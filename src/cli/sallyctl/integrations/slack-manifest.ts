@@ -9,7 +9,9 @@ export interface ManifestOptions {
 }
 
 /** Of each: what for. `chat:write` messages; `commands` /access; `im:write` direct messages; the rest: who reads a channel. */
-const BOT_SCOPES = ['chat:write', 'commands', 'im:write', 'channels:read', 'groups:read', 'users:read']
+const NEEDED = ['chat:write', 'commands', 'im:write', 'channels:read', 'groups:read', 'users:read']
+/** Those may be left out: to look for a message of ours whose sending was cut short. `sallyctl integration check` says what is lost. */
+const TO_LOOK = ['channels:history', 'groups:history', 'im:history']
 const LONGEST_NAME = 35
 
 /** What Slack takes under "Create an app, From a manifest". https://docs.slack.dev/reference/app-manifest, version 2 */
@@ -30,7 +32,7 @@ export function slackManifest(options: ManifestOptions): object {
         { ...command, should_escape: false, ...(callbacks === null ? {} : { url: `${callbacks}/commands` }) },
       ],
     },
-    oauth_config: { scopes: { bot: BOT_SCOPES } },
+    oauth_config: { scopes: { bot: [...NEEDED, ...TO_LOOK] } },
     settings: {
       interactivity: { is_enabled: true, ...(callbacks === null ? {} : { request_url: `${callbacks}/interactions` }) },
       org_deploy_enabled: false,
