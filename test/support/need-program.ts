@@ -25,6 +25,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   pgcli: 'pgcli',
   rhino: 'rhino',
   java: 'default-jre-headless',
+  chromium: 'chromium',
 }
 // Where Debian keeps servers that are not in an ordinary PATH.
 const ALSO = ['/usr/sbin', '/sbin', '/usr/lib/openssh']

@@ -1,0 +1,50 @@
+import { chromium, type Browser as ChromiumBrowser, type Page as ChromiumPage } from 'playwright-core'
+import { needProgram } from './need-program.ts'
+
+export type { ChromiumPage }
+
+/** What a page complained of while it was open: a broken policy, a script that failed, something it could not load. */
+export interface Watched {
+  readonly page: ChromiumPage
+  readonly complaints: readonly string[]
+}
+
+/** The machine's own Chromium, without a window. Each `open` is a browser of somebody else: no cookie is shared. */
+export class Chromium implements AsyncDisposable {
+  readonly #browser: ChromiumBrowser
+
+  static async start(): Promise<Chromium> {
+    // Its sandbox cannot be had where tests run as root.
+    const isRoot = process.getuid?.() === 0
+    const browser = await chromium.launch({
+      executablePath: needProgram('chromium'),
+      headless: true,
+      args: isRoot ? ['--no-sandbox'] : [],
+    })
+    return new Chromium(browser)
+  }
+
+  private constructor(browser: ChromiumBrowser) {
+    this.#browser = browser
+  }
+
+  /** The installation's authority is not the machine's: what is tested is the pages. */
+  async open(
+    size: { readonly width: number; readonly height: number } = { width: 1280, height: 800 },
+  ): Promise<Watched> {
+    const context = await this.#browser.newContext({ ignoreHTTPSErrors: true, viewport: size })
+    const page = await context.newPage()
+    const complaints: string[] = []
+    page.on('console', (said) => void (said.type() === 'error' && complaints.push(said.text())))
+    page.on('pageerror', (error) => void complaints.push(error.message))
+    page.on(
+      'requestfailed',
+      (request) => void complaints.push(`${request.url()} ${request.failure()?.errorText ?? ''}`),
+    )
+    return { page, complaints }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#browser.close()
+  }
+}
