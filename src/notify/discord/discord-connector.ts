@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { MessageTask } from '../../contract/message.ts'
 import { type DiscordSecrets, type DiscordSettings, Snowflake } from '../../contract/vendors/discord.ts'
@@ -12,7 +11,8 @@ import {
 } from '../connector.ts'
 import { answerInteraction } from './answer-interaction.ts'
 import { DiscordApi } from './discord-api.ts'
-import { renderMessage } from './render-message.ts'
+import { findMessage } from './find-message.ts'
+import { nonceOf, renderMessage } from './render-message.ts'
 
 type Parts = ConnectorParts<DiscordSettings, DiscordSecrets>
 
@@ -23,10 +23,24 @@ const External = /^(?<channel>[0-9]{15,20})\/(?<message>[0-9]{15,20})$/
 export function discordConnector(parts: Parts): Connector {
   const { settings, secrets } = parts
   const api = new DiscordApi({ url: settings.api_url, token: secrets.bot_token, fetch: parts.fetch })
+  let bot: Promise<string> | null = null
+  const botId = (signal: AbortSignal): Promise<string> => {
+    bot ??= ownId(api, signal).catch((error: unknown) => {
+      bot = null
+      throw error
+    })
+    return bot
+  }
   return {
     vendor: 'discord',
+    limits: LIMITS,
     deliver: (task, signal) =>
       task.external === null ? post(api, task, signal) : edit(api, task, task.external, signal),
+    async find(task, since, signal) {
+      const channel = await channelOf(api, task, signal)
+      const where = { channel, since, replyTo: answered(task, channel), bot: await botId(signal) }
+      return await findMessage(api, task, where, signal)
+    },
     receive: (callback, fromChat) => answerInteraction({ ...parts, api }, callback, fromChat),
     listen: (_fromChat, signal) => offerCommand(api, parts, signal),
     audienceOf: (channel, signal) => readersOf(api, settings, channel, signal),
@@ -38,13 +52,27 @@ export function discordConnector(parts: Parts): Connector {
   }
 }
 
+/** Calls of a route in one channel are counted by themselves. Discord publishes no figures; it allows about so many. */
+const LIMITS = (['new', 'change', 'look'] as const).map((of) => ({
+  ...{ of, per: 'destination' as const, burst: 5, everyMs: 1000 },
+}))
+
+const ownId = async (api: DiscordApi, signal: AbortSignal): Promise<string> =>
+  Created.parse(await api.call('GET', '/users/@me', null, signal)).id
+
+/** Id of the message that a line answers; null: of none in this channel. */
+function answered({ thread }: MessageTask, channel: string): string | null {
+  const known = External.exec(thread ?? '')?.groups
+  return known?.['channel'] === channel ? (known['message'] ?? null) : null
+}
+
 async function post(api: DiscordApi, task: MessageTask, signal: AbortSignal): Promise<string> {
   const channel = await channelOf(api, task, signal)
-  const thread = External.exec(task.thread ?? '')?.groups
+  const replyTo = answered(task, channel)
   const reply =
-    thread?.['channel'] === channel && thread['message'] !== undefined
-      ? { message_reference: { message_id: thread['message'], channel_id: channel, fail_if_not_exists: false } }
-      : {}
+    replyTo === null
+      ? {}
+      : { message_reference: { message_id: replyTo, channel_id: channel, fail_if_not_exists: false } }
   const body = { ...renderMessage(task), ...reply, nonce: nonceOf(task.onceId), enforce_nonce: true }
   const { id } = Created.parse(await api.call('POST', `/channels/${channel}/messages`, body, signal))
   return `${channel}/${id}`
@@ -56,9 +84,6 @@ async function edit(api: DiscordApi, task: MessageTask, external: string, signal
   await api.call('PATCH', `/channels/${channel}/messages/${message}`, renderMessage(task), signal)
   return external
 }
-
-/** Discord drops a second message with the same nonce for some minutes; it takes 25 characters. */
-const nonceOf = (onceId: string): string => createHash('sha256').update(onceId).digest('base64url').slice(0, 24)
 
 async function channelOf(api: DiscordApi, { destination }: MessageTask, signal: AbortSignal): Promise<string> {
   if (destination.channel !== null) return checkedId(destination.channel, 'channel')
@@ -148,6 +173,8 @@ async function checkChannel(
   try {
     const readers = await readersOf(api, settings, channel, signal)
     if (readers === 'outsiders') return { ok: false, text: `channel ${channel} is on none of guild_ids` }
+    if (!(await seesHistory(api, channel, signal)))
+      return { ok: false, text: `channel ${channel}: the bot lacks the permission Read Message History there` }
     return {
       ok: true,
       text: `channel ${channel} can be seen${readers === 'open' ? '; everybody on the server reads it' : ''}`,
@@ -155,6 +182,18 @@ async function checkChannel(
   } catch (error) {
     return { ok: false, text: `channel ${channel}: ${textOf(error)}` }
   }
+}
+
+const Seen = z.object({ last_message_id: z.string().nullish() })
+
+/** Without the permission Discord answers an empty list, also of a channel in which something was written. */
+async function seesHistory(api: DiscordApi, channel: string, signal: AbortSignal): Promise<boolean> {
+  const { last_message_id: last } = Seen.parse(await api.call('GET', `/channels/${channel}`, null, signal))
+  if (last === undefined || last === null) return true
+  const messages = z
+    .array(z.unknown())
+    .parse(await api.call('GET', `/channels/${channel}/messages?limit=1`, null, signal))
+  return messages.length > 0
 }
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : 'the call failed')

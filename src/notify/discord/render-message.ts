@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { MessageTask, RequestView } from '../../contract/message.ts'
 import { DISCORD_MARKS } from '../../contract/vendors/discord.ts'
 import { requestWords } from '../words/request-words.ts'
@@ -12,6 +13,9 @@ const FIELDS_TOTAL = 3400
 const MOST_FIELDS = 15
 
 const NOBODY = { parse: [] } as const
+/** Discord drops a second message with the same nonce for some minutes; it takes 25 characters. */
+export const nonceOf = (onceId: string): string => createHash('sha256').update(onceId).digest('base64url').slice(0, 24)
+
 const ROW = 1
 const BUTTON = 2
 const STYLE = { approve: 3, deny: 4, cancel: 2, extend: 2, return: 2, link: 5 } as const
@@ -98,7 +102,9 @@ function embedOf(view: RequestView): { readonly embed: object; readonly cut: boo
     ...(notes === '' ? [] : [{ name: 'Note', value: notes, inline: false }]),
   ]
   const description = discordText(words.state, SIZE.state).text
-  return { embed: { description, color: COLOURS[view.state], fields: [...fields, ...more] }, cut }
+  // A foot is no markup. By it people name the request, and we find a message again whose fate is unknown.
+  const footer = { text: view.id }
+  return { embed: { description, color: COLOURS[view.state], fields: [...fields, ...more], footer }, cut }
 }
 
 /** The newest lines that fit. */

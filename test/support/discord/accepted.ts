@@ -39,10 +39,14 @@ const Embed = z
         }),
       )
       .max(25),
+    footer: z.strictObject({ text: z.string().trim().min(1).max(2048) }),
   })
   .refine(
-    ({ description, fields }) =>
-      fields.reduce((sum, { name, value }) => sum + name.length + value.length, description.length) <= 6000,
+    ({ description, fields, footer }) =>
+      fields.reduce(
+        (sum, { name, value }) => sum + name.length + value.length,
+        description.length + footer.text.length,
+      ) <= 6000,
     'an embed has 6000 characters at most',
   )
 

@@ -10,6 +10,8 @@ export interface DiscordChannel {
   open: boolean
   /** Hidden from everybody who was not let in */
   private: boolean
+  /** Whether the bot may read what was written before */
+  history: boolean
 }
 
 export interface StoredMessage {
@@ -20,6 +22,8 @@ export interface StoredMessage {
   embeds: readonly object[]
   rows: readonly Row[]
   readonly replyTo: string | null
+  /** Id of who wrote it */
+  readonly author: string
   edits: number
 }
 
@@ -37,6 +41,8 @@ export interface SeenCall {
 export interface DiscordHouse {
   readonly applicationId: string
   readonly guildId: string
+  /** Who the bot is among people: not the application's id */
+  readonly botId: string
   readonly botToken: string
   readonly key: ApplicationKey
   readonly channels: Map<string, DiscordChannel>
@@ -52,6 +58,12 @@ export interface DiscordHouse {
   endpoint: { readonly url: string; readonly ca: string | undefined } | null
   /** What every call is answered while it is not null; `hang`: does its work, and the connection breaks before it is answered */
   outage: { readonly status: number } | 'hang' | null
+  /** Takes messages and changes and answers nothing: whoever sent them never learns of it */
+  silent: boolean
+  /** Whether a list of messages has their nonces; Discord describes it and need not do it */
+  tellsNonce: boolean
+  /** How long a second message with the same nonce is dropped */
+  nonceMs: number
   /** People who take no direct messages */
   readonly closed: Set<string>
   now(): number
@@ -59,14 +71,17 @@ export interface DiscordHouse {
 }
 
 export function newDiscordHouse(): DiscordHouse {
-  let last = 100_000_000_000_000_000n + BigInt(`0x${randomBytes(6).toString('hex')}`) * 1000n
+  let last = 0n
+  // Milliseconds since 2015 in front of 22 bits, and always larger than the one before.
   const newId = (): string => {
-    last += 1n
+    const now = BigInt(Date.now() - 1_420_070_400_000) << 22n
+    last = now > last ? now + BigInt(randomBytes(1)[0] ?? 0) : last + 1n
     return String(last)
   }
   return {
     applicationId: newId(),
     guildId: newId(),
+    botId: newId(),
     botToken: `fake-discord-token-${randomBytes(8).toString('hex')}`,
     key: applicationKey(),
     channels: new Map(),
@@ -78,6 +93,9 @@ export function newDiscordHouse(): DiscordHouse {
     buckets: new Map(),
     endpoint: null,
     outage: null,
+    silent: false,
+    tellsNonce: false,
+    nonceMs: 300_000,
     closed: new Set(),
     now: () => Date.now(),
     newId,
@@ -85,7 +103,8 @@ export function newDiscordHouse(): DiscordHouse {
 }
 
 export function addDiscordChannel(house: DiscordHouse, wanted: Partial<DiscordChannel> = {}): DiscordChannel {
-  const channel = { id: house.newId(), guildId: house.guildId, recipient: null, open: true, private: false, ...wanted }
+  const open = { open: true, private: false, history: true }
+  const channel = { id: house.newId(), guildId: house.guildId, recipient: null, ...open, ...wanted }
   house.channels.set(channel.id, channel)
   return channel
 }

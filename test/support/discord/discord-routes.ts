@@ -23,6 +23,8 @@ export interface ApiAnswer {
   readonly headers?: Readonly<Record<string, string>>
   readonly body: unknown
   readonly hang?: boolean
+  /** It is done, and nobody is told */
+  readonly never?: boolean
 }
 
 class ApiRefusal extends Error {
@@ -37,7 +39,6 @@ class ApiRefusal extends Error {
 }
 
 const BUCKET_MS = 5000
-const NONCE_MS = 300_000
 
 type Handler = (house: DiscordHouse, parts: readonly string[], body: unknown) => unknown
 
@@ -48,6 +49,8 @@ const ROUTES: readonly {
   readonly open?: true
 }[] = [
   { method: 'POST', path: /^\/channels\/(\d+)\/messages$/, handle: createMessage },
+  { method: 'GET', path: /^\/channels\/(\d+)\/messages\?(?:after=(\d+)&)?limit=(\d+)$/, handle: listMessages },
+  { method: 'GET', path: /^\/users\/@me$/, handle: ({ botId }) => ({ id: botId, username: 'sallyport', bot: true }) },
   { method: 'PATCH', path: /^\/channels\/(\d+)\/messages\/(\d+)$/, handle: updateMessage },
   { method: 'GET', path: /^\/channels\/(\d+)$/, handle: getChannel },
   { method: 'POST', path: /^\/users\/@me\/channels$/, handle: openDirect },
@@ -61,7 +64,8 @@ export function discordApi(house: DiscordHouse, call: ApiCall): ApiAnswer {
   const answer = answerTo(house, call, parsed)
   house.calls.push({ method: call.method, path: call.path, body: parsed, status: answer.status })
   if (answer.status < 400 && parsed !== null) checkWithVendor(call, parsed)
-  return house.outage === 'hang' ? { ...answer, hang: true } : answer
+  if (house.outage === 'hang') return { ...answer, hang: true }
+  return house.silent && call.method !== 'GET' && call.path.includes('/messages') ? { ...answer, never: true } : answer
 }
 
 let description: VendorDescription | null | undefined
@@ -99,7 +103,7 @@ const parseJson = ({ body }: ApiCall): unknown => {
 }
 
 function limit(house: DiscordHouse, { method, path }: ApiCall): ApiAnswer | null {
-  const bucket = `${method} ${path.replace(/\/messages\/\d+$/, '/messages/*')}`
+  const bucket = `${method} ${path.replace(/\/messages\/\d+$/, '/messages/*').replace(/\?.*$/, '')}`
   const now = house.now()
   const recent = (house.buckets.get(bucket) ?? []).filter((at) => at > now - BUCKET_MS)
   const [first] = recent
@@ -139,7 +143,7 @@ function createMessage(house: DiscordHouse, [channel = '']: readonly string[], b
   const post = valid(AcceptedPost, body)
   valid(DistinctButtons, post.components)
   const known = [...house.messages.values()].find(
-    (each) => each.channelId === channelId && each.nonce === post.nonce && ageOf(house, each) < NONCE_MS,
+    (each) => each.channelId === channelId && each.nonce === post.nonce && ageOf(house, each) < house.nonceMs,
   )
   if (known) return shown(known)
   const message: StoredMessage = {
@@ -150,6 +154,7 @@ function createMessage(house: DiscordHouse, [channel = '']: readonly string[], b
     embeds: post.embeds,
     rows: post.components,
     replyTo: post.message_reference?.message_id ?? null,
+    author: house.botId,
     edits: 0,
   }
   house.messages.set(message.id, message)
@@ -161,10 +166,31 @@ const born = new WeakMap<StoredMessage, number>()
 const ageOf = (house: DiscordHouse, message: StoredMessage): number => house.now() - (born.get(message) ?? 0)
 const shown = ({ id, channelId, content }: StoredMessage): object => ({ id, channel_id: channelId, content })
 
+/** Without the permission to read the history the list is empty, which is no error. */
+function listMessages(house: DiscordHouse, [id = '', after = '0', limit = '']: readonly string[]): unknown {
+  const channel = house.channels.get(id)
+  if (!channel) throw new ApiRefusal(404, 10_003, 'Unknown Channel')
+  if (!channel.open) throw new ApiRefusal(403, 50_001, 'Missing Access')
+  if (Number(limit) < 1 || Number(limit) > 100) throw new ApiRefusal(400, 50_035, 'limit: 1 to 100')
+  if (!channel.history) return []
+  return [...house.messages.values()]
+    .filter((message) => message.channelId === id && BigInt(message.id) > BigInt(after))
+    .slice(0, Number(limit))
+    .toReversed()
+    .map((message) => ({
+      ...shown(message),
+      ...{ type: 0, author: { id: message.author, username: 'somebody' }, embeds: message.embeds },
+      ...(house.tellsNonce ? { nonce: message.nonce } : {}),
+      ...(message.replyTo === null ? {} : { message_reference: { message_id: message.replyTo } }),
+    }))
+}
+
 function updateMessage(house: DiscordHouse, [channel = '', id = '']: readonly string[], body: unknown): unknown {
   const channelId = writable(house, channel)
   const message = house.messages.get(id)
   if (message?.channelId !== channelId) throw new ApiRefusal(404, 10_008, 'Unknown Message')
+  if (message.author !== house.botId)
+    throw new ApiRefusal(403, 50_005, 'Cannot edit a message authored by another user')
   const changed = valid(AcceptedMessage, body)
   valid(DistinctButtons, changed.components)
   Object.assign(message, { content: changed.content, embeds: changed.embeds, rows: changed.components })
@@ -178,7 +204,9 @@ function getChannel(house: DiscordHouse, [id = '']: readonly string[]): unknown 
   if (!channel.open) throw new ApiRefusal(403, 50_001, 'Missing Access')
   const deny = channel.private ? '1024' : '0'
   const overwrites = channel.guildId === null ? [] : [{ id: channel.guildId, type: 0, allow: '0', deny }]
-  return { id, type: 0, guild_id: channel.guildId ?? undefined, permission_overwrites: overwrites }
+  const last = [...house.messages.values()].findLast((message) => message.channelId === id)?.id ?? null
+  const about = { id, type: 0, guild_id: channel.guildId ?? undefined, permission_overwrites: overwrites }
+  return { ...about, last_message_id: last }
 }
 
 function openDirect(house: DiscordHouse, _: readonly string[], body: unknown): unknown {

@@ -53,7 +53,8 @@ async function readBody(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-function send(response: ServerResponse, { status, headers, body, hang }: ApiAnswer): void {
+function send(response: ServerResponse, { status, headers, body, hang, never }: ApiAnswer): void {
+  if (never) return
   if (hang) {
     response.destroy()
     return
