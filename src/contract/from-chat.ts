@@ -100,5 +100,14 @@ export type ChatAct =
   /** What was typed behind `/access` */
   | { readonly kind: 'command'; readonly text: string }
   /** A ticket was moved: `decision` by the settings' mapping of states */
-  | { readonly kind: 'moved'; readonly message: string; readonly decision: 'approve' | 'deny'; readonly reason: string }
+  | {
+      readonly kind: 'moved'
+      readonly message: string
+      readonly decision: 'approve' | 'deny'
+      readonly reason: string
+      /** What was answered (MessageTask.shown), where the vendor brings it back */
+      readonly shown?: string
+      /** When it was done, by the vendor's clock; absent: not known */
+      readonly at?: number
+    }
   | { readonly kind: 'other' }

@@ -99,6 +99,8 @@ export const MessageTask = z.object({
   ]),
   /** 128 random bits that buttons carry instead of anything that could be read or guessed; made anew when the content changes */
   buttonId: z.string(),
+  /** Names what a vote about this content is bound to: the same as long as that is the same; empty: there is nothing to vote about */
+  shown: z.string().default(''),
   /** What identifies this message to a vendor that drops doubles: the same with every attempt */
   onceId: z.string(),
   /** Which channels this request may be told in, by the strictest `chat_channels` of its roles; persons are not channels */

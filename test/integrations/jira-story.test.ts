@@ -129,6 +129,24 @@ test('trap 1, 3: a webhook counts with the right signature over its very bytes, 
   await expect.poll(() => issue.status).toBe(STATUSES.closed)
 })
 
+test('an issue that somebody else rewrote counts for nothing, until it says again what is asked for', async () => {
+  const id = await story.ask('alice', 'dba', 'ticket #7')
+  const issue = await jira.issueOf(cloud, id)
+  const { summary, description } = issue
+  const nicer = { summary: summary.replace('dba', 'read-only'), description }
+  cloud.log(issue, there.alice.account, nicer)
+  issue.summary = nicer.summary
+  await there.bob.move(issue, 'approved')
+  await expect.poll(() => issue.status).toBe(STATUSES.pending)
+  expect(jira.said(issue)).toContain('somebody else has changed what the issue says')
+  expect(await story.votes(id)).toEqual([])
+  cloud.log(issue, cloud.bot, { summary, description })
+  issue.summary = summary
+  await there.bob.move(issue, 'approved')
+  await expect.poll(() => story.votes(id)).toEqual(['bob'])
+  await story.say('alice', 'cancel', id)
+})
+
 test('by default a move only begins a vote: the comment leads to the page where the second factor is typed', async () => {
   const id = await story.ask('alice', 'root', 'ticket #4')
   const issue = await jira.issueOf(cloud, id)

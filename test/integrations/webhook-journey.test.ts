@@ -14,7 +14,11 @@ interface Told {
   readonly id: string
   readonly text: string
   readonly type: string
-  readonly data: { readonly message: string; readonly request?: { readonly id: string; readonly state: string } }
+  readonly data: {
+    readonly message: string
+    readonly shown?: string
+    readonly request?: { readonly id: string; readonly state: string }
+  }
 }
 
 let sallyport: Sallyport
@@ -103,8 +107,8 @@ function send(body: string, headers: Readonly<Record<string, string>>): Promise<
   })
 }
 
-const decide = (id: string, message: string, decision: string, secret = IN) => {
-  const body = JSON.stringify({ type: 'request.review', data: { message, decision, reason: 'by the rules' } })
+const decide = (id: string, message: string, decision: string, secret = IN, more: object = {}) => {
+  const body = JSON.stringify({ type: 'request.review', data: { message, decision, reason: 'by the rules', ...more } })
   return send(body, signWebhook([secret], id, Date.now(), body))
 }
 
@@ -123,6 +127,14 @@ test('a request is told once, signed and without its reason, and a signed decisi
   const [approval] = await sallyport.events({ type: 'access_request.review', request: id })
   expect(approval?.actor.name).toBe('rules-bot')
   expect(refused).toEqual([])
+})
+
+test('a decision that names what it saw is about that: something made up is about nothing', async () => {
+  const id = await ask('dba', 'seen')
+  const { data } = await toldOf(id, 'pending')
+  expect((await decide('guess', data.message, 'approve', IN, { shown: 'f'.repeat(32) })).status).toBe(422)
+  expect((await decide('seen', data.message, 'approve', IN, { shown: data.shown })).text).toContain('"done"')
+  await toldOf(id, 'approved')
 })
 
 test('a role that chat is not enough for is not decided by a webhook', async () => {

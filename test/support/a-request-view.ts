@@ -65,6 +65,7 @@ export function aMessageTask(
       ? { kind: 'notice', view: notice }
       : { kind: 'request', view: view ?? aRequestView(), buttons: ['approve', 'deny', 'open'] },
     buttonId: '0123456789abcdef0123456789abcdef',
+    shown: 'fedcba9876543210fedcba9876543210',
     onceId: 'once_1',
     channels: 'any',
     attempt: 1,

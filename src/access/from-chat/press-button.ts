@@ -6,7 +6,7 @@ import { Refused } from '../../foundation/errors.ts'
 import { arrived, callerOf, type KnownArrival } from './arrival.ts'
 import { requestUrl, type ChatParts } from './chat-parts.ts'
 import { extendForm } from './extend-in-chat.ts'
-import { buttonOf, lastShownBy, messageNamed, messageWithId } from './messages-of.ts'
+import { buttonOf, messageNamed, messageWithId, shownWhen } from './messages-of.ts'
 import { reviewAtOnce, wishToReview, type Wish } from './review-in-chat.ts'
 import { readTerms } from './shown-terms.ts'
 
@@ -35,11 +35,17 @@ export async function pressButton(parts: ChatParts, arrival: KnownArrival, act: 
   return { kind: 'done', text: 'You returned the access: it has ended.', requestId }
 }
 
-/** A ticket of ours was moved to a state that means a decision: about what the ticket showed last. */
+/** A ticket of ours was moved to a state that means a decision: about what the ticket showed then. */
 export async function ticketMoved(parts: ChatParts, arrival: KnownArrival, act: Moved): Promise<ChatOutcome> {
   const { reads } = parts.database
   const message = await messageNamed(reads, arrival.integration.id, act.message)
-  const row = message && (await lastShownBy(reads, message.id))
+  const row = message && (await shownWhen(reads, message, act))
+  if (row === 'unclear')
+    throw new Refused(
+      'request_changed',
+      'what was shown changed about when you answered',
+      'look again, then answer again',
+    )
   if (!row) throw new Refused('not_found', 'this ticket is of no request')
   return reviewAtOnce(parts, arrival, wishOf(row, act.decision), act.reason)
 }

@@ -5,6 +5,7 @@ import { insertRow } from '../../foundation/database/fixed-statement.ts'
 import type { IntegrationsTable, MessagesTable } from '../../foundation/database/tables.ts'
 import { someRandomBytes } from '../../foundation/ids.ts'
 import type { Reader } from '../directory.ts'
+import { shownMark } from '../from-chat/messages-of.ts'
 import { buttonHash } from '../from-chat/secret-text.ts'
 import { integrationRows } from '../integrations/integrations.ts'
 import { chatApprovalOf, chatChannelsOf } from './chat-options.ts'
@@ -194,6 +195,7 @@ async function makeTask(
     external: row.external,
     thread: thread?.external ?? null,
     buttonId: someRandomBytes(16).toString('hex'),
+    shown: shown ? shownMark(boundTo(shown)) : '',
     onceId: row.once_id,
     channels: shown ? chatChannelsOf(shown.loaded) : ('any' as const),
     attempt: row.attempts,
@@ -317,6 +319,13 @@ async function keepMade(tx: Tx, made: readonly Made[], now: number): Promise<voi
   }
 }
 
+/** What a vote about it is a vote for. */
+const boundTo = ({ request }: Shown) => ({
+  request_digest: request.requestDigest,
+  facts_digest: request.factsDigest,
+  shown_json: JSON.stringify({ durationMs: request.grantedDuration, startAt: request.grantedStart }),
+})
+
 async function keepButtons(tx: Tx, task: MessageTask, row: MessagesTable, shown: Shown, now: number): Promise<void> {
   if (task.content.kind !== 'request') return
   const { request } = shown
@@ -327,9 +336,7 @@ async function keepButtons(tx: Tx, task: MessageTask, row: MessagesTable, shown:
     request_id: request.id,
     version: request.version,
     buttons_json: JSON.stringify(task.content.buttons),
-    request_digest: request.requestDigest,
-    facts_digest: request.factsDigest,
-    shown_json: JSON.stringify({ durationMs: request.grantedDuration, startAt: request.grantedStart }),
+    ...boundTo(shown),
     pressed_external: null,
     created_at: now,
   })

@@ -232,7 +232,8 @@ function sameMark(one: IssueMark | null, { request, message, state, cut }: Issue
 }
 
 function undoneComment(issue: JiraIssue, outcome: ChatOutcome): Paper {
-  const said = 'text' in outcome ? outcome.text : 'Nothing more follows from this move.'
+  const why = 'why' in outcome ? ` (${outcome.why})` : ''
+  const said = 'text' in outcome ? outcome.text : `Nothing more follows from this move${why}.`
   const where =
     issue.mark?.state === 'pending'
       ? 'The issue goes back: the request is still open.'

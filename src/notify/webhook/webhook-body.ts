@@ -4,7 +4,7 @@ import type { MessageTask, RequestView } from '../../contract/message.ts'
 
 /**
  * `{type, timestamp, data}` as Standard Webhooks recommends: `timestamp` is of what is told, so that each attempt at the same state
- * has the same bytes. `message` names it in a decision that comes back.
+ * has the same bytes. A decision that comes back names `message`, and `shown`: this very content.
  */
 export function webhookBody(task: MessageTask, message: string, full: boolean): string {
   const { content } = task
@@ -23,7 +23,7 @@ export function webhookBody(task: MessageTask, message: string, full: boolean): 
   return JSON.stringify({
     type: `request.${view.state}`,
     timestamp,
-    data: { ...data, decidable: content.buttons.includes('approve') },
+    data: { ...data, shown: task.shown, decidable: content.buttons.includes('approve') },
   })
 }
 

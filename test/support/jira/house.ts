@@ -12,7 +12,8 @@ export interface JiraAccount {
 export interface HistoryEntry {
   readonly id: string
   readonly author: JiraAccount
-  readonly items: readonly { readonly field: string; readonly from: string; readonly to: string }[]
+  readonly created: number
+  readonly items: readonly { readonly field: string; readonly from: string | null; readonly to: string | null }[]
 }
 
 export interface Issue {
@@ -75,6 +76,8 @@ export interface JiraHouse {
   readonly searchLagMs: number
   now(): number
   newId(): string
+  /** Writes down which texts are changed by this */
+  log(issue: Issue, author: JiraAccount, texts: { readonly summary: string; readonly description: unknown }): void
   move(issue: Issue, to: string, author: JiraAccount, tell?: boolean): Promise<string>
   shownAccount(account: JiraAccount): object
 }

@@ -91,6 +91,7 @@ export class Jira implements AsyncDisposable, JiraHouse {
     const entry: HistoryEntry = {
       id: this.newId(),
       author,
+      created: this.now(),
       items: [{ field: 'status', from: issue.status, to }],
     }
     issue.history.push(entry)
@@ -98,6 +99,15 @@ export class Jira implements AsyncDisposable, JiraHouse {
     issue.updatedAt = this.now()
     if (tell) await this.call(issue, entry)
     return entry.id
+  }
+
+  /** Texts have no ids in the change log, so `from` and `to` say nothing of them. */
+  log(issue: Issue, author: JiraAccount, texts: { readonly summary: string; readonly description: unknown }): void {
+    const changed = (['summary', 'description'] as const).filter(
+      (field) => JSON.stringify(issue[field]) !== JSON.stringify(texts[field]),
+    )
+    const items = changed.map((field) => ({ field, from: null, to: null }))
+    if (items.length > 0) issue.history.push({ id: this.newId(), author, created: this.now(), items })
   }
 
   /** Calls the webhook as Jira does; `claims`: what the payload says and the change log does not. */

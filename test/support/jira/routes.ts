@@ -50,6 +50,7 @@ const create: Handle = (jira, { body }) =>
 const edit = withIssue((jira, { body }, issue) =>
   taken(BODIES[jira.product].edit, body, (value) => {
     const { fields } = value as Written
+    jira.log(issue, jira.bot, fields)
     issue.summary = fields.summary
     issue.description = fields.description
     issue.updatedAt = jira.now()
@@ -71,7 +72,10 @@ function shownIssue(issue: Issue, properties: readonly string[]): object {
 const listed = (text: string | null): string[] => (text ?? '').split(',').filter((part) => part !== '')
 
 const histories = (jira: JiraHouse, { history }: Issue): object[] =>
-  history.map(({ id, author, items }) => ({ id, author: jira.shownAccount(author), created: '', items }))
+  history.map(({ id, author, created, items }) => ({
+    ...{ id, author: jira.shownAccount(author), items },
+    created: new Date(created).toISOString().replace('Z', '+0000'),
+  }))
 
 const read = withIssue((jira, { query }, issue) => {
   const shown = shownIssue(issue, listed(query.get('properties')))

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { moveOf, type History } from './jira-moves.ts'
+import { describe, expect, test } from 'vitest'
+import { isTextOf, moveOf, type History } from './jira-moves.ts'
 
 const statuses = { pending: '10', approved: '20', denied: '30', closed: '40' }
 const by = (accountId: string, more: object = {}) => ({
@@ -50,4 +50,36 @@ test('apps, customers, closed accounts and authors that are not named are no per
   expect(moveOf([nobody], statuses, null)?.author).toBeNull()
   const server: History = { ...nobody, author: { key: 'JIRAUSER1', displayName: 'Bob' } }
   expect(moveOf([server], statuses, null)?.author).toEqual({ id: 'JIRAUSER1', name: 'Bob', isPerson: true })
+})
+
+describe('a move counts for what we wrote into the issue and nobody changed', () => {
+  const edit = (id: number, who: string, field = 'description'): History => ({
+    id: String(id),
+    ...by(who),
+    items: [{ field, from: null, to: null }],
+  })
+  const moved = { id: '10' }
+  test.each([
+    ['nobody wrote since it was made', true, []],
+    ['we did', true, [edit(3, 'bot'), edit(9, 'bot', 'summary')]],
+    ['somebody else did', false, [edit(3, 'alice')]],
+    ['somebody else did, and we after them', true, [edit(3, 'alice'), edit(4, 'bot')]],
+    ['we repaired one text of two', false, [edit(3, 'alice', 'summary'), edit(4, 'bot')]],
+    ['somebody else did after the move', true, [edit(11, 'alice')]],
+    ['the log is not in order', false, [edit(9, 'alice'), edit(3, 'bot')]],
+    ['nobody knows who did', false, [{ ...edit(3, 'x'), author: null }]],
+    ['they changed what decides nothing', true, [edit(3, 'alice', 'labels')]],
+  ])('%s: %s', (_when, expected, histories) => {
+    expect(isTextOf('bot', histories, moved)).toBe(expected)
+  })
+  test('without knowing who we are, no edit is ours', () => {
+    expect(isTextOf(undefined, [edit(3, 'bot')], moved)).toBe(false)
+  })
+})
+
+test('when it was made is what Jira says', () => {
+  const at = (created?: string) =>
+    moveOf([{ ...move(1, 'bob', '10', '20'), ...(created === undefined ? {} : { created }) }], statuses, null)?.at
+  expect(at('2026-11-23T00:00:00.500+0100')).toBe(Date.UTC(2026, 10, 22, 23, 0, 0, 500))
+  expect([at('yesterday'), at()]).toEqual([undefined, undefined])
 })

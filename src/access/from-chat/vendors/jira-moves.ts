@@ -16,6 +16,7 @@ const History = z.object({
       active: z.boolean().optional(),
     })
     .nullish(),
+  created: z.string().optional(),
   items: z.array(z.object({ field: z.string(), from: Id.nullish(), to: Id.nullish() })).default([]),
 })
 
@@ -35,6 +36,8 @@ export interface Move {
   /** Of the change: the same whoever tells of it, and however often */
   readonly id: string
   readonly decision: 'approve' | 'deny'
+  /** When it was made, by Jira's clock; undefined: Jira does not say */
+  readonly at?: number
   readonly author: { readonly id: string; readonly name: string; readonly isPerson: boolean } | null
 }
 
@@ -59,8 +62,22 @@ export function moveOf(
   const told = named === null ? undefined : moves.find((move) => move.history.id === named && decides(move))
   const move = told ?? moves.slice(cameToWait + 1).find(decides)
   if (!move) return null
-  const { id, author } = move.history
-  return { id, decision: move.to === statuses.approved ? 'approve' : 'deny', author: authorOf(author) }
+  const { id, author, created } = move.history
+  const at = Date.parse(created ?? '')
+  const decision = move.to === statuses.approved ? 'approve' : 'deny'
+  return { id, decision, author: authorOf(author), ...(Number.isNaN(at) ? {} : { at }) }
+}
+
+/** What somebody else wrote into the issue is not what the request asks for, however it looks. */
+const WRITTEN_FIELDS = ['summary', 'description'] as const
+
+/** Whether what the issue said when it was moved was written by the account `me`: each field's last change before the move. */
+export function isTextOf(me: string | undefined, histories: readonly History[], move: Pick<Move, 'id'>): boolean {
+  const before = histories.filter(({ id }) => Number(id) < Number(move.id)).sort((a, b) => Number(a.id) - Number(b.id))
+  return WRITTEN_FIELDS.every((field) => {
+    const last = before.findLast(({ items }) => items.some((item) => item.field === field))
+    return !last || (me !== undefined && authorOf(last.author)?.id === me)
+  })
 }
 
 /** Cloud knows people by accountId and says what kind of account it is; Data Center by key, which no rename changes. */

@@ -4,7 +4,7 @@ import type { RawCallback } from '../../../contract/from-chat.ts'
 import { JiraSecrets, JiraSettings } from '../../../contract/vendors/jira.ts'
 import type { OutboundFetch } from '../../../foundation/outbound-fetch.ts'
 import type { ChatVerifier, Verified } from '../chat-verifier.ts'
-import { ChangedIssue, ChangePage, moveOf, type History } from './jira-moves.ts'
+import { ChangedIssue, ChangePage, isTextOf, moveOf, type History } from './jira-moves.ts'
 
 /** What a webhook and our own polling name: which issue, and perhaps which change. Who and what is read from Jira itself. */
 const Told = z.object({
@@ -59,14 +59,18 @@ function isSigned({ headers, body }: RawCallback, secret: string | undefined): b
 }
 
 async function judged(reader: Reader, settings: JiraSettings, issue: string, named: string | null): Promise<Verified> {
-  const move = moveOf(await reader.histories(issue), settings.statuses, named)
+  const histories = await reader.histories(issue)
+  const move = moveOf(histories, settings.statuses, named)
   if (!move) return { kind: 'ignored', why: 'no move out of waiting' }
   if (!move.author?.isPerson) return { kind: 'ignored', why: 'not moved by a person' }
-  if (move.author.id === (await reader.me())) return { kind: 'ignored', why: 'our own account' }
+  const me = await reader.me()
+  if (move.author.id === me) return { kind: 'ignored', why: 'our own account' }
+  if (!isTextOf(me, histories, move)) return { kind: 'ignored', why: 'somebody else has changed what the issue says' }
   if (await reader.isCut(issue)) return { kind: 'ignored', why: 'the issue does not show everything' }
   const account = { tenant: new URL(settings.url).host, id: move.author.id, name: move.author.name }
   // What was typed elsewhere in Jira is not the reason of this move.
-  const act = { kind: 'moved', message: issue, decision: move.decision, reason: '' } as const
+  const when = move.at === undefined ? {} : { at: move.at }
+  const act = { kind: 'moved', message: issue, decision: move.decision, reason: '', ...when } as const
   return { kind: 'event', event: { eventId: `${issue}/${move.id}`, account, act } }
 }
 

@@ -6,11 +6,12 @@ import type { ChatVerifier, Verified } from '../chat-verifier.ts'
 /** One workspace for all: the names of service accounts are ours. */
 export const WEBHOOK_TENANT = 'sallyport'
 
-/** `message` as a webhook of ours named it. `reviewer` may be left out where the settings name one alone. */
+/** `message` and `shown` as a webhook of ours named them. `reviewer` may be left out where the settings name one alone. */
 const Decision = z.object({
   type: z.literal('request.review'),
   data: z.object({
     message: z.string().min(1).max(200),
+    shown: z.string().min(1).max(200).optional(),
     decision: z.enum(['approve', 'deny']),
     reviewer: z.string().max(63).optional(),
     reason: z.string().max(4096).default(''),
@@ -28,11 +29,13 @@ export const webhookVerifier: ChatVerifier = {
     if (!verdict.ok) return { kind: 'rejected', why: verdict.why }
     const read = Decision.safeParse(jsonOf(body))
     if (!read.success) return { kind: 'ignored', why: 'no decision' }
-    const { message, decision, reviewer, reason } = read.data.data
+    const { message, shown, decision, reviewer, reason } = read.data.data
     const name = reviewer ?? (reviewers.length === 1 ? reviewers[0] : undefined)
     if (name === undefined || !reviewers.includes(name)) return { kind: 'rejected', why: 'unknown_reviewer' }
     const account = { tenant: WEBHOOK_TENANT, id: name, name }
-    return { kind: 'event', event: { eventId: verdict.id, account, act: { kind: 'moved', message, decision, reason } } }
+    const which = shown === undefined ? {} : { shown }
+    const act = { kind: 'moved', message, decision, reason, ...which } as const
+    return { kind: 'event', event: { eventId: verdict.id, account, act } }
   },
 }
 
