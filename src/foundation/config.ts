@@ -150,6 +150,14 @@ const shape = z.strictObject({
         .default(256)
         .describe('Connections that have not signed in, per worker.'),
       unauthenticated_per_address: z.int().min(1).max(100_000).default(64).describe('The same, per address.'),
+      forged_callbacks_per_address: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(100)
+        .describe(
+          'Callbacks of a vendor within a minute that are not authentic, per address and integration; more are answered 429. Authentic ones are not counted.',
+        ),
       channels_per_connection: z.int().min(1).max(1000).default(100).describe('Open SSH channels on one connection.'),
       waiting: z
         .int()
@@ -202,6 +210,7 @@ export interface Config {
   readonly offlineGraceMs: number
   readonly loginGraceMs: number
   readonly shutdownGraceMs: number
+  readonly forgedCallbacksPerAddress: number
   readonly limits: {
     readonly connections: number
     readonly unauthenticated: number
@@ -296,6 +305,7 @@ function freeze(given: z.output<typeof shape>, base: string): Config {
       unauthenticatedPerAddress: given.limits.unauthenticated_per_address,
       channelsPerConnection: given.limits.channels_per_connection,
     }),
+    forgedCallbacksPerAddress: given.limits.forged_callbacks_per_address,
     waiting: Object.freeze({
       perUser: given.limits.waiting_per_user,
       perInstance: given.limits.waiting,

@@ -32,6 +32,8 @@ export interface ApiOptions {
   readonly origins: readonly string[]
   /** Answers what vendors send; left out: nothing comes in */
   readonly callbacks?: AnswerCallback
+  /** Callbacks within a minute that may turn out not to be authentic, per address and integration. Default 100. */
+  readonly forgedCallbacks?: number
   /** What the pages need that messages lead to; left out: there are none */
   readonly pages?: PageServices
   /** What keeps the daemon from working; empty = ready */

@@ -10,6 +10,7 @@ import { routes } from '../contract/routes.ts'
 import type { RouteName } from '../contract/routes.ts'
 import { Refused } from '../foundation/errors.ts'
 import { answerCallbacks } from './callbacks.ts'
+import { ForgedPace } from './forged-pace.ts'
 import { callRoute } from './call-route.ts'
 import type { ApiOptions } from './call-route.ts'
 import { errorAnswer } from './error-answer.ts'
@@ -38,6 +39,7 @@ interface Listener {
 
 const REQUEST_MS = 30_000
 const CLOSE_MS = 5000
+const MOST_FORGED = 100
 
 export function createApi(options: ApiOptions): Api {
   const stopping = new AbortController()
@@ -89,7 +91,8 @@ function buildListener(options: ApiOptions, local: boolean, stopping: AbortSigna
     local ? 'local' : (peers.get(request.raw.socket)?.address ?? 'unknown')
   for (const name of Object.keys(routes) as RouteName[]) callRoute(app, name, { options, local, stopping, addressOf })
   answerHealth(app, options, local)
-  if (!local && options.callbacks) answerCallbacks(app, options.callbacks, stopping)
+  const pace = new ForgedPace(options.clock, options.forgedCallbacks ?? MOST_FORGED)
+  if (!local && options.callbacks) answerCallbacks(app, options.callbacks, { stopping, pace, addressOf })
   if (!local && options.pages) answerPages(app, options.pages, addressOf)
   if (!server) throw new Error('no server was made')
   return { app, server }

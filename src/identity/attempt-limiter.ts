@@ -95,7 +95,7 @@ export const tooMany = (wait: number): Refused =>
   new Refused('too_many_attempts', 'too many failed tries', `try again in ${Math.ceil(wait / 60_000)} min`)
 
 /** One host has a whole /64 of IPv6. */
-function addressGroup(address: string): string {
+export function addressGroup(address: string): string {
   if (!isIPv6(address)) return address
   const [head = '', tail = ''] = address.toLowerCase().split('::')
   const front = head === '' ? [] : head.split(':')

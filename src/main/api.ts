@@ -135,6 +135,7 @@ export function openApi(parts: ApiParts): Api {
       const connector = parts.notify.connector(callback.integration)
       return (await connector?.receive?.(callback, parts.fromChat, signal)) ?? null
     },
+    forgedCallbacks: config.forgedCallbacksPerAddress,
     pages: { ...identity, requests: side.requests, log },
     notReady,
     metrics: () => parts.metrics.text(),
