@@ -150,7 +150,7 @@ async function linkCode(): Promise<string> {
   const integration = await world.database.reads.selectFrom('integrations').selectAll().executeTakeFirstOrThrow()
   const account = { tenant: 'T1', id: 'U1', name: 'alice' }
   const event = { eventId: 'e1', account, act: { kind: 'command', text: 'link' } } as const
-  return await offerLink(world, { integration, event, key: 'k1' })
+  return await offerLink(world, { integration, event, key: 'k1' }, null)
 }
 async function secondFactor() {
   return (await ok({ route: 'addTotp', who: alice, body: { name: 'other' } })) as unknown as {

@@ -74,7 +74,7 @@ test('trap 1, 3, 4, 5: of signatures any good v1 counts; forged, foreign and rep
     event_type: 'incident.annotated',
     occurred_at: new Date().toISOString(),
     agent: { id: ada.id, type: 'user_reference', summary: 'Alice' },
-    data: { content: '/access link', incident: { id: incident?.id } },
+    data: { content: '/access link alice', incident: { id: incident?.id } },
   }
   const body = JSON.stringify({ event })
   const v1 = (text: string, key = secret): string => `v1=${createHmac('sha256', key).update(text).digest('hex')}`
@@ -83,6 +83,9 @@ test('trap 1, 3, 4, 5: of signatures any good v1 counts; forged, foreign and rep
     const headers = { 'content-type': 'application/json', 'x-webhook-subscription': from, ...signed }
     return (await callDaemon('POST', subscription.url, text, headers)).status
   }
+  const unnamed = JSON.stringify({
+    event: { ...event, id: 'EVENT0', data: { ...event.data, content: '/access link' } },
+  })
   const offers = () => story.sallyport.rows('select code_hash from chat_link_offers').length
   const good = v1(body)
   for (const signature of [
@@ -99,7 +102,7 @@ test('trap 1, 3, 4, 5: of signatures any good v1 counts; forged, foreign and rep
   expect(offers()).toBe(0)
   const automatic = JSON.stringify({ event: { ...event, agent: null } })
   const old = JSON.stringify({ event: { ...event, occurred_at: '2020-01-01T00:00:00Z' } })
-  for (const text of [automatic, old, '{}', 'no json']) expect(await send(v1(text), text)).toBe(202)
+  for (const text of [automatic, old, '{}', 'no json', unnamed]) expect(await send(v1(text), text)).toBe(202)
   expect(offers()).toBe(0)
   expect(await send(`v0=00,${v1(body, 'old')},${good}`)).toBe(202)
   expect(await send(good)).toBe(202)
@@ -121,6 +124,7 @@ test('the linked account’s shift gives the role at once, and parted from it no
     .flatMap(({ notes }) => notes)
     .find(({ content }) => content.includes('/link/'))
   const url = /https:\S+\/link\/\S+/.exec(note?.content ?? '')?.[0] ?? ''
+  await expect(story.linkBy(url, 'bob')).rejects.toThrow('asked to be linked with alice')
   await story.linkBy(url, 'alice')
   const linked = await story.ask('alice', 'dba', 'linked')
   expect(await story.state(linked)).toBe('approved')

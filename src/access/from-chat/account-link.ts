@@ -29,8 +29,14 @@ export async function accountOf(
   return found ?? null
 }
 
-/** `k3xm-9qpa-7t2w`: shown to the account alone. Errors: Refused('too_many_attempts'), AlreadyHere. */
-export async function offerLink(parts: Pick<ChatParts, 'database' | 'clock'>, arrival: Arrival): Promise<string> {
+/**
+ * `k3xm-9qpa-7t2w`: shown to the account alone, or good for `forUser` alone. Errors: Refused('too_many_attempts'), AlreadyHere.
+ */
+export async function offerLink(
+  parts: Pick<ChatParts, 'database' | 'clock'>,
+  arrival: Arrival,
+  forUser: string | null,
+): Promise<string> {
   const code = newLinkCode()
   const { account } = arrival.event
   await parts.database.transact(async (tx) => {
@@ -57,6 +63,7 @@ export async function offerLink(parts: Pick<ChatParts, 'database' | 'clock'>, ar
         created_at: now,
         expires_at: now + OFFER_MS,
         used_at: null,
+        for_user: forUser,
       })
       .execute()
   })

@@ -55,6 +55,11 @@ export async function linkAccount(parts: Parts, linker: Linker, code: string): P
 async function linkDeed(tx: Tx, now: number, linker: Linker, code: string) {
   const { userId, actor, loginId } = linker
   const offer = await findOffer(tx, code, now)
+  if (offer.for_user !== null && offer.for_user !== actor.name)
+    throw new Refused(
+      'not_allowed',
+      `that account asked to be linked with ${offer.for_user}, who alone may use this code`,
+    )
   await refuseOffice(tx, userId, now)
   const before = await standingAccount(tx, offer)
   if (before?.user_id === userId) throw new Refused('exists', 'that account is linked with you already')

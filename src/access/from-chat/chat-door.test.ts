@@ -304,6 +304,13 @@ describe('trap 7: linking', () => {
     await expect(chat.confirmLink('eve', late)).rejects.toMatchObject({ code: 'invitation_invalid' })
     expect(await chat.types('frank', 'link')).toMatchObject({ kind: 'done', text: expect.stringContaining('frank') })
   })
+  test('an account that names its user is linked with that one alone, however many read the code', async () => {
+    const offered = await chat.types('newcomer', 'link Bob')
+    const code = offered.kind === 'open' ? (offered.url.split('/').at(-1) ?? '') : ''
+    await expect(chat.confirmLink('eve', code, { isProven: true })).rejects.toMatchObject({ code: 'not_allowed' })
+    await chat.confirmLink('bob', code)
+    expect(await chat.types('newcomer', 'link eve')).toMatchObject({ text: expect.stringContaining('bob') })
+  })
   test('an account changes hands only with a second factor, and both sides are told', async () => {
     const offered = await chat.code('newcomer')
     await chat.confirmLink('eve', offered)

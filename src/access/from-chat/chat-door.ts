@@ -8,6 +8,7 @@ import { askByForm } from './ask-in-chat.ts'
 import { findForm } from './chat-forms.ts'
 import type { ChatParts } from './chat-parts.ts'
 import type { Verified, VerifierParts } from './chat-verifier.ts'
+import { readCommand } from './command-grammar.ts'
 import { extendByForm } from './extend-in-chat.ts'
 import { buttonOf, knownMessage, messageNamed, messageWithId } from './messages-of.ts'
 import { AccountPace } from './pace.ts'
@@ -18,6 +19,8 @@ import { toOutcome } from './to-outcome.ts'
 
 const BODY_BYTES = 262_144
 const LONGEST_ID = 500
+/** A code that many can read is for the user alone whom the account named before. */
+const SAID_TO_ALL: ReadonlySet<string> = new Set(['pagerduty'])
 
 /**
  * The one way in for what people did at a vendor. It says itself whether a callback is authentic, who did it and what they may
@@ -152,7 +155,12 @@ export class ChatDoor implements FromChat {
 
   /** Whatever was wanted: first it must be known who wants it. */
   async #offer(arrival: Arrival): Promise<ChatOutcome> {
-    const code = await offerLink(this.#parts, arrival)
+    const { act } = arrival.event
+    const read = act.kind === 'command' ? readCommand(act.text) : null
+    const user = read?.ok === true && read.command.kind === 'link' ? read.command.user : null
+    if (user === null && SAID_TO_ALL.has(arrival.integration.vendor))
+      throw new Refused('malformed', 'everybody reads the answer: write /access link NAME, with your name in Sallyport')
+    const code = await offerLink(this.#parts, arrival, user)
     return {
       kind: 'open',
       text: `This account is not linked with a user of Sallyport yet. Run "sally chat link ${code}" where you are signed in, or open the page, within ten minutes. Give the code to nobody.`,

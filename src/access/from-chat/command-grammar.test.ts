@@ -14,7 +14,8 @@ describe('what is typed behind /access', () => {
     ['   ', { kind: 'form' }],
     ['help', { kind: 'help' }],
     ['MINE', { kind: 'mine' }],
-    ['link', { kind: 'link' }],
+    ['link', { kind: 'link', user: null }],
+    ['link Ada', { kind: 'link', user: 'ada' }],
     ['unlink', { kind: 'unlink' }],
     ['request dba', request(['dba'], null, '')],
     ['request dba: ticket 7', request(['dba'], null, 'ticket 7')],
@@ -47,7 +48,17 @@ describe('what is typed behind /access', () => {
   })
   test.each([
     ...['approve', `approve ${ID}`, 'deny', 'request', 'request for 1h', 'request dba for', 'request dba for ever'],
-    ...['extend', 'extend dba', 'return dba', 'cancel: why', 'help me', 'link now', ': reason', 'request dba for -1h'],
+    ...[
+      'extend',
+      'extend dba',
+      'return dba',
+      'cancel: why',
+      'help me',
+      'link me now',
+      'link ádá',
+      ': reason',
+      'request dba for -1h',
+    ],
     ...['request dba on', 'request dba as', 'request dba from', 'request dba on a on b', 'request dba as root app'],
     ...['request as root', 'roles now', 'resources: x', 'request for 1h for 2h', 'request , for 1h'],
     ...['__proto__', 'constructor', 'toString', 'x'.repeat(9000)],

@@ -1,3 +1,4 @@
+import { normaliseName } from '../../formats/name.ts'
 import { readLengthWords, readRequestWords, reasonColon, type RequestWords } from './request-grammar.ts'
 
 // What is typed behind `/access`, the same for every vendor:
@@ -8,12 +9,13 @@ import { readLengthWords, readRequestWords, reasonColon, type RequestWords } fro
 //   roles              resources [WORD ...]
 //   extend [ID] [by|for] LENGTH[: REASON]
 //   return [ID]        cancel [ID]
-//   link               unlink             help
+//   link [USER]        unlink             help
 //
 // Words are taken in any case, blanks are one blank. Everything behind the first colon is the reason, but for those of times of day.
 
 export type ChatCommand =
-  | { readonly kind: 'form' | 'mine' | 'roles' | 'link' | 'unlink' | 'help' }
+  | { readonly kind: 'form' | 'mine' | 'roles' | 'unlink' | 'help' }
+  | { readonly kind: 'link'; readonly user: string | null }
   | ({ readonly kind: 'request'; readonly reason: string } & RequestWords)
   | { readonly kind: 'resources'; readonly words: readonly string[] }
   | { readonly kind: 'extend'; readonly id: string | null; readonly durationMs: number; readonly reason: string }
@@ -25,7 +27,7 @@ export type ReadCommand =
 
 const LONGEST = 8192
 const ID = /^(?:req|grt)_[0-9a-f-]{36}$/
-const ALONE = { mine: 'mine', roles: 'roles', link: 'link', unlink: 'unlink', help: 'help' } as const
+const ALONE = { mine: 'mine', roles: 'roles', unlink: 'unlink', help: 'help' } as const
 
 /** Never throws, whatever was typed. */
 export function readCommand(text: string): ReadCommand {
@@ -38,6 +40,7 @@ export function readCommand(text: string): ReadCommand {
     const kind = ALONE[word as keyof typeof ALONE]
     return words.length === 0 && reason === '' ? right({ kind }) : wrong(`"${kind}" stands alone`)
   }
+  if (word === 'link') return readLink(words, reason)
   if (word === 'request' || word === 'ask') return readRequest(words, reason)
   if (word === 'resources') return reason === '' ? right({ kind: 'resources', words }) : wrong('write: resources WORD')
   if (word === 'extend') return readExtend(words, reason)
@@ -75,6 +78,14 @@ function readOne(kind: 'return' | 'cancel', words: readonly string[], reason: st
   const { id, rest } = idFirst(words)
   if (rest.length > 0 || reason !== '') return wrong(`write: ${kind}, or ${kind} and the id of the request`)
   return right({ kind, id })
+}
+
+function readLink(words: readonly string[], reason: string): ReadCommand {
+  const [user = null, ...more] = words
+  if (more.length > 0 || reason !== '') return wrong('write: link, or link and your name in Sallyport')
+  if (user === null) return right({ kind: 'link', user })
+  const name = normaliseName(user)
+  return name.ok ? right({ kind: 'link', user: name.name }) : wrong(name.message)
 }
 
 function idFirst(words: readonly string[]): { id: string | null; rest: readonly string[] } {

@@ -52,6 +52,8 @@ export interface ChatLinkOffersTable {
   created_at: number
   expires_at: number
   used_at: number | null
+  /** Name of the only user who may use it, as the account wrote it; null: whoever has the code */
+  for_user: string | null
 }
 
 /** A form that was opened in chat, for one person. */

@@ -46,9 +46,12 @@ export function webhookConnector(parts: ConnectorParts<WebhookSettings, WebhookS
 }
 
 /** The same with each attempt at the same state, another one with each state: receivers drop what they had. */
-function idOf({ content }: MessageTask, message: string): string {
+function idOf({ content, shown }: MessageTask, message: string): string {
   if (content.kind === 'notice') return message
-  return `${message}_${createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 16)}`
+  return `${message}_${createHash('sha256')
+    .update(JSON.stringify([content, shown]))
+    .digest('hex')
+    .slice(0, 16)}`
 }
 
 function failureOf(answer: OutboundAnswer, now: number): DeliveryFailed {

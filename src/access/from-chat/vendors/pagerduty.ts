@@ -7,6 +7,7 @@ import type { ChatVerifier, Verified } from '../chat-verifier.ts'
 /** Webhooks carry no time in what is signed; PagerDuty tries for less than this. */
 const OLDEST_MS = 49 * 3_600_000
 const MOST_SIGNATURES = 10
+const COMMAND = /^\/access (link(?: [A-Za-z0-9._-]{1,63})?|unlink)$/
 
 const Webhook = z.object({
   event: z.object({
@@ -20,8 +21,8 @@ const Webhook = z.object({
 const Annotation = z.object({ content: z.string(), incident: z.object({ id: z.string() }) })
 
 /**
- * Acknowledging and resolving are everyday triage and never mean yes: nothing is decided by a webhook. A note `/access link` of
- * a person begins linking the account.
+ * Acknowledging and resolving are everyday triage and never mean yes: nothing is decided by a webhook. A note `/access link NAME` of
+ * a person begins linking the account, `/access unlink` parts it.
  */
 export const pagerDutyVerifier: ChatVerifier = {
   vendor: 'pagerduty',
@@ -40,9 +41,10 @@ export const pagerDutyVerifier: ChatVerifier = {
     if (agent?.type !== 'user_reference') return { kind: 'ignored', why: 'no person' }
     const note = Annotation.safeParse(data)
     if (type !== 'incident.annotated' || !note.success) return { kind: 'ignored', why: 'nothing is decided here' }
-    if (note.data.content.trim() !== '/access link') return { kind: 'ignored', why: 'a note' }
+    const command = COMMAND.exec(note.data.content.trim())?.[1]
+    if (command === undefined) return { kind: 'ignored', why: 'a note' }
     const account = { tenant: settings.account, id: agent.id, name: agent.summary ?? agent.id }
-    return { kind: 'event', event: { eventId: id, account, act: { kind: 'command', text: 'link' } } }
+    return { kind: 'event', event: { eventId: id, account, act: { kind: 'command', text: command } } }
   },
 }
 

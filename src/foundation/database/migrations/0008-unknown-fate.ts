@@ -4,6 +4,7 @@ import type { Migration } from './migrations.ts'
 export const unknownFate: Migration = {
   name: '0008-unknown-fate',
   statements: ({ int }) => [
+    `alter table chat_link_offers add column for_user text`,
     `alter table messages add column unknown_since ${int}`,
     `create index messages_due_of on messages (integration_id, due_at) where state = 'due'`,
   ],
