@@ -101,7 +101,8 @@ export class DeliveryFailed extends Error {
   constructor(kind: FailureKind, message: string, afterMs: number | null = null, details: FailureDetails = {}) {
     super(message)
     this.kind = kind
-    this.afterMs = afterMs
+    // Vendors name parts of a second, and clocks have them.
+    this.afterMs = afterMs === null ? null : Math.ceil(afterMs)
     this.taken = details.taken ?? (kind === 'retry' && afterMs === null ? 'unknown' : 'no')
     this.holds = details.holds ?? 'lane'
   }

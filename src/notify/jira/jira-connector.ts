@@ -41,13 +41,11 @@ export class JiraConnector implements Connector {
     if (content.kind === 'notice') {
       if (external !== null) return external
       if (thread === null) throw new DeliveryFailed('destination', 'Jira tells nothing outside of an issue')
-      const said = task.attempt > 1 ? await this.find(task, 0, signal) : null
-      return said ?? `${thread}/${await this.#api.comment(thread, commentOf(content.view), signal)}`
+      return `${thread}/${await this.#api.comment(thread, commentOf(content.view), signal)}`
     }
     if (destination.channel === null)
       throw new DeliveryFailed('destination', 'Jira has issues in projects, none for one person')
-    const there = external ?? (task.attempt > 1 ? await this.find(task, content.view.createdAt, signal) : null)
-    if (there !== null) return this.#turns.take(there, () => this.#bring(there, task, content.view, signal))
+    if (external !== null) return this.#turns.take(external, () => this.#bring(external, task, content.view, signal))
     return this.#create(destination.channel, task, content.view, signal)
   }
 

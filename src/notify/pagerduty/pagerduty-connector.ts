@@ -51,7 +51,7 @@ export class PagerDutyConnector implements Connector {
 
   async deliver(task: MessageTask, signal: AbortSignal): Promise<string> {
     const { content, destination, external, thread } = task
-    if (content.kind === 'notice') return external ?? this.#say(task, noteOf(content.view), thread, signal)
+    if (content.kind === 'notice') return external ?? this.#say(noteOf(content.view), thread, signal)
     const service = destination.channel
     if (service === null) throw new DeliveryFailed('destination', 'PagerDuty tells services, and no one person')
     return this.#parts.settings.mode === 'events'
@@ -136,12 +136,11 @@ export class PagerDutyConnector implements Connector {
       throw new DeliveryFailed('defect', 'PagerDuty: the incident stays open (400)')
   }
 
-  async #say(task: MessageTask, content: string, thread: string | null, signal: AbortSignal): Promise<string> {
+  async #say(content: string, thread: string | null, signal: AbortSignal): Promise<string> {
     if (thread === null) throw new DeliveryFailed('destination', 'PagerDuty has notes of incidents, and nothing else')
     // Events have no notes: whoever follows one opens the request.
     if (this.#parts.settings.mode === 'events') return thread
-    const said = task.attempt > 1 ? await this.#findNote(thread, content, 0, signal) : null
-    return `${thread}/${said ?? (await this.#note(thread, content, signal))}`
+    return `${thread}/${await this.#note(thread, content, signal)}`
   }
 
   async #findNote(incident: string, content: string, since: number, signal: AbortSignal): Promise<string | null> {

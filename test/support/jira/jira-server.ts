@@ -125,11 +125,13 @@ export class Jira implements AsyncDisposable, JiraHouse {
     })
     const identifier = randomUUID()
     for (let retry = 0; retry < 3; retry++) {
-      const status = await this.post(url, body, {
+      const headers = {
         'x-hub-signature': `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`,
         'x-atlassian-webhook-identifier': identifier,
         ...(retry > 0 ? { 'x-atlassian-webhook-retry': String(retry) } : {}),
-      })
+      }
+      // Whoever does not answer is called again as well.
+      const status = await this.post(url, body, headers).catch(() => 0)
       this.webhookAnswers.push(status)
       if (status >= 200 && status < 300) return status
     }
