@@ -32,7 +32,14 @@ function p99(values: readonly number[]): number {
  */
 async function measureClicks(count: number): Promise<Row[]> {
   const house = await openNotifyHouse({
-    ...{ mode: 'http', clock: systemClock, roles: { r0: 'C0R0' }, reviewers: REVIEWERS, askers: Math.ceil(count / 18) },
+    ...{
+      mode: 'http',
+      clock: systemClock,
+      paced: false,
+      roles: { r0: 'C0R0' },
+      reviewers: REVIEWERS,
+      askers: Math.ceil(count / 18),
+    },
   })
   try {
     await house.ask('r0', count)
@@ -117,7 +124,7 @@ async function measureOutage(count: number): Promise<Row[]> {
   // No faster: the engine gives a vendor twenty seconds, which this machine must keep as well.
   const clock = fastClock(4)
   const house = await openNotifyHouse({
-    ...{ mode: 'http', clock, roles: CHANNELS, reviewers: 2, askers: Math.ceil(count / 18) + 1 },
+    ...{ mode: 'http', clock, paced: true, roles: CHANNELS, reviewers: 2, askers: Math.ceil(count / 18) + 1 },
   })
   const { slack } = house
   try {
@@ -154,7 +161,14 @@ async function measureOutage(count: number): Promise<Row[]> {
 /** Slack waits three seconds for a socket's answer and sends again; the store answers nobody for five. */
 async function measureStall(count: number): Promise<Row[]> {
   const house = await openNotifyHouse({
-    ...{ mode: 'socket', clock: systemClock, roles: { r0: 'C0R0' }, reviewers: count, askers: Math.ceil(count / 18) },
+    ...{
+      mode: 'socket',
+      clock: systemClock,
+      paced: false,
+      roles: { r0: 'C0R0' },
+      reviewers: count,
+      askers: Math.ceil(count / 18),
+    },
   })
   const { world, slack } = house
   try {

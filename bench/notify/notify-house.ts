@@ -11,6 +11,7 @@ import { openDatabase } from '../../src/foundation/database/open-database.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import { outboundConnect, outboundFetch } from '../../src/foundation/outbound-fetch.ts'
 import { createSealer } from '../../src/identity/sealing.ts'
+import type { Connector } from '../../src/notify/connector.ts'
 import { NotifyEngine } from '../../src/notify/engine/notify-engine.ts'
 import { SlackConnector } from '../../src/notify/slack/slack-connector.ts'
 import { AccessWorld, LOCAL_ADMIN } from '../../test/support/access-world.ts'
@@ -39,6 +40,8 @@ export interface HouseOptions {
   readonly clock: Clock
   readonly reviewers: number
   readonly askers: number
+  /** Whether what Slack allows is kept. Off where the stand-in takes everything and what is measured is ours */
+  readonly paced: boolean
   /** A role with the channel that its requests go to */
   readonly roles: Readonly<Record<string, string>>
 }
@@ -48,7 +51,7 @@ export interface HouseOptions {
  * connector over real HTTP or a real WebSocket, and the core that verifies what comes back. In one process.
  */
 export async function openNotifyHouse(options: HouseOptions): Promise<NotifyHouse> {
-  const { mode, clock, reviewers, askers, roles } = options
+  const { mode, clock, reviewers, askers, paced, roles } = options
   const folder = tempFolder('bench-notify')
   const database = openDatabase(folder.file('store.db'), { clock })
   const world = await AccessWorld.open(clock, database)
@@ -94,7 +97,13 @@ export async function openNotifyHouse(options: HouseOptions): Promise<NotifyHous
   const plane = storedPlane({
     ...{ database, deeds: world.deeds, sealer, clock, log: silentLog, publicUrl: () => PUBLIC_URL },
   })
-  const engine = new NotifyEngine({ plane, open: () => connector, fromChat: door, clock, log: silentLog })
+  const engine = new NotifyEngine({
+    plane,
+    open: () => (paced ? connector : unpaced(connector)),
+    fromChat: door,
+    clock,
+    log: silentLog,
+  })
   const forget = world.deeds.onCommitted(() => engine.wake())
   engine.start()
   let asked = 0
@@ -134,6 +143,14 @@ export async function openNotifyHouse(options: HouseOptions): Promise<NotifyHous
     },
   }
 }
+
+const unpaced = (connector: SlackConnector): Connector => ({
+  vendor: connector.vendor,
+  deliver: (task, signal) => connector.deliver(task, signal),
+  find: (task, since, signal) => connector.find(task, since, signal),
+  check: (channels, signal) => connector.check(channels, signal),
+  ...(connector.listen ? { listen: connector.listen } : {}),
+})
 
 /** As a link that its person has confirmed. */
 async function link(

@@ -17,9 +17,29 @@ export interface OpenIntegration {
   readonly allowNetworks: readonly string[]
 }
 
+/** `new`: of a message that is not there yet; `change`: of one that is; `look`: for one that may be */
+export type LaneKind = 'new' | 'change' | 'look'
+
+/** How many calls of one kind a vendor takes now. A message that is looked for may be sent as well: it counts as `look` and as `new`. */
+export interface LaneRoom {
+  readonly of: LaneKind
+  readonly most: number
+  /** No destination gets more than one */
+  readonly oneEach: boolean
+  /** `channel:ID` or `user:ID`: these get none */
+  readonly closed: readonly string[]
+}
+
+export interface IntegrationRoom {
+  readonly integration: string
+  readonly most: number
+  /** Kinds that are not named have no limit */
+  readonly lanes: readonly LaneRoom[]
+}
+
 export interface ClaimOrder {
   /** How many more messages each integration takes now; those not named get none */
-  readonly room: readonly { readonly integration: string; readonly most: number }[]
+  readonly room: readonly IntegrationRoom[]
   /** After it the message may be claimed again: whoever has it must have given up before */
   readonly leaseMs: number
 }
@@ -48,14 +68,22 @@ export interface LostMessage {
 
 export interface ClaimAnswer {
   readonly items: readonly ClaimedMessage[]
+  /** Something is due; with no items: it waits for a lane, or for another message */
+  readonly due: boolean
   /** When the next one is due, of integrations that can send; null: none waits */
   readonly nextDueAt: number | null
 }
 
 export type DeliveryVerdict =
   | { readonly kind: 'delivered'; readonly external: string }
-  /** `hold`: nothing of this integration goes out before that */
-  | { readonly kind: 'later'; readonly why: string; readonly afterMs: number; readonly hold: boolean }
+  /** `asked`: the vendor wants it so, and the attempt does not count. `hold`: nothing of this integration goes out before that */
+  | {
+      readonly kind: 'later'
+      readonly why: string
+      readonly afterMs: number
+      readonly asked: boolean
+      readonly hold: boolean
+    }
   /** Never again by itself */
   | { readonly kind: 'dead'; readonly why: string; readonly failure: 'destination' | 'defect' | 'retry' }
   /** It is not there any more: a new one is sent */

@@ -1,5 +1,6 @@
 import type { CallbackAnswer, FromChat, RawCallback } from '../contract/from-chat.ts'
 import type { MessageTask } from '../contract/message.ts'
+import type { LaneKind } from '../contract/notify-plane.ts'
 import type { Vendor } from '../contract/vendors/common.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
@@ -56,7 +57,7 @@ export interface Connector {
  * `look`: of `find`. `destination`: each channel or person has a lane of its own.
  */
 export interface LaneLimit {
-  readonly of: 'new' | 'change' | 'look'
+  readonly of: LaneKind
   readonly per: 'destination' | 'integration'
   /** Calls that may be made at once after a rest, 1 or more */
   readonly burst: number

@@ -9,14 +9,10 @@ import { shownMark } from '../from-chat/messages-of.ts'
 import { buttonHash } from '../from-chat/secret-text.ts'
 import { integrationRows } from '../integrations/integrations.ts'
 import { chatApprovalOf, chatChannelsOf } from './chat-options.ts'
+import { leaseMessages, type Leased } from './lease-messages.ts'
 import type { PlaneParts } from './plane-parts.ts'
 import { buttonsFor, readShown, stillAsked, withoutReasons, type Shown } from './request-view.ts'
 import { deliveryOf } from './routes.ts'
-
-interface Claimed extends MessagesTable {
-  /** Before this attempt */
-  readonly unknownBefore: number | null
-}
 
 /** What a claimed message turned out to be. */
 type Made =
@@ -27,7 +23,7 @@ type Made =
       readonly shown: Shown | null
     }
   | { readonly kind: 'drop'; readonly row: MessagesTable; readonly why: string }
-  | { readonly kind: 'later'; readonly row: Claimed; readonly dueAt: number }
+  | { readonly kind: 'later'; readonly row: Leased; readonly dueAt: number }
 
 /**
  * Messages that are due, each with the newest state of what it shows, read after they were claimed. The random id that the
@@ -36,26 +32,28 @@ type Made =
 export async function claimMessages(parts: PlaneParts, order: ClaimOrder): Promise<ClaimAnswer> {
   const { database } = parts
   const integrations = new Map((await integrationRows(database.reads)).map((row) => [row.name, row]))
-  const rooms = order.room.flatMap(({ integration, most }) => {
-    const row = integrations.get(integration)
-    return row && row.enabled === 1 && row.broken_why === null && most > 0 ? [{ row, most }] : []
+  const rooms = order.room.flatMap((room) => {
+    const row = integrations.get(room.integration)
+    return row && row.enabled === 1 && row.broken_why === null && room.most > 0 ? [{ row, room }] : []
   })
-  if (rooms.length === 0) return { items: [], nextDueAt: null }
+  if (rooms.length === 0) return { items: [], due: false, nextDueAt: null }
   const ids = rooms.map(({ row }) => row.id)
   const outlook = await lookAhead(database.reads, ids, parts.clock.now())
-  if (!outlook.due) return { items: [], nextDueAt: outlook.nextDueAt }
+  if (!outlook.due) return { items: [], ...outlook }
   const claimed = await database.transact(async (tx) => {
     const now = await database.storeNow(tx, parts.clock)
     const held = new Set(await heldBack(tx, ids, now))
-    const rows: Claimed[] = []
-    for (const { row, most } of rooms)
-      if (!held.has(row.id)) rows.push(...(await lease(tx, row.id, { most, now, leaseMs: order.leaseMs })))
+    const rows: Leased[] = []
+    for (const { row, room } of rooms) {
+      const terms = { integrationId: row.id, room, now, leaseMs: order.leaseMs }
+      if (!held.has(row.id)) rows.push(...(await leaseMessages(tx, terms)))
+    }
     return { rows, now }
   })
   const made = await makeTasks(parts, claimed.rows, [...integrations.values()], claimed.now)
   if (made.length > 0) await database.transact((tx) => keepMade(tx, made, claimed.now))
   const items = made.flatMap((each) => (each.kind === 'task' ? [each.claimed] : []))
-  return { items, nextDueAt: outlook.nextDueAt }
+  return { items, ...outlook }
 }
 
 interface Outlook {
@@ -90,68 +88,9 @@ async function heldBack(tx: Tx, ids: readonly string[], now: number): Promise<st
   return rows.map((row) => row.integration_id)
 }
 
-interface LeaseTerms {
-  readonly most: number
-  readonly now: number
-  readonly leaseMs: number
-}
-
-async function lease(tx: Tx, integrationId: string, { most, now, leaseMs }: LeaseTerms): Promise<Claimed[]> {
-  const rows = await tx
-    .selectFrom('messages as m')
-    .selectAll('m')
-    .where('m.state', '=', 'due')
-    .where('m.integration_id', '=', integrationId)
-    .where('m.due_at', '<=', now)
-    // A line of a thread waits for the thread, and for the line before it.
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('messages as t')
-            .select('t.id')
-            .whereRef('t.id', '=', 'm.thread_of')
-            .where('t.external', 'is', null)
-            .where('t.state', 'in', ['due', 'settled']),
-        ),
-      ),
-    )
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('messages as e')
-            .select('e.id')
-            .whereRef('e.thread_of', '=', 'm.thread_of')
-            .where('e.state', '=', 'due')
-            .whereRef('e.id', '<', 'm.id'),
-        ),
-      ),
-    )
-    .orderBy('m.due_at')
-    .orderBy('m.id')
-    .limit(most)
-    .execute()
-  const claimed = rows.map((row) => {
-    const leased_by = someRandomBytes(16).toString('hex')
-    const unknownBefore = unknownSince(row)
-    // From here on the vendor may have it, whatever becomes of us.
-    const unknown_since = row.external === null ? (unknownBefore ?? now) : null
-    const lease = { leased_by, lease_until: now + leaseMs, due_at: now + leaseMs, attempts: row.attempts + 1 }
-    return { ...row, ...lease, unknown_since, unknownBefore }
-  })
-  for (const { id, leased_by, lease_until, due_at, attempts, unknown_since } of claimed) {
-    const taken = { leased_by, lease_until, due_at, attempts, unknown_since }
-    await tx.updateTable('messages').set(taken).where('id', '=', id).execute()
-  }
-  return claimed
-}
-
-/** A lease that ran out under an older version, which did not write since when. */
-const unknownSince = (row: MessagesTable): number | null =>
-  row.external !== null ? null : (row.unknown_since ?? (row.leased_by === null ? null : row.created_at))
-
 async function makeTasks(
   parts: PlaneParts,
-  rows: readonly Claimed[],
+  rows: readonly Leased[],
   integrations: readonly IntegrationsTable[],
   now: number,
 ): Promise<Made[]> {
@@ -177,7 +116,7 @@ async function makeTasks(
 
 async function makeTask(
   reads: Reader,
-  row: Claimed,
+  row: Leased,
   integration: IntegrationsTable,
   shown: Shown | null,
   now: number,
@@ -222,13 +161,13 @@ async function makeTask(
 }
 
 /** `useless`: why it is sent only if it is there already; null: it is sent */
-function taskOf(row: Claimed, task: MessageTask, shown: Shown | null, now: number, useless: string | null): Made {
+function taskOf(row: Leased, task: MessageTask, shown: Shown | null, now: number, useless: string | null): Made {
   const version = shown?.loaded.request.version ?? row.desired_version
   const about = { claimedAt: now, lost: lostOf(row, useless) }
   return { kind: 'task', row, shown, claimed: { task, lease: row.leased_by ?? '', version, ...about } }
 }
 
-function lostOf(row: Claimed, useless: string | null): LostMessage | null {
+function lostOf(row: Leased, useless: string | null): LostMessage | null {
   if (row.unknownBefore === null) return null
   if (useless !== null) return { since: row.unknownBefore, absent: 'drop', blind: 'drop', why: useless }
   // In front of many it is said once: the message above it shows the same. One person rather hears it twice than never.
@@ -267,7 +206,7 @@ async function threadOf(reads: Reader, id: string): Promise<Thread> {
   return { external: row?.external ?? null, createdAt: first?.created_at ?? null }
 }
 
-function uselessNotice(row: Claimed, thread: Thread | null, shown: Shown | null, now: number): string | null {
+function uselessNotice(row: Leased, thread: Thread | null, shown: Shown | null, now: number): string | null {
   if (row.expires_at !== null && now >= row.expires_at) return 'it was not said in time'
   if (thread && thread.external === null) return 'the message that it belongs to could not be sent'
   // The requester is told each step; a channel's message that came after the step shows it by itself.

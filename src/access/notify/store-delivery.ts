@@ -73,7 +73,7 @@ async function settle(tx: Tx, row: MessagesTable, result: DeliveryResult, now: n
       await write({
         due_at: now + verdict.afterMs,
         failure_kind: 'retry',
-        ...(verdict.hold ? { attempts: Math.max(0, row.attempts - 1) } : {}),
+        ...(verdict.asked ? { attempts: Math.max(0, row.attempts - 1) } : {}),
       })
       return
     case 'dead':

@@ -1,4 +1,10 @@
-import type { ClaimedMessage, DeliveryResult, DeliveryVerdict, LostMessage } from '../../contract/notify-plane.ts'
+import type {
+  ClaimedMessage,
+  DeliveryResult,
+  DeliveryVerdict,
+  LaneKind,
+  LostMessage,
+} from '../../contract/notify-plane.ts'
 import type { MessageTask } from '../../contract/message.ts'
 import type { Clock } from '../../foundation/clock.ts'
 import { guardChannel } from '../channel-guard.ts'
@@ -24,6 +30,10 @@ export interface AttemptParts {
   readonly clock: Clock
   /** In [0, 1) */
   readonly random: number
+  /** A call of this kind is made now */
+  readonly calls: (kind: LaneKind) => void
+  /** The vendor wants no more calls like the last one. False: of no kind */
+  readonly waits: (verdict: Extract<DeliveryVerdict, { kind: 'later' }>) => boolean
 }
 
 /** One attempt: looks for what an earlier one may have left, and sends or changes the message. Never throws. */
@@ -47,12 +57,13 @@ interface Looked {
 const NOT_LOOKED: Looked = { external: null, blind: false }
 
 async function look(
-  { connector, clock }: AttemptParts,
+  { connector, clock, calls }: AttemptParts,
   task: MessageTask,
   lost: LostMessage,
 ): Promise<Looked | { error: unknown }> {
   if (!connector.find) return { external: null, blind: true }
   const since = lost.since - CLOCKS_DIFFER_MS
+  calls('look')
   try {
     const external = await timed(clock, LOOK_MS, async (signal) => {
       return (await connector.find?.(task, since, signal)) ?? null
@@ -72,6 +83,7 @@ async function send(
   found: string | null,
   unknownBefore: number | null,
 ): Promise<Attempt> {
+  parts.calls(task.external === null ? 'new' : 'change')
   try {
     const external = await timed(parts.clock, SEND_MS, async (signal) => {
       await guardChannel(parts.connector, task, signal)
@@ -88,18 +100,20 @@ async function send(
 const mayBeTaken = (error: unknown): boolean => !(error instanceof DeliveryFailed) || error.taken === 'unknown'
 
 function ended(
-  { connector, random }: AttemptParts,
+  { connector, random, waits }: AttemptParts,
   task: MessageTask,
   error: unknown,
   fate: { readonly found: string | null; readonly unknownSince: number | null },
   unsure = false,
 ): Attempt {
-  const judged = verdictOf(error, connector.vendor, task.attempt, random)
-  const verdict =
-    judged.kind === 'later' && unsure && connector.find
-      ? { ...judged, afterMs: Math.max(judged.afterMs, UNSURE_WAIT_MS) }
-      : judged
-  return { result: { verdict, ...fate }, answered: verdict.kind !== 'later' || verdict.hold }
+  const verdict = verdictOf(error, connector.vendor, task.attempt, random)
+  if (verdict.kind !== 'later') return { result: { verdict, ...fate }, answered: true }
+  if (verdict.asked) {
+    const hold = verdict.hold || !waits(verdict)
+    return { result: { verdict: { ...verdict, hold }, ...fate }, answered: true }
+  }
+  const afterMs = unsure && connector.find ? Math.max(verdict.afterMs, UNSURE_WAIT_MS) : verdict.afterMs
+  return { result: { verdict: { ...verdict, afterMs }, ...fate }, answered: false }
 }
 
 const unsent = (verdict: DeliveryVerdict): Attempt => ({

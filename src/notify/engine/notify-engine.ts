@@ -4,14 +4,18 @@ import {
   type ClaimedMessage,
   type DeliveryResult,
   type DeliveryVerdict,
+  type IntegrationRoom,
+  type LaneKind,
   type NotifyPlane,
 } from '../../contract/notify-plane.ts'
+import type { MessageTask } from '../../contract/message.ts'
 import type { Vendor } from '../../contract/vendors/common.ts'
 import type { Clock, Timer } from '../../foundation/clock.ts'
 import { randomFraction } from '../../foundation/ids.ts'
 import type { Log } from '../../foundation/log.ts'
 import type { Connector } from '../connector.ts'
 import { attempt, type Attempt } from './attempt.ts'
+import { Lanes } from './lanes.ts'
 import { OpenConnectors, type OpenConnector } from './open-connectors.ts'
 import { FRESH_PACE, paceAfter, roomIn, type Pace } from './pace.ts'
 
@@ -48,6 +52,7 @@ export class NotifyEngine {
   readonly #stop = new AbortController()
   readonly #inFlight = new Map<string, { readonly integration: string; readonly done: Promise<void> }>()
   readonly #paces = new Map<string, Pace>()
+  readonly #lanes = new Map<string, { readonly connector: Connector | undefined; readonly lanes: Lanes }>()
   #results: DeliveryResult[] = []
   #running: Promise<void> | null = null
   #woken = false
@@ -118,17 +123,38 @@ export class NotifyEngine {
     }
     while (!this.#stop.signal.aborted && (await this.#plane.claimDeliveries()) > 0);
     if (this.#stop.signal.aborted) return 0
-    const now = clock.now()
-    const room = this.#connectors.names().flatMap((integration) => {
+    return Math.min(Math.max(0, this.#nextSweep - clock.monotonic()), await this.#claim())
+  }
+
+  /** Takes and sends all that may be sent now; milliseconds until more may be. */
+  async #claim(): Promise<number> {
+    const { clock } = this.#parts
+    for (;;) {
+      const now = clock.now()
+      const room = this.#room(now)
+      const next = this.#nextPace(now) - now
+      if (room.length === 0) return next
+      const { items, due, nextDueAt } = await this.#plane.claimMessages({ room, leaseMs: LEASE_MS })
+      for (const item of items) this.#send(item)
+      if (items.length > 0 && !this.#stop.signal.aborted) continue
+      const nextLane = due ? this.#nextLane(now) - now : Infinity
+      return Math.min(next, nextLane, nextDueAt === null ? Infinity : Math.max(5, nextDueAt - now))
+    }
+  }
+
+  #room(now: number): IntegrationRoom[] {
+    return this.#connectors.names().flatMap((integration) => {
       const most = roomIn(this.#paceOf(integration), this.#inFlightOf(integration), now)
-      return most > 0 ? [{ integration, most }] : []
+      return most > 0 ? [{ integration, most, lanes: this.#lanesOf(integration).room(now) }] : []
     })
-    const { items, nextDueAt } =
-      room.length > 0 ? await this.#plane.claimMessages({ room, leaseMs: LEASE_MS }) : { items: [], nextDueAt: null }
-    for (const item of items) this.#send(item)
-    const nextPace = Math.min(...[...this.#paces.values()].map(({ notBefore }) => notBefore).filter((at) => at > now))
-    const nextDue = nextDueAt === null || items.length > 0 ? Infinity : Math.max(nextDueAt, now + 5)
-    return Math.min(Math.max(0, this.#nextSweep - clock.monotonic()), nextPace - now, nextDue - now)
+  }
+
+  #nextPace(now: number): number {
+    return Math.min(...[...this.#paces.values()].map(({ notBefore }) => notBefore).filter((at) => at > now))
+  }
+
+  #nextLane(now: number): number {
+    return Math.min(...this.#connectors.names().map((integration) => this.#lanesOf(integration).opensAt(now)))
   }
 
   async #storeResults(): Promise<void> {
@@ -151,7 +177,10 @@ export class NotifyEngine {
   }
 
   #send(claimed: ClaimedMessage): void {
-    const { task } = claimed
+    const { task, lost } = claimed
+    const lanes = this.#lanesOf(task.integration)
+    const kinds: readonly LaneKind[] = lost ? ['look', 'new'] : [task.external === null ? 'new' : 'change']
+    for (const kind of kinds) lanes.take(kind, destinationOf(task), this.#parts.clock.now())
     const done = this.#deliver(claimed).then((result) => {
       const { lease, version } = claimed
       this.#results = [...this.#results, { id: task.id, lease, version, knew: task.external, ...result }]
@@ -165,11 +194,25 @@ export class NotifyEngine {
     const { task } = claimed
     const connector = this.#connectors.find(task.integration)
     if (!connector) {
-      const verdict = { kind: 'later', why: 'its integration was changed', afterMs: 0, hold: false } as const
+      const verdict = {
+        kind: 'later',
+        why: 'its integration was changed',
+        afterMs: 0,
+        asked: true,
+        hold: false,
+      } as const
       return { verdict, found: null, unknownSince: claimed.lost?.since ?? null }
     }
     const began = clock.monotonic()
-    const { result, answered } = await attempt({ connector, clock, random: this.#random() }, claimed)
+    const lanes = this.#lanesOf(task.integration)
+    const to = destinationOf(task)
+    let last: LaneKind = 'new'
+    const parts = {
+      ...{ connector, clock, random: this.#random() },
+      calls: (kind: LaneKind) => lanes.sent((last = kind), to, clock.now()),
+      waits: (asked: { afterMs: number; why: string }) => lanes.close(last, to, clock.now() + asked.afterMs, asked.why),
+    }
+    const { result, answered } = await attempt(parts, claimed)
     const { verdict } = result
     if (verdict.kind !== 'delivered')
       log.warn({ integration: task.integration, message: task.id, why: verdict.why }, 'a message was not delivered')
@@ -177,6 +220,16 @@ export class NotifyEngine {
     this.#paces.set(task.integration, paceAfter(this.#paceOf(task.integration), outcome, clock.now(), this.#random()))
     measure?.delivered(connector.vendor, verdict.kind, clock.monotonic() - began)
     return result
+  }
+
+  /** Of the connector as it is now: another one begins anew. */
+  #lanesOf(integration: string): Lanes {
+    const connector = this.#connectors.find(integration)
+    const known = this.#lanes.get(integration)
+    if (known && known.connector === connector) return known.lanes
+    const lanes = new Lanes(connector?.limits ?? [])
+    this.#lanes.set(integration, { connector, lanes })
+    return lanes
   }
 
   #paceOf(integration: string): Pace {
@@ -215,3 +268,6 @@ export class NotifyEngine {
     })
   }
 }
+
+const destinationOf = ({ destination: { channel, person } }: MessageTask): string =>
+  channel === null ? `user:${person?.id ?? ''}` : `channel:${channel}`

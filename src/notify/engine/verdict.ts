@@ -45,10 +45,12 @@ export function verdictOf(error: unknown, vendor: Vendor, attempt: number, rando
   if (failed.afterMs !== null && Number.isFinite(failed.afterMs)) {
     const asked = Math.min(LONGEST_HOLD, Math.max(0, failed.afterMs))
     const afterMs = asked + Math.round(random * Math.min(SECOND, asked / 10))
-    return { kind: 'later', why, afterMs, hold: true }
+    return { kind: 'later', why, afterMs, asked: true, hold: failed.holds === 'integration' }
   }
   const afterMs = waitAfter(vendor, attempt, random)
-  return afterMs === null ? { kind: 'dead', why, failure: 'retry' } : { kind: 'later', why, afterMs, hold: false }
+  return afterMs === null
+    ? { kind: 'dead', why, failure: 'retry' }
+    : { kind: 'later', why, afterMs, asked: false, hold: false }
 }
 
 /** Where nothing may be connected to, nothing is won by trying again. */

@@ -8,6 +8,7 @@ import {
   type CheckLine,
   type Connector,
   type ConnectorParts,
+  type LaneLimit,
 } from '../connector.ts'
 import { answerCallback } from './answer-callback.ts'
 import { ChannelFacts } from './channel-facts.ts'
@@ -26,8 +27,20 @@ const Opened = z.looseObject({ channel: z.looseObject({ id: z.string().min(1) })
 /** Direct messages are opened once for each person while the daemon runs */
 const MOST_DIRECT = 10_000
 
+/**
+ * https://docs.slack.dev/apis/web-api/rate-limits: one message a second in each conversation, with short bursts, and some hundred a
+ * minute in a workspace; fifty a minute for methods of tier 3, as chat.update and conversations.history are.
+ */
+const LIMITS: readonly LaneLimit[] = [
+  { of: 'new', per: 'destination', burst: 3, everyMs: 1000 },
+  { of: 'new', per: 'integration', burst: 20, everyMs: 215 },
+  { of: 'change', per: 'integration', burst: 10, everyMs: 1500 },
+  { of: 'look', per: 'integration', burst: 4, everyMs: 1300 },
+]
+
 export class SlackConnector implements Connector {
   readonly vendor = 'slack'
+  readonly limits = LIMITS
   readonly #parts: SlackParts
   readonly #bot: SlackWebApi
   readonly #channels: ChannelFacts
