@@ -21,11 +21,12 @@ export interface MattermostOptions {
   readonly integrationTimeoutMs?: number
 }
 
-/** `cut`: the connection ends instead of an answer; `after`: what was asked is done all the same. */
+/** `cut`: the connection ends instead of an answer; `silent`: it stays, and nothing comes; `after`: what was asked is done all the same. */
 export interface Fault {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
   readonly cut?: boolean
+  readonly silent?: boolean
   readonly after?: boolean
 }
 
@@ -168,6 +169,7 @@ async function readBody(request: IncomingMessage): Promise<string> {
 }
 
 function answerFault(response: ServerResponse, fault: Fault): void {
+  if (fault.silent) return
   if (fault.cut) {
     response.destroy()
     return

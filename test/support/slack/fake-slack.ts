@@ -40,6 +40,10 @@ export class FakeSlack {
   readonly signingSecret = randomBytes(16).toString('hex')
   /** Requests to addresses that answer a click, by path */
   readonly responses: { readonly path: string; readonly body: string }[] = []
+  /** Calls that are never answered, before or after what they ask for is done */
+  silence: (method: string) => 'before' | 'after' | null = () => null
+  /** How many calls wait for an answer that will not come */
+  silenced = 0
   deliver: Deliver = () => Promise.reject(new Error('the stand-in was told no address of the app'))
   /** After a call has had its effect and before it is answered */
   beforeAnswer: (method: string) => Promise<void> = () => Promise.resolve()
@@ -236,8 +240,12 @@ export class FakeSlack {
     const bearer = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
     const { token, ...given } = args
     const method = url.pathname.slice(5)
+    const silence = this.silence(method)
+    if (silence !== null) this.silenced++
+    if (silence === 'before') return
     const answer = this.api.answer(method, bearer ?? (typeof token === 'string' ? token : null), given)
     await this.beforeAnswer(method)
+    if (silence === 'after') return
     response.writeHead(answer.status, { 'content-type': 'application/json; charset=utf-8', ...answer.headers })
     response.end(JSON.stringify(answer.body))
   }

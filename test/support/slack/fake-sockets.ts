@@ -18,6 +18,8 @@ export class FakeSockets {
   readonly #server: WebSocketServer
   /** Nothing at all is said on sockets that open from now on */
   mute = false
+  /** No acknowledgement is heard */
+  deaf = false
   /** Slack's own limit; shorter in tests of what comes again */
   ackWithinMs = 3000
 
@@ -44,10 +46,14 @@ export class FakeSockets {
     return this.#open.size
   }
 
-  /** Over one open socket; again over another where nothing came back, as Slack does. Answered within 3 s, or status 0. */
+  /**
+   * Over one open socket; again over another where nothing came back, as Slack does, also where that one opens only later. Answered
+   * within 3 s each time, or status 0.
+   */
   async deliver(path: string, payload: object): Promise<{ status: number; body: string }> {
     const envelope = this.envelope(path, payload)
-    for (let attempt = 0; attempt < 3; attempt++) {
+    for (let attempt = 0; attempt < 6; attempt++) {
+      if (attempt > 0) await this.#anySocket()
       const ws = [...this.#open].at(-1 - attempt) ?? [...this.#open].at(-1)
       if (!ws) continue
       const answer = await this.#exchange(ws, envelope, attempt)
@@ -105,9 +111,16 @@ export class FakeSockets {
   }
 
   #acknowledged(text: string): void {
+    if (this.deaf) return
     const { envelope_id: id, payload } = JSON.parse(text) as { envelope_id: string; payload?: object }
     this.acks.push(id)
     this.#waiting.get(id)?.resolve(payload)
+  }
+
+  /** Returns as soon as a socket is open, and after a while all the same. */
+  async #anySocket(): Promise<void> {
+    const last = performance.now() + 20_000
+    while (this.#open.size === 0 && performance.now() < last) await new Promise((resolve) => setTimeout(resolve, 10))
   }
 
   /** null: nothing came back in time. */
@@ -123,6 +136,10 @@ export class FakeSockets {
         resolve(payload)
       }
       this.#waiting.set(envelope.envelope_id, { resolve: done })
+      ws.once('close', () => {
+        clearTimeout(timer)
+        resolve(null)
+      })
       const again = attempt === 0 ? {} : { retry_attempt: attempt, retry_reason: 'timeout' }
       ws.send(JSON.stringify({ ...envelope, accepts_response_payload: true, ...again }))
     })
