@@ -14,7 +14,7 @@ export interface Caller extends Confirmed {
   readonly loginId: string | null
   readonly local: boolean
   /** Where the deed was done, for its event; absent: the API */
-  readonly via?: 'ssh' | 'postgres' | 'mysql' | Vendor
+  readonly via?: 'ssh' | 'postgres' | 'mysql' | 'page' | Vendor
   /** A second factor is proven with the very deed */
   readonly secondFactor?: true
 }

@@ -193,6 +193,12 @@ export async function endRows(tx: Tx, order: EndOrder, now: number): Promise<New
       .executeTakeFirst()
     if (result.numUpdatedRows > 0n) events.push(endEvent(order, id, [id]))
   }
+  // A lost laptop may have a page of a request open, where its user signed in a moment ago.
+  if (order.ids.length > 0)
+    await tx
+      .deleteFrom('page_visits')
+      .where('user_id', 'in', (of) => of.selectFrom('login_sessions').select('user_id').where('id', 'in', order.ids))
+      .execute()
   return events
 }
 

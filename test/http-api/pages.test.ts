@@ -1,115 +1,39 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { AccessRequests } from '../../src/access/access-requests.ts'
-import { systemClock } from '../../src/foundation/clock.ts'
-import { silentLog } from '../../src/foundation/log.ts'
-import { identityChecks } from '../../src/http-api/identity-handlers.ts'
-import { createApi, type Api } from '../../src/http-api/server.ts'
 import { AccessWorld } from '../support/access-world.ts'
 import { ChatWorld } from '../support/chat-world.ts'
-import {
-  deviceKey,
-  identityWorld,
-  PASSWORD,
-  type IdentityWorld,
-  type SignedInPerson,
-} from '../support/identity-world.ts'
+import { deviceKey, PASSWORD, type IdentityWorld, type SignedInPerson } from '../support/identity-world.ts'
 import { NodeDocument } from '../../src/contract/node.ts'
 import { putNode } from '../../src/resources/nodes.ts'
 import { putRole } from '../../src/identity/roles.ts'
 import { SYSTEM } from '../../src/identity/doer.ts'
 import { RoleDocument } from '../../src/contract/role.ts'
-import { sentOrigin } from '../support/sent-origin.ts'
-import { rawCall, type RawAnswer } from './raw-call.ts'
+import { PageHouse } from '../support/page-house.ts'
 
+import { rawCall } from './raw-call.ts'
+
+let house: PageHouse
 let world: IdentityWorld
 let chat: ChatWorld
-let requests: AccessRequests
-let folder: string
-let api: Api
 let bob: SignedInPerson
-let alice: SignedInPerson
 let integration: string
 
 beforeEach(async () => {
-  world = await identityWorld()
-  folder = mkdtempSync(join(tmpdir(), 'pages-'))
+  house = await PageHouse.open()
+  ;({ world, bob } = house)
   const { database, deeds, clock, services } = world
-  requests = new AccessRequests({ reads: database.reads, deeds, clock, log: silentLog, takeAway: () => {} })
+  const { requests } = house
   chat = new ChatWorld(
     Object.assign(Object.create(AccessWorld.prototype) as AccessWorld, { database, deeds, clock, requests }),
     services.sealer,
   )
-  api = createApi({
-    handlers: {},
-    ...identityChecks(services),
-    reportRefused: () => {},
-    origins: [],
-    pages: { ...services, requests, log: silentLog },
-    callbacks: async ({ integration: name, path, body, headers }) =>
-      name === 'echo'
-        ? {
-            status: 200,
-            headers: { 'content-type': 'text/plain' },
-            body: `${path} ${body.length} ${headers['x-twice'] ?? ''}`,
-          }
-        : null,
-    notReady: async () => [],
-    metrics: async () => ({ contentType: 'text/plain', text: '' }),
-    clock: { ...systemClock, now: () => clock.now() },
-    log: silentLog,
-  })
-  await api.serve(join(folder, 'api'))
-  await world.role('dba')
-  await world.role('engineer', { request: { roles: ['dba'] } })
-  await world.role('lead', { review_requests: { roles: ['*'] } })
-  alice = await world.person('alice', ['engineer'], true)
-  bob = await world.person('bob', ['lead'])
   integration = await chat.integration()
 })
-afterEach(async () => {
-  await api.close(200)
-  await world.close()
-  rmSync(folder, { recursive: true })
-})
+afterEach(() => house.close())
 
-let addresses = 0
-const HOST = 'sallyport.test'
-
-async function call(
-  method: string,
-  path: string,
-  more: { form?: Record<string, string>; headers?: Record<string, string> } = {},
-): Promise<RawAnswer> {
-  const body = more.form === undefined ? undefined : Buffer.from(new URLSearchParams(more.form).toString())
-  const type = body ? { 'content-type': 'application/x-www-form-urlencoded' } : {}
-  return await rawCall(join(folder, 'api'), {
-    method,
-    path,
-    body,
-    headers: { host: HOST, ...type, ...more.headers },
-    peer: `PEER 10.2.${addresses >> 8}.${addresses++ & 255} 1\n`,
-  })
-}
-
-/** Opens the page as a browser does, and sends its form. */
-async function fill(
-  path: string,
-  form: Record<string, string>,
-  headers: Record<string, string> = {},
-): Promise<RawAnswer> {
-  await call('GET', path)
-  // The form of a page that is over by now was good in this browser all the same.
-  const opened = await call('GET', '/r/any')
-  const cookie = String(opened.headers['set-cookie']).split(';')[0] ?? ''
-  const mark = /name="mark" value="([^"]+)"/.exec(opened.text)?.[1] ?? ''
-  return await call('POST', path, {
-    form: { mark, ...form },
-    headers: { cookie, origin: sentOrigin(`https://${HOST}`, opened.headers['referrer-policy']), ...headers },
-  })
-}
+const call: PageHouse['call'] = (...args) => house.call(...args)
+const fill: PageHouse['fill'] = (...args) => house.fill(...args)
+const asked: PageHouse['asked'] = (...args) => house.asked(...args)
+const standing: PageHouse['standing'] = (id) => house.standing(id)
 
 const linked = (who: string, person: SignedInPerson) =>
   chat.code(who).then((code) =>
@@ -119,34 +43,6 @@ const linked = (who: string, person: SignedInPerson) =>
       actor: { kind: 'user', id: person.id, name: person.name },
     }),
   )
-
-async function asked(reason = 'ticket 7'): Promise<string> {
-  const caller = {
-    actor: { kind: 'user', id: alice.id, name: 'alice' },
-    userId: alice.id,
-    loginId: alice.loginId,
-    local: false,
-  } as const
-  const wanted = {
-    roles: ['dba'],
-    resources: [],
-    narrowing: null,
-    reason,
-    durationMs: 3_600_000,
-    pendingForMs: null,
-    reviewers: [],
-    start: { at: 'approval' },
-  } as const
-  return (await requests.ask(caller, wanted)).request.id
-}
-
-const LOCAL = {
-  actor: { kind: 'local-admin', id: null, name: 'local-admin' },
-  userId: null,
-  loginId: null,
-  local: true,
-} as const
-const standing = async (id: string) => await requests.show(LOCAL, id)
 
 /** Bob presses approve on the message of a request: the path of the page that confirms it. */
 async function pressed(id: string, button: 'approve' | 'deny' = 'approve'): Promise<string> {
@@ -338,7 +234,7 @@ describe('the page of a request', () => {
 
 describe('trap 23: callbacks', () => {
   const send = (body: Uint8Array, headers: Record<string, string | string[]>, path = '/v1/callbacks/echo/events') =>
-    rawCall(join(folder, 'api'), { method: 'POST', path, body, headers: headers as Record<string, string> })
+    rawCall(house.socket, { method: 'POST', path, body, headers: headers as Record<string, string> })
   test('exact bytes get through, of repeated headers the first, and nothing else of the API is asked for', async () => {
     const json = Buffer.from('{"a": 1,   "b":2}')
     expect(await send(json, { 'content-type': 'application/json', 'x-twice': ['one', 'two'] })).toMatchObject({
@@ -358,6 +254,6 @@ describe('trap 23: callbacks', () => {
     expect(
       (await send(Buffer.from('x'), { 'content-type': 'application/json' }, '/v1/callbacks/none/events')).status,
     ).toBe(404)
-    expect((await rawCall(join(folder, 'api'), { path: '/v1/callbacks/echo/events' })).status).toBe(404)
+    expect((await rawCall(house.socket, { path: '/v1/callbacks/echo/events' })).status).toBe(404)
   })
 })

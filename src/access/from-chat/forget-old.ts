@@ -20,7 +20,13 @@ export async function forgetOldArrivals({ database, clock }: Pick<ChatParts, 'da
     .where('expires_at', '<=', clock.now())
     .limit(1)
     .execute()
-  if (old.length + over.length === 0) return
+  const visits = await database.reads
+    .selectFrom('page_visits')
+    .select('token_hash')
+    .where('expires_at', '<=', clock.now())
+    .limit(1)
+    .execute()
+  if (old.length + over.length + visits.length === 0) return
   await database.transact(async (tx) => {
     const now = await database.storeNow(tx, clock)
     const keys = old.map(({ event_key }) => event_key)
@@ -28,6 +34,7 @@ export async function forgetOldArrivals({ database, clock }: Pick<ChatParts, 'da
       await tx.deleteFrom('inbox').where('event_key', 'in', keys).where('received_at', '<', until).execute()
     await tx.deleteFrom('chat_forms').where('expires_at', '<=', now).execute()
     await tx.deleteFrom('chat_confirmations').where('expires_at', '<=', now).execute()
+    await tx.deleteFrom('page_visits').where('expires_at', '<=', now).execute()
     await tx.deleteFrom('chat_link_offers').where('expires_at', '<=', now).execute()
   })
 }

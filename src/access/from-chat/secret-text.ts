@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 
 // What people and vendors bring back, stored as its hash alone. Each kind is hashed under its own name, so that none stands for another.
 
-export type SecretKind = 'form' | 'confirmation' | 'link' | 'inbox'
+export type SecretKind = 'form' | 'confirmation' | 'link' | 'inbox' | 'visit' | 'password'
 
 export function hashOf(kind: SecretKind, text: string): string {
   return createHash('sha256').update(`sallyport chat ${kind}\n${text}`).digest('hex')

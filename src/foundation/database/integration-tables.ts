@@ -92,6 +92,22 @@ export interface ChatConfirmationsTable {
   used_at: number | null
 }
 
+/** What the page of a request showed to somebody who signed in there: good for one deed on it. */
+export interface PageVisitsTable {
+  token_hash: string
+  user_id: string
+  request_id: string
+  /** Digests and terms that were shown: JSON of Shown */
+  shown_json: string
+  /** Of what the password was at the sign-in: another one ends the visit */
+  proof_hash: string
+  /** 1 = a second factor was proven */
+  has_factor: 0 | 1
+  proven_at: number
+  expires_at: number
+  used_at: number | null
+}
+
 /** What came in from vendors and had its effect, so that a second delivery has none. Kept for 30 days. */
 export interface InboxTable {
   integration_id: string

@@ -8,6 +8,7 @@ import type {
   ChatLinkOffersTable,
   ChatFormsTable,
   ChatConfirmationsTable,
+  PageVisitsTable,
   InboxTable,
   MessagesTable,
   IntegrationPacesTable,
@@ -586,6 +587,7 @@ export interface Tables {
   chat_link_offers: ChatLinkOffersTable
   chat_forms: ChatFormsTable
   chat_confirmations: ChatConfirmationsTable
+  page_visits: PageVisitsTable
   inbox: InboxTable
   messages: MessagesTable
   integration_paces: IntegrationPacesTable

@@ -1,12 +1,15 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { confirmReview, lookAtConfirmation, type ToBeConfirmed } from '../../access/from-chat/confirm-review.ts'
+import { neededFor } from '../../access/on-page/visit-request.ts'
 import { formatDuration } from '../../contract/duration.ts'
 import { Refused } from '../../foundation/errors.ts'
+import { codeField, durationField, reasonField } from './fields.ts'
 import { html, type Html } from './html.ts'
 import { newFormMark, readForm } from './page-form.ts'
 import { paramOf, type KnownServices } from './page-services.ts'
 import type { PageAnswer } from './pages.ts'
 import { requestFacts } from './request-facts.ts'
+import { afterwards } from './request-page.ts'
 
 interface Typed {
   readonly reason: string
@@ -39,26 +42,33 @@ export async function sendConfirmation(
     if (!/^[0-9]{6,10}$/.test(code)) throw new Refused('bad_credentials', 'type the code from your authenticator')
     const after = await confirmReview(services, token, { ...typed, code }, services.addressOf(request))
     const title = found.row.decision === 'approve' ? 'You approved it' : 'You denied it'
-    return {
-      title,
-      body: html`${requestFacts(after)}
-        <p>You may close this page.</p>`,
-    }
+    return { title, body: afterwards(after, await neededFor(services, after.id)) }
   } catch (error) {
     // What can be typed anew is; the page stays good.
     if (!(error instanceof Error) || (error instanceof Refused && !CORRECTABLE.has(error.code))) throw error
     if (!(error instanceof Refused) && error.name !== 'FieldRefused') throw error
-    return { ...shownPage(found, newFormMark(request, reply), typed, error.message), status: 422 }
+    const wrong = { message: error.message, field: fieldOf(error) }
+    return { ...shownPage(found, newFormMark(request, reply), typed, wrong), status: 422 }
   }
 }
 
 const CORRECTABLE = new Set(['bad_credentials', 'code_already_used', 'widens_request', 'over_limit'])
 
+interface Wrong {
+  readonly message: string
+  readonly field: 'code' | 'duration' | 'reason'
+}
+
+function fieldOf(error: Error): Wrong['field'] {
+  if (!(error instanceof Refused)) return 'duration'
+  return error.code === 'widens_request' ? 'duration' : error.code === 'over_limit' ? 'reason' : 'code'
+}
+
 function shownPage(
-  { row, user, request, gives, trouble }: ToBeConfirmed,
+  { row, user, request, gives, trouble, shown }: ToBeConfirmed,
   mark: Html,
   typed: Typed,
-  wrong: string | null,
+  wrong: Wrong | null,
 ): PageAnswer {
   const isApproval = row.decision === 'approve'
   const title = isApproval ? 'Approve this request?' : 'Deny this request?'
@@ -67,20 +77,17 @@ function shownPage(
   if (trouble !== null)
     return {
       title,
-      body: html`${facts}
-        <p class="wrong">It cannot be decided here any more: ${trouble}.</p>`,
+      body: html`<p class="wrong" role="alert">It cannot be decided here any more: ${trouble}.</p>
+        ${facts}`,
       status: 409,
     }
-  const length = html`<label for="duration">Duration (shorter if you like)</label>
-    <input id="duration" name="duration" maxlength="20" value="${typed.duration}" />`
-  const body = html`${facts}${wrong === null ? null : html`<p class="wrong">${wrong}.</p>`}
+  const at = (field: Wrong['field']): string | null => (wrong?.field === field ? wrong.message : null)
+  const longest = formatDuration(shown.terms.durationMs)
+  const body = html`${facts}
     <form method="post" autocomplete="off">
-      ${mark}
-      <label for="reason">Reason of your vote</label>
-      <textarea id="reason" name="reason" rows="3" maxlength="4096">${typed.reason}</textarea>
-      ${isApproval ? length : null}
-      <label for="code">Code from your authenticator</label>
-      <input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="10" required />
+      ${mark} ${reasonField(typed.reason, at('reason'))}
+      ${isApproval ? durationField(typed.duration, longest, at('duration')) : null}
+      ${codeField('Code from your authenticator', true, at('code'))}
       <button type="submit">${isApproval ? 'Approve' : 'Deny'}</button>
     </form>`
   return { title, body }

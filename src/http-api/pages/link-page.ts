@@ -7,7 +7,7 @@ import { newFormMark, readForm } from './page-form.ts'
 import { paramOf, type KnownServices } from './page-services.ts'
 import type { PageAnswer } from './pages.ts'
 import { fact } from './request-facts.ts'
-import { signInFields, typedSignIn } from './sign-in-fields.ts'
+import { signInFields, signInWrong, typedSignIn, type SignInWrong } from './sign-in-fields.ts'
 
 const NOBODY = ''
 
@@ -24,9 +24,28 @@ export async function linkPage(
   return { title: `Link ${nameOf(offer)}?`, body: shown(offer, newFormMark(request, reply)) }
 }
 
-export async function sendLink(services: KnownServices, request: FastifyRequest): Promise<PageAnswer> {
-  const input = { ...typedSignIn(readForm(request)), address: services.addressOf(request) }
+export async function sendLink(
+  services: KnownServices,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<PageAnswer> {
+  const form = readForm(request)
   const code = paramOf(request, 'code')
+  try {
+    return await linked(services, { ...typedSignIn(form), address: services.addressOf(request) }, code)
+  } catch (error) {
+    const wrong = signInWrong(error, form)
+    const offer = await lookAtLink(services, code, NOBODY)
+    const body = shown(offer, newFormMark(request, reply), wrong)
+    return { title: `Link ${nameOf(offer)}?`, body, status: wrong.status }
+  }
+}
+
+async function linked(
+  services: KnownServices,
+  input: ReturnType<typeof typedSignIn> & { readonly address: string },
+  code: string,
+): Promise<PageAnswer> {
   const account = await withProvenPerson(services, input, ({ id, name, hasFactor, confirmation }) => {
     const actor = { kind: 'user', id, name } as const
     return linkAccount(services, { actor, userId: id, loginId: null, confirmation, isProven: hasFactor }, code)
@@ -40,7 +59,7 @@ export async function sendLink(services: KnownServices, request: FastifyRequest)
 
 const nameOf = ({ name, vendor }: ChatLinkOffer): string => `${name} at ${vendor}`
 
-function shown(offer: ChatLinkOffer, mark: Html): Html {
+function shown(offer: ChatLinkOffer, mark: Html, wrong: SignInWrong | null = null): Html {
   return html`<p>
       This account asked to be linked with a user of Sallyport. What it does in chat is then done as that user. Go on
       only if it is your own account, and if it was you who got the code.
@@ -51,6 +70,6 @@ function shown(offer: ChatLinkOffer, mark: Html): Html {
       ${offer.linked === 'no' ? null : fact('Now', 'linked with a user; it changes hands only with a second factor')}
     </dl>
     <form method="post" autocomplete="off">
-      ${mark}${signInFields()}<button type="submit">Link it with me</button>
+      ${mark}${signInFields(wrong)}<button type="submit">Link it with me</button>
     </form>`
 }

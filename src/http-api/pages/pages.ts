@@ -2,11 +2,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { REFUSALS } from '../../contract/errors.ts'
 import { Bug, Refused } from '../../foundation/errors.ts'
 import { confirmPage, sendConfirmation } from './confirm-page.ts'
+import { sentence } from './fields.ts'
 import { html, page, PAGE_HEADERS } from './html.ts'
 import { linkPage, sendLink } from './link-page.ts'
 import { FORM_LIMIT } from './page-form.ts'
 import type { KnownServices, PageServices } from './page-services.ts'
-import { openRequest, requestPage } from './request-page.ts'
+import { requestPage, sendRequestPage } from './request-page.ts'
 
 export type PageAnswer = { readonly title: string; readonly body: ReturnType<typeof html>; readonly status?: number }
 type Answer = (services: KnownServices, request: FastifyRequest, reply: FastifyReply) => Promise<PageAnswer>
@@ -38,7 +39,7 @@ export function answerPages(
     }
     serve('/confirm/:token', confirmPage, sendConfirmation)
     serve('/link/:code', linkPage, sendLink)
-    serve('/r/:id', requestPage, openRequest)
+    serve('/r/:id', requestPage, sendRequestPage)
     done()
   })
 }
@@ -50,8 +51,8 @@ function sendPage(reply: FastifyReply, { title, body, status = 200 }: PageAnswer
 function failed(error: unknown, { log }: PageServices): PageAnswer {
   if (error instanceof Refused) {
     const { message, hint } = error
-    const body = html`<p class="wrong">${message}.</p>
-      ${hint === undefined ? null : html`<p>${hint}</p>`}`
+    const body = html`<p class="wrong" role="alert">${sentence(message)}</p>
+      ${hint === undefined ? null : html`<p>${sentence(hint)}</p>`}`
     return { title: 'This did not work', body, status: REFUSALS[error.code][0] }
   }
   const isTheirs = error instanceof Error && 'statusCode' in error && Number(error.statusCode) < 500
