@@ -32,6 +32,7 @@ export const EVENT_TYPES = [
   'integration.delete',
   'integration.disable',
   'integration.retry',
+  'integration.test',
   'chat_account.link',
   'chat_account.unlink',
   'chat_account.refused',

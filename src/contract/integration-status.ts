@@ -37,6 +37,17 @@ export type IntegrationStatus = z.infer<typeof IntegrationStatus>
 
 export const CheckAnswer = z.object({ items: z.array(z.object({ ok: z.boolean(), text: z.string() })) })
 
+/** A line that an operator sent to see whether it arrives. */
+export const TestMessage = z.object({
+  message: z.string(),
+  /** `channel:C0123`, or `user:bob` */
+  destination: z.string(),
+  /** waiting: not yet, or tried again */
+  outcome: z.enum(['delivered', 'waiting', 'failed']),
+  why: z.string().nullable(),
+})
+export type TestMessage = z.infer<typeof TestMessage>
+
 /** Whom a request for a role would reach. */
 export const DeliveryPreview = z.object({
   items: z.array(

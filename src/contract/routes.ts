@@ -7,7 +7,7 @@ import { DatabaseCertificate, DatabaseCertificateBody, DatabaseDocument, Visible
 import { AddDelegationBody, Delegation, DelegationListQuery } from './delegation.ts'
 import { Delivery } from './delivery.ts'
 import { IntegrationDocument } from './integration.ts'
-import { CheckAnswer, DeliveryPreview, IntegrationStatus } from './integration-status.ts'
+import { CheckAnswer, DeliveryPreview, IntegrationStatus, TestMessage } from './integration-status.ts'
 import { AddLockBody, Lock } from './lock.ts'
 import { AcceptInvitationBody, LoginSession, Ping, SignedIn, SignInBody } from './login.ts'
 import { NodeDocument, VisibleNode } from './node.ts'
@@ -475,6 +475,14 @@ export const routes = {
     access: operator('integration', 'update'),
     eventless: 'asks the vendor, and changes nothing here',
     answer: CheckAnswer,
+  }),
+  /** Says a line that calls itself a test, in a channel, to a person, or in all channels of the document; waits a little for what comes of it. */
+  testIntegration: route({
+    method: 'POST',
+    path: '/v1/integrations/:name/test',
+    access: operator('integration', 'update'),
+    body: z.strictObject({ channel: z.string().min(1).max(320).optional(), user: Name.optional() }),
+    answer: z.object({ items: z.array(TestMessage) }),
   }),
   /** Whom a request for this role would reach. */
   previewDelivery: route({

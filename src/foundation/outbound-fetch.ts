@@ -13,6 +13,8 @@ export type OutboundFetch = (
     readonly headers?: Readonly<Record<string, string>>
     readonly body?: string | Uint8Array
     readonly signal?: AbortSignal
+    /** The status is all that matters: it counts as soon as it is there, however long or slow what follows is. `body` is empty */
+    readonly statusOnly?: boolean
   },
 ) => Promise<OutboundAnswer>
 
@@ -65,7 +67,7 @@ export function outboundFetch(options: OutboundOptions): OutboundFetch {
   const resolve = options.resolve ?? systemResolve
   const agentOptions = { keepAlive: true, maxSockets: 16, timeout: 30_000, scheduling: 'lifo' } as const
   const agents = { plain: new PlainAgent(agentOptions), tls: new TlsAgent(agentOptions) }
-  return async (text, { method, headers = {}, body, signal }) => {
+  return async (text, { method, headers = {}, body, signal, statusOnly = false }) => {
     const url = requireUrl(text)
     const secure = url.protocol === 'https:'
     const hostname = url.hostname.replace(/^\[(.*)\]$/, '$1')
@@ -81,7 +83,7 @@ export function outboundFetch(options: OutboundOptions): OutboundFetch {
     }
     const most = options.answerBytes ?? ANSWER_BYTES
     return await withDeadline(systemClock, options.deadlineMs ?? DEADLINE_MS, signal, (until) =>
-      exchange(secure, agents, { ...request, signal: until }, body, most),
+      exchange(secure, agents, { ...request, signal: until }, body, statusOnly ? null : most),
     )
   }
 }
@@ -152,11 +154,13 @@ function exchange(
   agents: { readonly plain: PlainAgent; readonly tls: TlsAgent },
   options: RequestOptions,
   body: string | Uint8Array | undefined,
-  most: number,
+  most: number | null,
 ): Promise<OutboundAnswer> {
   return new Promise((resolve, reject) => {
     const onAnswer = (answer: IncomingMessage): void => {
-      readWhole(answer, most).then(resolve, reject)
+      if (most !== null) return void readWhole(answer, most).then(resolve, reject)
+      resolve({ status: answer.statusCode ?? 0, headers: headersOf(answer), body: new Uint8Array() })
+      passOver(answer)
     }
     const request = secure
       ? tlsRequest({ ...options, agent: agents.tls }, onAnswer)
@@ -179,14 +183,32 @@ function readWhole(answer: IncomingMessage, most: number): Promise<OutboundAnswe
       if (length > most) answer.destroy(new Error(`the answer is longer than ${most} bytes`))
     })
     answer.on('end', () => {
-      const headers = Object.fromEntries(
-        Object.entries(answer.headers).map(([name, value]) => [
-          name,
-          Array.isArray(value) ? (value[0] ?? '') : (value ?? ''),
-        ]),
-      )
-      resolve({ status: answer.statusCode ?? 0, headers, body: new Uint8Array(Buffer.concat(parts)) })
+      const body = new Uint8Array(Buffer.concat(parts))
+      resolve({ status: answer.statusCode ?? 0, headers: headersOf(answer), body })
     })
     answer.on('error', reject)
   })
+}
+
+const headersOf = (answer: IncomingMessage): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(answer.headers).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? (value[0] ?? '') : (value ?? ''),
+    ]),
+  )
+
+const PASSED_OVER_BYTES = 65_536
+const PASSED_OVER_MS = 1000
+
+/** A short answer is read to its end, which keeps the connection; another one ends it. */
+function passOver(answer: IncomingMessage): void {
+  let length = 0
+  const late = systemClock.after(PASSED_OVER_MS, () => answer.destroy())
+  answer.on('data', (part: Buffer) => {
+    length += part.length
+    if (length > PASSED_OVER_BYTES) answer.destroy()
+  })
+  answer.on('error', () => {})
+  answer.on('close', () => late.cancel())
 }

@@ -1,5 +1,6 @@
 import { integrationNamed, integrationStatus, retryIntegration } from '../access/notify/integration-status.ts'
 import { previewDelivery } from '../access/notify/preview-delivery.ts'
+import { sendTest, testOutcomes } from '../access/notify/test-message.ts'
 import type { Reader } from '../access/directory.ts'
 import type { DeedLog } from '../audit/deed.ts'
 import type { Clock } from '../foundation/clock.ts'
@@ -11,6 +12,8 @@ export interface IntegrationServices {
   readonly reads: Reader
   readonly deeds: DeedLog
   readonly clock: Clock
+  /** Who tries an integration out waits so long to hear whether it worked */
+  readonly patienceMs: number
   /** Asks the vendor whether the credentials work and the channels are there */
   readonly check: (
     integration: IntegrationsTable,
@@ -28,6 +31,10 @@ export function integrationHandlers(services: IntegrationServices): Handlers {
     async checkIntegration(context, { params }) {
       const integration = await integrationNamed(reads, params['name'] ?? '')
       return { items: (await services.check(integration, context.signal)).map((line) => ({ ...line })) }
+    },
+    async testIntegration(context, { params, body }) {
+      const ids = await sendTest(services, doerOf(context), params['name'] ?? '', body)
+      return { items: await testOutcomes(services, ids, services.patienceMs, context.signal) }
     },
     previewDelivery: async (_context, { query }) =>
       await previewDelivery(reads, query.role, query.user ?? null, clock.now()),

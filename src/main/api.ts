@@ -111,6 +111,7 @@ export function openApi(parts: ApiParts): Api {
         reads: database.reads,
         deeds,
         clock,
+        patienceMs: 10_000,
         check: (integration, signal) => checkIntegration(integration, parts.notify, store.sealer, signal),
       }),
       ...auditHandlers({

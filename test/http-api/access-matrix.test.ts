@@ -40,6 +40,7 @@ const OPERATOR: { readonly [K in RouteName]?: string } = {
   listIntegrationStatus: 'integration/list',
   retryIntegration: 'integration/update',
   checkIntegration: 'integration/update',
+  testIntegration: 'integration/update',
   previewDelivery: 'integration/read',
   listPolicies: 'policy/list',
   pastJudgements: 'policy/read',

@@ -56,7 +56,7 @@ beforeEach(async () => {
       ...identityHandlers(world.services),
       ...requestHandlers(requests, clock),
       ...delegationHandlers(delegations),
-      ...integrationHandlers({ reads: database.reads, deeds, clock, check: () => Promise.resolve([]) }),
+      ...integrationHandlers({ reads: database.reads, deeds, clock, patienceMs: 0, check: () => Promise.resolve([]) }),
     },
     ...identityChecks(world.services),
     reportRefused: () => {},
@@ -302,6 +302,18 @@ const SCENES: { readonly [K in RouteName]?: Scene } = {
       return { route: 'retryIntegration', who: root, params: { name: 'i' }, body: {} }
     },
     events: ['integration.retry'],
+  },
+  testIntegration: {
+    call: async () => {
+      const spec = { vendor: 'teams', secrets: { workflows: { ops: 'https://example.org/hook' } } }
+      await ok({
+        route: 'createDocument',
+        who: root,
+        body: { document: { kind: 'integration', metadata: { name: 'i' }, spec } },
+      })
+      return { route: 'testIntegration', who: root, params: { name: 'i' }, body: { channel: 'ops' } }
+    },
+    events: ['integration.test'],
   },
   removeIntegration: {
     call: async () => {

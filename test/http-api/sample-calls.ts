@@ -41,6 +41,7 @@ export const SAMPLE_BODIES: { readonly [K in RouteName]?: Readonly<Record<string
     note: 'n',
   },
   retryIntegration: { message: 'msg_x' },
+  testIntegration: { channel: 'ops' },
   annotate: { key: 'k', text: 'a note' },
   addUser: { name: 'dora', email: 'd@example.org', roles: [], traits: {} },
   issueDatabaseCertificate: { publicKey: 'AAAA' },

@@ -29,13 +29,14 @@ beforeAll(async () => {
   const access = { logins: [sallyport.login], node_labels: { service: 'database' } }
   await role('dba', access, { chat_approval: 'allowed' })
   await role('root-dba', access)
+  for (const name of ['late', 'cut']) await role(name, access, { chat_approval: 'allowed' })
   await role('engineer', {
     request: {
-      roles: ['dba', 'root-dba'],
+      roles: ['dba', 'root-dba', 'late', 'cut'],
       thresholds: [{ name: 'two leads', filter: '"lead" in reviewer.roles', approve: 2, deny: 1 }],
     },
   })
-  await role('lead', { review_requests: { roles: ['dba', 'root-dba'] } })
+  await role('lead', { review_requests: { roles: ['dba', 'root-dba', 'late', 'cut'] } })
   await sallyport.user('alice', ['engineer'])
   await sallyport.user('bob', ['lead'])
   await sallyport.user('carol', ['lead'])
@@ -69,6 +70,16 @@ async function certificateOf({ api }: Sallyport): Promise<string> {
   const { items } = await api.listAuthorities({})
   return items.find(({ kind }) => kind === 'server-tls')?.public ?? ''
 }
+
+const late = (reason: string): string[] => ['--roles=late', `--reason=${reason}`, '--nowait', '--pending-for=4s']
+const directTo = (name: string): StoredMessage[] =>
+  [...discord.house.messages.values()].filter(
+    ({ channelId, embeds }) =>
+      embeds.length > 0 && discord.house.channels.get(channelId)?.recipient === person(name).id,
+  )
+/** What the engine has yet to do now. */
+const openMessages = () =>
+  sallyport.rows("select id from messages where state = 'due' and due_at < ?", Date.now() + 120_000)
 
 const endpoint = (): string => `https://127.0.0.1:${sallyport.port}/v1/callbacks/chat/interactions`
 
@@ -197,6 +208,62 @@ test('8: a request that is denied says so, and nobody was ever mentioned', async
   for (const { body } of discord.house.calls)
     if (body !== null && typeof body === 'object' && 'content' in body)
       expect(body).toMatchObject({ allowed_mentions: { parse: [] } })
+})
+
+test('9: a request that nobody answers expires: the message says so and has nothing left that decides', async () => {
+  const seen = await accounts.get('alice')?.sally('request', 'create', ...late('ticket 80'))
+  expect(seen?.code).toBe(0)
+  const message = await lastInChannel('late')
+  await expect.poll(() => textOf(message), { timeout: 60_000 }).toContain('Expired without a decision')
+  await expect.poll(() => labels(message).filter((label) => label !== 'Open')).toEqual([])
+  for (const direct of directTo('alice'))
+    await expect.poll(() => labels(direct).filter((label) => label !== 'Open')).toEqual([])
+})
+
+test('10: killed between Discord’s yes and our noting it, long after nonces are forgotten, each message is there once', async () => {
+  discord.house.nonceMs = 0
+  discord.house.silent = true
+  const copies = () => [...discord.house.messages.values()].filter((each) => textOf(each).includes('ticket 81'))
+  await person('alice').type(channel.id, 'request cut for 3h: ticket 81')
+  await expect.poll(() => copies().length).toBe(2)
+  await killed()
+  discord.house.silent = false
+  await expect.poll(() => openMessages(), { timeout: 60_000 }).toEqual([])
+  expect(copies().length).toBe(2)
+  const message = await lastInChannel('cut')
+  expect(message.edits).toBeGreaterThan(0)
+
+  // The same with a change: the form's answer is stored, the message's change is made and never heard of.
+  discord.house.silent = true
+  const edits = message.edits
+  expect(await submitted('bob', message, 'Approve', { reason: 'go' })).toMatchObject({ kind: 'said' })
+  await expect.poll(() => message.edits).toBeGreaterThan(edits)
+  await killed()
+  discord.house.silent = false
+  await expect.poll(() => textOf(message), { timeout: 60_000 }).toContain('go')
+  await expect.poll(() => openMessages(), { timeout: 60_000 }).toEqual([])
+  expect(copies().length).toBe(2)
+})
+
+test('11: killed between a press or a form that arrived and what comes of it, pressing again is one vote', async () => {
+  const message = await lastInChannel('cut')
+  const [request] = (await sallyport.api.listRequests({ query: {} })).items.filter(({ state }) => state === 'pending')
+  const seen = await person('carol').press(message, 'Approve')
+  if (seen.kind !== 'modal') throw new Error(JSON.stringify(seen))
+  for (const wait of [0, 3]) {
+    const typed = person('carol').submit(channel.id, seen.modal, { reason: 'fine' })
+    await new Promise((resolve) => setTimeout(resolve, wait))
+    await killed()
+    await typed
+    // What was sent is sent again as it was, and one more time.
+    await person('carol').again()
+    await person('carol').again()
+  }
+  await expect.poll(() => textOf(message), { timeout: 60_000 }).toContain('Approved for 3h')
+  await expect.poll(() => labels(message).filter((label) => label !== 'Open')).toEqual([])
+  const shown = await sallyport.api.showRequest({ params: { id: request?.id ?? '' } })
+  expect([shown.state, shown.reviews.map(({ reviewer }) => reviewer)]).toEqual(['approved', ['bob', 'carol']])
+  expect(sallyport.rows('select id from grants where request_id = ?', request?.id ?? '').length).toBe(1)
 })
 
 test('trap 20: the bot token is in no log, event or document', async () => {

@@ -97,7 +97,7 @@ test('1: everybody who could decide gets one mail about the request, with a link
 test('2: after a kill nothing is sent again; a first vote is said in the thread', async () => {
   await killed()
   await review(bob, id, '--approve', 'looks right')
-  await expect.poll(() => subjectsTo('alice').length).toBe(2)
+  for (const name of ['alice', 'audit']) await expect.poll(() => subjectsTo(name).length).toBe(2)
   const [first, vote] = mailsTo('alice')
   expect(vote?.headers.get('references')).toBe(first?.headers.get('message-id'))
   expect(vote?.text).toContain('looks right')
@@ -191,6 +191,22 @@ test('8: killed between a server that took the mail and our noting it, each mail
       .toEqual(['Waiting', 'Denied'])
   const found = await sallyport.api.showRequest({ params: { id: silent } })
   expect([found.state, found.reviews.length]).toEqual(['denied', 1])
+})
+
+test('9: an operator sends a test message and is told what came of it', async () => {
+  server.mails.length = 0
+  const sent = await sallyport.admin('integration', 'test', 'mail', '--user=bob')
+  expect([sent.code, sent.stdout.trim()]).toEqual([0, 'delivered  user:bob'])
+  expect(server.mails).toMatchObject([{ to: 'bob@example.org' }])
+  expect(server.mails[0]?.headers.get('subject')).toMatch(/^Test message of Sallyport/)
+  server.refusals.set('audit@example.org', { code: 550, text: '5.1.1 no such user' })
+  const failed = await sallyport.admin('integration', 'test', 'mail')
+  expect([failed.code, failed.stdout]).toEqual([
+    1,
+    expect.stringMatching(/^FAILED +channel:audit@example\.org .*5\.1\.1/),
+  ])
+  const [event] = await sallyport.events({ type: 'integration.test' })
+  expect(event?.details).toMatchObject({ name: 'mail' })
 })
 
 test('trap 20: the password of the mail server is in no log, event, document or mail', async () => {

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { integrationStatus, retryIntegration } from '../../src/access/notify/integration-status.ts'
 import { previewDelivery } from '../../src/access/notify/preview-delivery.ts'
+import { sendTest, testOutcomes } from '../../src/access/notify/test-message.ts'
 import { DeliveryFailed } from '../../src/notify/connector.ts'
 import { AccessWorld, LOCAL_ADMIN, MINUTE } from '../support/access-world.ts'
 import { ManualClock } from '../support/manual-clock.ts'
@@ -88,6 +89,41 @@ describe.each(STORES)('on %s', (kind) => {
     expect(content?.kind === 'request' && content.view.reviews.map((review) => review.reviewer)).toEqual(['bob'])
     expect((await world.eventTypes()).at(-1)).toBe('integration.retry')
     expect((await integrationStatus(reads, world.clock.now()))[0]?.dead).toBe(0)
+  })
+
+  test('a test message says that it is one, once, where it was asked for, and who sent it is on record', async () => {
+    notify.start()
+    const { database, deeds, clock } = world
+    const parts = { reads: database.reads, deeds, clock }
+    const never = new AbortController().signal
+    const send = async (target: { channel?: string; user?: string }) => {
+      const ids = await sendTest(parts, LOCAL_ADMIN, 'chat', target)
+      await told()
+      return await testOutcomes(parts, ids, 0, never)
+    }
+    expect(await send({})).toMatchObject([{ destination: `channel:${CHANNEL}`, outcome: 'delivered', why: null }])
+    expect(vendor.linesAt(CHANNEL)).toEqual([expect.stringMatching(/^Test message of Sallyport, sent by local-admin/)])
+    expect(await send({ user: 'bob' })).toMatchObject([{ destination: 'user:bob', outcome: 'delivered' }])
+    expect(await send({ channel: 'C0NEW' })).toMatchObject([{ destination: 'channel:C0NEW', outcome: 'delivered' }])
+    vendor.mishap = () => ({ when: 'before', error: new DeliveryFailed('destination', 'is_archived') })
+    expect(await send({})).toMatchObject([{ outcome: 'failed', why: 'is_archived' }])
+    expect((await world.eventTypes()).filter((type) => type === 'integration.test')).toHaveLength(4)
+  })
+
+  test('a test message to nobody, to both, or through what does not work is refused with what to do', async () => {
+    const { database, deeds, clock } = world
+    const parts = { reads: database.reads, deeds, clock }
+    const send = (name: string, target: { channel?: string; user?: string }) =>
+      sendTest(parts, LOCAL_ADMIN, name, target)
+    await expect(send('nothing', {})).rejects.toMatchObject({ code: 'not_found' })
+    await expect(send('chat', { user: 'mallory' })).rejects.toMatchObject({ code: 'not_found' })
+    await expect(send('chat', { user: 'carol' })).rejects.toMatchObject({ code: 'not_allowed' })
+    await expect(send('chat', { user: 'bob', channel: CHANNEL })).rejects.toMatchObject({ code: 'malformed' })
+    await notify.integration('silent', [])
+    await expect(send('silent', {})).rejects.toMatchObject({ code: 'malformed' })
+    await notify.integration('off', [{ channels: [CHANNEL] }], { enabled: false })
+    await expect(send('off', {})).rejects.toMatchObject({ code: 'not_allowed' })
+    expect(await notify.rows()).toEqual([])
   })
 
   test('a preview tells whom a request would reach, and who is reached by nobody', async () => {

@@ -190,7 +190,7 @@ async function findMessage(tx: Tx, wanted: Wanted, requestId: string): Promise<M
     .executeTakeFirst()
 }
 
-function newMessage(wanted: Wanted, { requestId, version, now }: Into): MessagesTable {
+export function newMessage(wanted: Wanted, { requestId, version, now }: Into): MessagesTable {
   return {
     id: newId('message', now),
     integration_id: wanted.integrationId,

@@ -20,6 +20,7 @@ export function teamsConnector({ secrets, fetch }: ConnectorParts<TeamsSettings,
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(post),
         signal,
+        statusOnly: true,
       })
       if (answer.status >= 200 && answer.status < 300) return told
       throw failureOf(answer)

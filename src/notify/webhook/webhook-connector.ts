@@ -17,7 +17,7 @@ export function webhookConnector(parts: ConnectorParts<WebhookSettings, WebhookS
       ...signWebhook(secrets.signing_secrets, id, clock.now(), body),
     }
     try {
-      return await fetch(settings.url, { method: 'POST', headers, body, signal })
+      return await fetch(settings.url, { method: 'POST', headers, body, signal, statusOnly: true })
     } catch (error) {
       if (error instanceof OutboundRefused) throw new DeliveryFailed('integration', error.message)
       throw error

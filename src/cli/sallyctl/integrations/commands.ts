@@ -65,6 +65,23 @@ const operatorCommands = [
     run: async (context, input) => (await import('./integration-status.ts')).check(context, input.arguments.name),
   }),
   defineCommand({
+    name: 'test',
+    summary: 'Send a message that says it is a test, and wait for what comes of it',
+    examples: [
+      ['sallyctl integration test slack', 'to every channel that its document names; exit code 1 when one fails'],
+      ['sallyctl integration test mail --user=alice', 'to one person'],
+      ['sallyctl integration test slack --channel=C0123ABCD', 'to a channel before it is in the document'],
+    ],
+    arguments: { name },
+    options: {
+      socket,
+      channel: { kind: 'text', value: 'id', summary: "the vendor's id of a channel, or a mail address" },
+      user: { kind: 'text', value: 'name', summary: 'somebody with a linked account or a mail address' },
+    },
+    run: async (context, input) =>
+      (await import('./test-integration.ts')).testIntegration(context, input.arguments.name, input.options),
+  }),
+  defineCommand({
     name: 'preview',
     summary: 'Show whom a request for a role would reach, where and when',
     examples: [['sallyctl integration preview dba --user=alice', 'if alice asked for dba now']],
