@@ -2,12 +2,22 @@
 // contract's types are written out, so that a consumer needs neither zod nor the daemon's source.
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 import ts from 'typescript'
 
 const here = import.meta.dirname
 const out = join(here, 'dist')
 const ENTRIES = ['index', 'policy', 'testing']
+
+/** zod's messages in forty other languages are half a megabyte that nobody reads here. */
+const ENGLISH_ONLY: Plugin = {
+  name: 'english-only',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js'",
+    }))
+  },
+}
 
 if (process.argv[1] === import.meta.filename) {
   await bundleSdk()
@@ -31,6 +41,7 @@ export async function bundleSdk(): Promise<void> {
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: 'linked',
+    plugins: [ENGLISH_ONLY],
     logLevel: 'warning',
   })
 }

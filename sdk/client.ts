@@ -10,11 +10,16 @@ export interface ConnectOptions {
   readonly address: string
   /** `sha256:<hex>` of the proxy's authority, as its operator gave it; several while it is rotated. There is no way without. */
   readonly caPin: string | readonly string[]
-  /** `sally_service_...`, made by `sallyctl tokens add` */
-  readonly token: string
+  /** `sally_service_...`, made by `sallyctl tokens add`; as a function it is asked for with each call, so that a token can be replaced while the program runs */
+  readonly token: string | (() => string | Promise<string>)
 }
 
-export interface ListOptions {
+export interface CallOptions {
+  /** Ends the call with its reason; whether it had its effect is then not known */
+  readonly signal?: AbortSignal
+}
+
+export interface ListOptions extends CallOptions {
   /** `all` (default): every request that the account may see; `reviewable`: those that wait for its vote; `reviewed`: those it has voted on */
   readonly scope?: 'all' | 'reviewable' | 'reviewed'
   readonly state?: RequestState
@@ -22,16 +27,15 @@ export interface ListOptions {
   readonly role?: string
   /** In the reason and in names */
   readonly text?: string
-  readonly signal?: AbortSignal
 }
 
-export interface VoteOptions {
+export interface VoteOptions extends CallOptions {
   readonly reason?: string
   /** Milliseconds: an approval may shorten what is granted, never lengthen it */
   readonly duration?: number
 }
 
-export interface NoteOptions {
+export interface NoteOptions extends CallOptions {
   readonly text: string
   /** Of several notes: a new one with the same key takes the place of the old one. Default: `note` */
   readonly key?: string
@@ -46,10 +50,12 @@ export class Sallyport implements Disposable {
   readonly #close: () => void
 
   constructor({ address, caPin, token }: ConnectOptions) {
-    if (!/^sally_service_[A-Za-z0-9_-]{43}$/.test(token))
-      throw new SallyportError('malformed', 'this is no service token', { hint: 'make one: sallyctl tokens add NAME' })
+    if (typeof token === 'string') requireToken(token)
     const transport = pinnedTransport(address, typeof caPin === 'string' ? [caPin] : caPin)
-    this.#api = createClient((call) => transport.send(call), { token })
+    this.#api = createClient(async (call) => {
+      const bearer = requireToken(typeof token === 'string' ? token : await token())
+      return await transport.send({ ...call, headers: { ...call.headers, authorization: `Bearer ${bearer}` } })
+    })
     this.#close = () => transport.close()
   }
 
@@ -65,13 +71,13 @@ export class Sallyport implements Disposable {
   }
 
   /** Errors: NotFound, also for a request that the account must not know of. */
-  show(id: string): Promise<AccessRequest> {
-    return asked(() => this.#api.showRequest({ params: { id } }))
+  show(id: string, { signal }: CallOptions = {}): Promise<AccessRequest> {
+    return asked(() => this.#api.showRequest({ params: { id }, ...(signal ? { signal } : {}) }))
   }
 
   /** What an approval would change, and what a decision still takes. */
-  preview(id: string): Promise<RequestPreview> {
-    return asked(() => this.#api.previewRequest({ params: { id } }))
+  preview(id: string, { signal }: CallOptions = {}): Promise<RequestPreview> {
+    return asked(() => this.#api.previewRequest({ params: { id }, ...(signal ? { signal } : {}) }))
   }
 
   /**
@@ -84,21 +90,23 @@ export class Sallyport implements Disposable {
   }
 
   /** Errors: as `approve`. */
-  deny(request: AccessRequest, { reason }: Pick<VoteOptions, 'reason'> = {}): Promise<AccessRequest> {
-    return this.#vote(request, 'deny', reason === undefined ? {} : { reason })
+  deny(request: AccessRequest, { reason, signal }: Omit<VoteOptions, 'duration'> = {}): Promise<AccessRequest> {
+    return this.#vote(request, 'deny', { ...(reason === undefined ? {} : { reason }), ...(signal ? { signal } : {}) })
   }
 
   #vote(
     { id, requestDigest, factsDigest }: AccessRequest,
     decision: 'approve' | 'deny',
-    more: VoteOptions & { readonly shown?: { duration: number; startAt: number | null } },
+    { signal, ...more }: VoteOptions & { readonly shown?: { duration: number; startAt: number | null } },
   ): Promise<AccessRequest> {
-    return asked(() => this.#api.review({ params: { id }, body: { decision, requestDigest, factsDigest, ...more } }))
+    const body = { decision, requestDigest, factsDigest, ...more }
+    return asked(() => this.#api.review({ params: { id }, body, ...(signal ? { signal } : {}) }))
   }
 
   /** A note that reviewers see beside the request. It is no part of what they vote on. Empty text takes it away. */
-  annotate(id: string, { text, key }: NoteOptions): Promise<AccessRequest> {
-    return asked(() => this.#api.annotate({ params: { id }, body: { text, ...(key === undefined ? {} : { key }) } }))
+  annotate(id: string, { text, key, signal }: NoteOptions): Promise<AccessRequest> {
+    const body = { text, ...(key === undefined ? {} : { key }) }
+    return asked(() => this.#api.annotate({ params: { id }, body, ...(signal ? { signal } : {}) }))
   }
 
   /** What is pending, then every change, until the signal is aborted. See WatchOptions for going on after a restart. */
@@ -124,6 +132,12 @@ export class Sallyport implements Disposable {
   [Symbol.dispose](): void {
     this.close()
   }
+}
+
+/** Errors: SallyportError('malformed'), which holds nothing of it. */
+function requireToken(token: string): string {
+  if (/^sally_service_[A-Za-z0-9_-]{43}$/.test(token)) return token
+  throw new SallyportError('malformed', 'this is no service token', { hint: 'make one: sallyctl tokens add NAME' })
 }
 
 async function asked<T>(call: () => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 // @sallyport/sdk: programs of your own beside Sallyport. README.md shows how; docs/sdk.md says what is promised.
 export { Sallyport } from './client.ts'
-export type { ConnectOptions, ListOptions, NoteOptions, VoteOptions } from './client.ts'
+export type { CallOptions, ConnectOptions, ListOptions, NoteOptions, VoteOptions } from './client.ts'
 export type * from './contract-types.ts'
 export {
   AlreadyResolved,

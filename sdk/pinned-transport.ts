@@ -53,7 +53,7 @@ export function pinnedTransport(address: string, pins: readonly string[]): Pinne
     return met
   }
   const once = async (call: PinnedCall): Promise<PinnedAnswer> => {
-    const { authority, name } = await meet()
+    const { authority, name } = await unlessAborted(meet(), call.signal)
     const headers = call.body === null ? call.headers : { ...call.headers, 'content-length': String(call.body.length) }
     const incoming = await exchange(address, call.body, call.signal, {
       ...{ host, port, agent, method: call.method, path: call.target, headers },
@@ -142,6 +142,22 @@ export function pinOf(certificate: X509Certificate): string {
   return `sha256:${createHash('sha256')
     .update(certificate.publicKey.export({ type: 'spki', format: 'der' }))
     .digest('hex')}`
+}
+
+/** The proxy is met for all calls together: one that is given up does not wait for it. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return await work
+  const aborted = Promise.withResolvers<never>()
+  const abort = (): void => aborted.reject(signal.reason as Error)
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort, { once: true })
+  aborted.promise.catch(() => {})
+  try {
+    return await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+    work.catch(() => {})
+  }
 }
 
 function exchange(

@@ -11,12 +11,15 @@ export interface Change {
   readonly at: number
   /** As it is now, which may be later than this change */
   readonly request: AccessRequest
-  /** Where to go on once this change is dealt with: store it, and give it as `cursor` after a restart */
+  /**
+   * Where to go on once this change is dealt with: store it, and give it as `cursor` after a restart. Empty while there is more of
+   * what was pending in the beginning: given as `cursor`, it begins anew.
+   */
   readonly cursor: string
 }
 
 export interface WatchOptions {
-  /** Of the last change that was dealt with. Left out: begins with what is pending now. */
+  /** Of the last change that was dealt with. Left out or empty: begins with what is pending now. */
   readonly cursor?: string
   readonly signal?: AbortSignal
   /** Told of each break that is waited out; nothing is lost by one. */
@@ -51,7 +54,7 @@ export async function* watchChanges(
 ): AsyncGenerator<Change, void, undefined> {
   const { signal } = options
   try {
-    let cursor = options.cursor
+    let cursor = options.cursor === '' ? undefined : options.cursor
     if (cursor === undefined) {
       // The cursor stands before the list: what changes in between is given twice rather than never.
       const start = (await stubborn(options, (within) => source.changes({ wait: 0 }, within))).cursor
@@ -77,9 +80,13 @@ async function* found(source: WatchSource, options: WatchOptions, cursor: string
   do {
     const at = place
     const page = await stubborn(options, (within) => source.pending(at, within))
-    for (const request of page.items)
-      yield { id: `found/${request.id}/${request.version}`, type: 'found', at: request.createdAt, request, cursor }
     place = page.next ?? undefined
+    for (const [index, request] of page.items.entries()) {
+      // The cursor passes over what has not been given yet: only with the last one may it be kept.
+      const isLast = place === undefined && index === page.items.length - 1
+      const id = `found/${request.id}/${request.version}`
+      yield { id, type: 'found', at: request.createdAt, request, cursor: isLast ? cursor : '' }
+    }
   } while (place !== undefined)
 }
 

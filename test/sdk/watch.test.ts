@@ -84,6 +84,16 @@ test('a cursor of a change that was dealt with never skips the next one, whereve
   }
 })
 
+test('who stops in the middle of what was pending in the beginning gets the rest after a restart', async () => {
+  const log = new Log()
+  log.open.push('a', 'b', 'c')
+  for (let stopped = 1; stopped <= 3; stopped++) {
+    const last = (await take(stopped, watchChanges(log, {}))).at(-1)
+    const after = await take(1, watchChanges(log, { cursor: last?.cursor ?? 'none' }))
+    expect(after[0]?.request.id).toBe(stopped < 3 ? 'a' : 'while listing')
+  }
+})
+
 test('what another try would not change comes out at once', async () => {
   for (const error of [
     new CursorGone('cursor_gone', 'too old'),

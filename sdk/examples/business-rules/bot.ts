@@ -2,7 +2,8 @@
 //   node bot.ts [business.json]
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { AlreadyResolved, NotAllowed, RequestChanged, Sallyport, type AccessRequest } from '@sallyport/sdk'
+import { setTimeout as pause } from 'node:timers/promises'
+import { AlreadyResolved, NotAllowed, RequestChanged, Sallyport, Unavailable, type AccessRequest } from '@sallyport/sdk'
 import { judge, readBusiness } from './rules.ts'
 
 const file = process.argv[2] ?? join(import.meta.dirname, 'business.json')
@@ -34,9 +35,17 @@ async function consider(request: AccessRequest): Promise<void> {
   } catch (error) {
     // It changed while we looked: its change is on its way and is judged by itself. It is over: nothing is left to do.
     if (error instanceof RequestChanged || error instanceof AlreadyResolved || error instanceof NotAllowed) return
+    // A vote may be cast again: the same one twice is one vote.
+    if (error instanceof Unavailable && !stop.signal.aborted) return await again(request, error)
     // Rules that cannot be read approve nothing; people still can.
     say(`${request.id}: ${error instanceof Error ? error.message : String(error)}`)
   }
+}
+
+async function again(request: AccessRequest, { message }: Error): Promise<void> {
+  say(`${request.id}: once more in a moment: ${message}`)
+  await pause(3000, undefined, { signal: stop.signal }).catch(() => {})
+  if (!stop.signal.aborted) await consider(request)
 }
 
 function setting(name: string): string {

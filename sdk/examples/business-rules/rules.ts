@@ -42,6 +42,24 @@ export function judge(request: AccessRequest, { rules, openTickets }: Business):
 /** Read anew for each request: a ticket that was closed a second ago opens nothing. Throws when it cannot be read. */
 export function readBusiness(path: string): Business {
   const { rules, openTickets } = JSON.parse(readFileSync(path, 'utf8')) as Partial<Business>
-  if (!Array.isArray(rules) || !Array.isArray(openTickets)) throw new Error(`${path} has no rules or no openTickets`)
-  return { rules: rules as Rule[], openTickets: openTickets as string[] }
+  if (!Array.isArray(rules) || !rules.every(isRule))
+    throw new Error(`${path}: rules are name, roles, longest and ticket`)
+  if (!isTexts(openTickets)) throw new Error(`${path} has no openTickets`)
+  return { rules, openTickets }
+}
+
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((each) => typeof each === 'string')
+
+/** Whole, or none: a bound that was forgotten is not "no bound". */
+function isRule(value: unknown): value is Rule {
+  if (typeof value !== 'object' || value === null) return false
+  const { name, roles, longest, ticket } = value as Partial<Record<keyof Rule, unknown>>
+  return (
+    typeof name === 'string' &&
+    isTexts(roles) &&
+    Number(longest) > 0 &&
+    typeof longest === 'number' &&
+    typeof ticket === 'boolean'
+  )
 }

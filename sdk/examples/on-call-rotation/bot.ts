@@ -3,7 +3,8 @@
 //   node bot.ts [rotation.json]
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { AlreadyResolved, NotAllowed, RequestChanged, Sallyport, type AccessRequest } from '@sallyport/sdk'
+import { setTimeout as pause } from 'node:timers/promises'
+import { AlreadyResolved, NotAllowed, RequestChanged, Sallyport, Unavailable, type AccessRequest } from '@sallyport/sdk'
 import { onCallAt, readRotation, type Shift } from './rotation.ts'
 
 const LONGEST_MS = 3_600_000
@@ -28,8 +29,8 @@ async function consider(request: AccessRequest): Promise<void> {
   try {
     const now = Date.now()
     const shift = onCallAt(readRotation(file), now)
-    // A request that starts later would outlive what is known now.
-    if (shift?.person === request.user && request.start.at === 'approval') {
+    // A request that starts later would outlive what is known now, and an extension begins where the grant ends.
+    if (shift?.person === request.user && request.start.at === 'approval' && request.kind !== 'extension') {
       const duration = Math.min(request.grantedDuration, LONGEST_MS, shift.until - now)
       await sallyport.approve(request, { reason: `${request.user} is on call`, duration })
       say(`${request.id}: ${request.user} is on call: ${Math.ceil(duration / 60_000)} minutes`)
@@ -39,9 +40,17 @@ async function consider(request: AccessRequest): Promise<void> {
     }
   } catch (error) {
     if (error instanceof RequestChanged || error instanceof AlreadyResolved || error instanceof NotAllowed) return
+    // A vote may be cast again: the same one twice is one vote.
+    if (error instanceof Unavailable && !stop.signal.aborted) return await again(request, error)
     // A file that cannot be read puts nobody on call; people still decide.
     say(`${request.id}: ${error instanceof Error ? error.message : String(error)}`)
   }
+}
+
+async function again(request: AccessRequest, { message }: Error): Promise<void> {
+  say(`${request.id}: once more in a moment: ${message}`)
+  await pause(3000, undefined, { signal: stop.signal }).catch(() => {})
+  if (!stop.signal.aborted) await consider(request)
 }
 
 function nameOf(shift: Shift | null): string {
