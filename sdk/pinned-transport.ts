@@ -2,6 +2,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { Agent, request } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
+import { OWN_ALPN } from '../src/formats/own-alpn.ts'
 import { SallyportError, Unavailable, Untrusted } from './errors.ts'
 
 // Nothing but the pinned authority is trusted. The proxy is asked once, without a token, which authority it has; the answer
@@ -84,7 +85,8 @@ export function pinnedTransport(address: string, pins: readonly string[]): Pinne
 }
 
 // No session cache: a resumed session would skip the check of the chain.
-const newAgent = (): Agent => new Agent({ keepAlive: true, maxCachedSessions: 0, ALPNProtocols: ['http/1.1'] })
+const ALPNProtocols = [OWN_ALPN, 'http/1.1']
+const newAgent = (): Agent => new Agent({ keepAlive: true, maxCachedSessions: 0, ALPNProtocols })
 
 function parseAddress(text: string): { host: string; port: number } {
   const found = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(text)
@@ -98,7 +100,7 @@ function parseAddress(text: string): { host: string; port: number } {
 async function meetProxy(host: string, port: number, pins: readonly string[]): Promise<Known> {
   const where = `${host}:${port}`
   const incoming = await exchange(where, null, AbortSignal.timeout(SILENCE_MS), {
-    ...{ host, port, method: 'GET', path: '/v1/ping', agent: false, minVersion: 'TLSv1.3' },
+    ...{ host, port, method: 'GET', path: '/v1/ping', agent: new Agent({ ALPNProtocols }), minVersion: 'TLSv1.3' },
     // The one place: no token goes over this connection, and what it says is believed for its pinned key alone.
     ...{ rejectUnauthorized: false, ...(isIP(host) === 0 ? { servername: host } : {}) },
   })

@@ -188,6 +188,8 @@ export interface WorkerSettings {
   readonly userX509Authorities: readonly string[]
   readonly hostKey: { readonly privatePem: string; readonly certificate: Uint8Array; readonly publicBlob: Uint8Array }
   readonly tls: { readonly keyPem: string; readonly certificatePem: string }
+  /** What browsers and vendors are shown that come by one of its names. null: `tls`, as everybody else */
+  readonly webTls: { readonly keyPem: string; readonly certificatePem: string } | null
   /** Unix socket of the API */
   readonly apiSocket: string
   readonly limits: ListenerLimits

@@ -24,6 +24,7 @@ const Duration = z.string().transform((text, context) => {
 })
 
 const HOST_PORT = /^(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/
+const WEB_ADDRESS = /^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?$/
 const HostPort = z.string().transform((text, context) => {
   const match = HOST_PORT.exec(text)
   const port = Number(match?.[3])
@@ -110,6 +111,25 @@ const shape = z.strictObject({
     .regex(HOST_PORT, 'write HOST:PORT')
     .optional()
     .describe('HOST:PORT that clients reach. Default: the listening address.'),
+  web: z
+    .strictObject({
+      address: z
+        .string()
+        .regex(WEB_ADDRESS, 'write HOST or HOST:PORT')
+        .optional()
+        .describe(
+          'HOST or HOST:PORT (443 when left out) under which browsers and the callbacks of chat products reach the daemon: in links of messages. Default: public_address.',
+        ),
+      cert: z
+        .string()
+        .optional()
+        .describe(
+          "File of a certificate that browsers trust, PEM, with its chain: shown to who connects by one of its names, but not to Sallyport's own programs. Read again when it changes. Default: the installation's own authority signs.",
+        ),
+      key: z.string().optional().describe('File of its key.'),
+    })
+    .prefault({})
+    .describe('How browsers and vendors reach the daemon; see docs/web-access.md.'),
   proxy_name: z
     .string()
     .regex(/^[a-z0-9][a-z0-9.-]{0,252}$/)
@@ -199,6 +219,12 @@ export interface Config {
     readonly serverVersion: string
   }
   readonly publicAddress: string | null
+  readonly web: {
+    /** HOST or HOST:PORT; null: the public address */
+    readonly address: string | null
+    /** Paths. null: none of its own */
+    readonly certificate: { readonly cert: string; readonly key: string } | null
+  }
   readonly proxyName: string
   readonly workers: number
   readonly keyEncryption: string
@@ -244,7 +270,7 @@ export function parseConfig(text: string, file: string, instead: Readonly<Record
   for (const [key, value] of Object.entries(instead)) document.set(key, value)
   const checked = shape.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
   if (!checked.success) throw new ConfigError(file, checked.error.issues.flatMap(describeIssue))
-  const fault = storageFault(checked.data)
+  const fault = storageFault(checked.data) ?? webFault(checked.data)
   if (fault !== null) throw new ConfigError(file, [fault])
   return freeze(checked.data, dirname(resolve(file)))
 }
@@ -254,6 +280,11 @@ function storageFault({ storage, postgres }: z.output<typeof shape>): string | n
     return `postgres.tls: off is for a Unix socket or the loopback, and ${storage.host} is neither`
   if ((postgres.cert === undefined) !== (postgres.key === undefined))
     return 'postgres: a client certificate needs both, cert and key'
+  return null
+}
+
+function webFault({ web }: z.output<typeof shape>): string | null {
+  if ((web.cert === undefined) !== (web.key === undefined)) return 'web: a certificate needs both, cert and key'
   return null
 }
 
@@ -267,9 +298,11 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
         ? Object.keys(shape.shape.postgres.unwrap().shape)
         : issue.path[0] === 'mysql'
           ? Object.keys(shape.shape.mysql.unwrap().shape)
-          : issue.path[0] === 'log'
-            ? ['level']
-            : Object.keys(shape.shape)
+          : issue.path[0] === 'web'
+            ? Object.keys(shape.shape.web.unwrap().shape)
+            : issue.path[0] === 'log'
+              ? ['level']
+              : Object.keys(shape.shape)
   return issue.keys.map((key) => {
     const suggestion = nearest(key, known)
     const name = where === '' ? key : `${where}.${key}`
@@ -289,6 +322,7 @@ function freeze(given: z.output<typeof shape>, base: string): Config {
     listen: given.listen,
     mysql: Object.freeze({ listen: given.mysql.listen ?? null, serverVersion: given.mysql.server_version }),
     publicAddress: given.public_address ?? null,
+    web: Object.freeze({ address: given.web.address ?? null, certificate: webCertificate(given.web, path) }),
     proxyName: given.proxy_name,
     workers: given.workers,
     keyEncryption: keyEncryption.startsWith('file:') ? `file:${path(keyEncryption.slice(5))}` : keyEncryption,
@@ -313,6 +347,13 @@ function freeze(given: z.output<typeof shape>, base: string): Config {
     }),
     logLevel: given.log.level,
   })
+}
+
+function webCertificate(
+  { cert, key }: { readonly cert?: string | undefined; readonly key?: string | undefined },
+  path: (text: string) => string,
+): Config['web']['certificate'] {
+  return cert === undefined || key === undefined ? null : Object.freeze({ cert: path(cert), key: path(key) })
 }
 
 function storageOf(

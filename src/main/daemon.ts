@@ -58,7 +58,7 @@ export async function startDaemon(config: Config, given: DaemonSurroundings): Pr
   let mysqlPort = config.mysql.listen?.port ?? null
   const publicAddress = (): string => config.publicAddress ?? hostAndPort(config.listen.host, port)
   const parts = { config, surroundings, store, side, policies, outside, verifier, metrics, publicAddress }
-  const publicUrl = (): string => `https://${publicAddress()}`
+  const publicUrl = (): string => `https://${config.web.address ?? publicAddress()}`
   const fromChat = openChatDoor(store, side, { ...surroundings, publicUrl })
   const notify: Notify = openNotify({ ...surroundings, store, metrics, publicUrl, fromChat })
   const api = openApi({ ...parts, notify, fromChat, mysqlPort: () => mysqlPort })

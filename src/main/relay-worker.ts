@@ -58,7 +58,7 @@ export function runRelayWorker(level: string | undefined): void {
     const onePort = open({
       ssh: (arrival, node) => void ssh.handle({ ...arrival, node }),
       postgres: (arrival, isDirectTls) => void postgres.handle({ ...arrival, isDirectTls }),
-      tls: (arrival) => tls.serve(arrival),
+      tls: (arrival, hello) => tls.serve(arrival, hello),
     })
     const mysqlPort = listen.mysql && open((arrival) => void mysql.handle(arrival))
     const relays = [ssh, mysql, postgres]

@@ -5,11 +5,15 @@ import type { Config } from '../foundation/config.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Authorities } from '../identity/authorities.ts'
 import type { TlsLeaf } from '../identity/tls-certificates.ts'
+import { WebCertificate } from './web-certificate.ts'
 
-const LOOK_EVERY_MS = 3_600_000
+const LOOK_EVERY_MS = 10_000
 const RETRY_MS = 60_000
 
-/** What relay workers are told: public keys and leaf keys, made anew before they expire and when an authority is rotated. */
+/**
+ * What relay workers are told: public keys and leaf keys, made anew before they expire and when an authority is rotated, and the web
+ * certificate as its files are.
+ */
 export class WorkerSettingsSource {
   readonly #config: Config
   readonly #authorities: Authorities
@@ -19,6 +23,7 @@ export class WorkerSettingsSource {
   readonly #log: Log
   #host: WorkerSettings['hostKey'] & { readonly renewAt: number }
   #leaf: TlsLeaf
+  readonly #web: WebCertificate | null
   #timer: Timer | null = null
 
   private constructor(parts: SettingsParts, leaf: TlsLeaf) {
@@ -29,6 +34,8 @@ export class WorkerSettingsSource {
     this.#clock = parts.clock
     this.#log = parts.log
     this.#leaf = leaf
+    const { certificate } = parts.config.web
+    this.#web = certificate && new WebCertificate(certificate, parts)
     this.#host = this.#authorities.hostCertificate(this.#config.proxyName)
   }
 
@@ -45,6 +52,7 @@ export class WorkerSettingsSource {
       userX509Authorities: this.#authorities.trustedPems('user-x509'),
       hostKey: this.#host,
       tls: this.#leaf,
+      webTls: this.#web?.current ?? null,
       apiSocket: this.#apiSocket,
       limits: { ...limits, loginGraceMs },
       mysqlServerVersion: this.#config.mysql.serverVersion,
@@ -60,8 +68,10 @@ export class WorkerSettingsSource {
   /** Calls `onRenewed` each time that leaves were made anew. */
   keepFresh(onRenewed: () => void, wait = LOOK_EVERY_MS): void {
     this.#timer = this.#clock.after(wait, () => {
+      const isReplaced = this.#web?.look() ?? false
       const due = Math.min(this.#leaf.renewAt, this.#host.renewAt) <= this.#clock.now()
       if (!due) {
+        if (isReplaced) onRenewed()
         this.keepFresh(onRenewed)
         return
       }

@@ -80,6 +80,7 @@ export async function relayDeps(
     userX509Authorities: [userAuthority.certificatePem],
     hostKey: { privatePem: '', certificate: new Uint8Array(), publicBlob: new Uint8Array() },
     tls: await proxyAuthority.server(['localhost', '127.0.0.1']),
+    webTls: null,
     apiSocket: '',
     limits: { ...LIMITS, ...options.limits },
     mysqlServerVersion: '5.5.5-10.11.0-MariaDB-sallyport',

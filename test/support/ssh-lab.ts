@@ -221,6 +221,7 @@ function settingsOf(
       publicBlob: publicKeyOf(hostKey).blob,
     },
     tls: { keyPem: '', certificatePem: '' },
+    webTls: null,
     apiSocket: '',
     limits: {
       loginGraceMs: 30_000,

@@ -2,11 +2,12 @@
 // believed only when its authority's key is the pinned one (or a person compared the fingerprint) and a second, fully
 // verified connection says the same.
 import { createHash, X509Certificate } from 'node:crypto'
-import { request } from 'node:https'
+import { Agent, request } from 'node:https'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { createClient } from '../../contract/client.ts'
 import { Ping } from '../../contract/login.ts'
+import { OWN_ALPN } from '../../formats/own-alpn.ts'
 import { CommandFailed } from './command-failed.ts'
 import { unreachable } from './http-exchange.ts'
 import type { Proxy } from './profile.ts'
@@ -95,7 +96,7 @@ async function pingUntrusted({ host, port }: Address): Promise<Stranger> {
       host,
       port,
       path: '/v1/ping',
-      agent: false,
+      agent: new Agent({ ALPNProtocols: [OWN_ALPN, 'http/1.1'] }),
       // The one place: nothing that this connection says is believed before `checkChain` and the pin.
       rejectUnauthorized: false,
       ...(isIP(host) === 0 ? { servername: host } : {}),

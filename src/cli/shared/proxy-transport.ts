@@ -1,6 +1,7 @@
 import { Agent, request } from 'node:https'
 import { isIP } from 'node:net'
 import type { Transport } from '../../contract/client.ts'
+import { OWN_ALPN } from '../../formats/own-alpn.ts'
 import { httpTransport } from './http-exchange.ts'
 import type { ProxyAddress } from './command-context.ts'
 
@@ -12,7 +13,7 @@ export interface OpenTransport {
 /** HTTPS to a known proxy: its chain must end in the stored authority and name the stored proxy name. */
 export function proxyTransport(proxy: ProxyAddress): OpenTransport {
   // No session cache: the server gives no tickets, and a resumed session would skip the check of the chain.
-  const agent = new Agent({ keepAlive: true, maxCachedSessions: 0, ALPNProtocols: ['http/1.1'] })
+  const agent = new Agent({ keepAlive: true, maxCachedSessions: 0, ALPNProtocols: [OWN_ALPN, 'http/1.1'] })
   const transport = httpTransport(request as typeof import('node:http').request, `${proxy.host}:${proxy.port}`, {
     agent,
     host: proxy.host,

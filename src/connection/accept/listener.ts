@@ -4,6 +4,7 @@ import type { Clock } from '../../foundation/clock.ts'
 import type { Log } from '../../foundation/log.ts'
 import type { ListenerLimits } from '../control-plane.ts'
 import { MAX_CLIENT_HELLO, SILENCE_MEANS_SSH_MS, sniff, SNIFF_DEADLINE_MS, type Sniffed } from './sniff.ts'
+import type { TlsHello } from './tls-to-api.ts'
 
 /** One accepted connection that has not signed in yet. `signedIn` and `done` keep the counts. */
 export interface Arrival {
@@ -19,7 +20,7 @@ export interface Protocols {
   ssh(arrival: Arrival, node: string | null): void
   /** `isDirectTls`: it began with a ClientHello whose ALPN says so */
   postgres(arrival: Arrival, isDirectTls: boolean): void
-  tls(arrival: Arrival, hello: { serverName: string | null; alpn: readonly string[] }): void
+  tls(arrival: Arrival, hello: TlsHello): void
 }
 
 export interface ListenerOptions {

@@ -7,11 +7,11 @@ import { TlsToApi } from './tls-to-api.ts'
 
 test('one address cannot fill the port with connections to the API, and what it closes it may open again', async () => {
   const tls = new TlsToApi(new ManualClock(), silentLog)
-  tls.configure({ tls: { keyPem: '', certificatePem: '' }, apiSocket: '/nowhere' })
+  tls.configure({ tls: { keyPem: '', certificatePem: '' }, webTls: null, apiSocket: '/nowhere' })
   const serve = (address: string): Socket => {
     const arrival: Arrival = { socket: new Socket(), address, port: 1, signedIn: () => {} }
     arrival.socket.on('error', () => {})
-    tls.serve(arrival)
+    tls.serve(arrival, { serverName: null, alpn: [] })
     return arrival.socket
   }
   const open = Array.from({ length: 256 }, () => serve('192.0.2.1'))

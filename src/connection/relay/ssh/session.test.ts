@@ -30,6 +30,7 @@ function settingsFor(userAuthority: Uint8Array): WorkerSettings {
     userX509Authorities: [],
     hostKey: { privatePem: '', certificate: none, publicBlob: none },
     tls: { keyPem: '', certificatePem: '' },
+    webTls: null,
     apiSocket: '',
     limits: {
       loginGraceMs: 30_000,
