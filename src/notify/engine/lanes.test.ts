@@ -49,8 +49,20 @@ describe('the lanes of a vendor', () => {
     expect(lanes.waits(29_999)).toEqual([{ of: 'new', destination: A, until: 30_000, why: 'too many' }])
     expect(lanes.close('change', A, 40_000, 'too many')).toBe(true)
     expect(roomOf(lanes, 'change', 39_999)?.most).toBe(0)
-    expect(roomOf(lanes, 'change', 40_000)?.most).toBe(3)
+    expect(roomOf(lanes, 'change', 40_000)?.most).toBe(1)
     expect(lanes.close('look', A, 40_000, 'too many')).toBe(false)
+  })
+
+  test('after a word of the vendor’s there is no burst before a rest as long as a burst', () => {
+    const lanes = new Lanes([CHANGES])
+    lanes.close('change', A, 10_000, 'too many')
+    for (const at of [10_000, 11_200, 12_400]) {
+      expect(roomOf(lanes, 'change', at)?.most).toBe(1)
+      lanes.take('change', A, at)
+      expect(roomOf(lanes, 'change', at + 1199)?.most).toBe(0)
+    }
+    expect(roomOf(lanes, 'change', 13_600 + 3599)?.most).toBe(1)
+    expect(roomOf(lanes, 'change', 13_600 + 3600)?.most).toBe(3)
   })
 
   test('with more closed destinations than the store is told of, nothing of that kind goes', () => {

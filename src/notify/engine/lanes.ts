@@ -14,6 +14,8 @@ interface Lane {
   /** When the last call would have been made, at an even pace; in the past after a rest */
   even: number
   closedUntil: number
+  /** The vendor has said that it was too much: no burst before a rest */
+  strict: boolean
   why: string | null
 }
 
@@ -42,7 +44,7 @@ export class Lanes {
       const lanes = [...this.#lanes.values()].filter((lane) => lane.of === of)
       const whole = this.#limits.flatMap((limit, index) => {
         if (limit.of !== of || limit.per !== 'integration') return []
-        return [this.#lanes.get(keyOf(index, null)) ?? { limit, even: 0, closedUntil: 0 }]
+        return [this.#lanes.get(keyOf(index, null)) ?? { limit, even: 0, closedUntil: 0, strict: false }]
       })
       const shut = lanes.filter(({ destination, ...lane }) => destination !== null && callsLeft(lane, now) === 0)
       const closed = [...new Set(shut.flatMap(({ destination }) => destination ?? []))]
@@ -61,12 +63,19 @@ export class Lanes {
     for (const lane of this.#lanesFor(of, destination)) lane.even = Math.max(lane.even, now + lane.limit.everyMs)
   }
 
+  /** It was answered: between then and `sent` the vendor has counted it. Counted from here, no delay on the way makes two calls come too close. */
+  answered(of: LaneKind, destination: string, now: number): void {
+    for (const lane of this.#lanesFor(of, destination))
+      if (lane.strict) lane.even = Math.max(lane.even, now + lane.limit.everyMs)
+  }
+
   /** The vendor said to wait. False: there is no lane for it, and everything has to. */
   close(of: LaneKind, destination: string, until: number, why: string): boolean {
     const lanes = this.#lanesFor(of, destination)
     const narrowest = lanes.find((lane) => lane.destination !== null) ?? lanes[0]
     if (!narrowest) return false
     narrowest.closedUntil = Math.max(narrowest.closedUntil, until)
+    narrowest.strict = true
     narrowest.why = why
     return true
   }
@@ -96,7 +105,15 @@ export class Lanes {
       if (limit.of !== of) return []
       const about = limit.per === 'destination' ? destination : null
       const key = keyOf(index, about)
-      const lane = this.#lanes.get(key) ?? { of, destination: about, limit, even: 0, closedUntil: 0, why: null }
+      const lane = this.#lanes.get(key) ?? {
+        of,
+        destination: about,
+        limit,
+        even: 0,
+        closedUntil: 0,
+        strict: false,
+        why: null,
+      }
       this.#lanes.set(key, lane)
       return [lane]
     })
@@ -104,7 +121,10 @@ export class Lanes {
 
   /** One that has rested is like one that was never used. */
   #forget(now: number): void {
-    for (const [key, lane] of this.#lanes) if (lane.even <= now && lane.closedUntil <= now) this.#lanes.delete(key)
+    for (const [key, { even, closedUntil, strict, limit }] of this.#lanes) {
+      const rest = strict ? limit.burst * limit.everyMs : 0
+      if (Math.max(even, closedUntil) + rest <= now) this.#lanes.delete(key)
+    }
   }
 }
 
@@ -112,13 +132,15 @@ const keyOf = (index: number, destination: string | null): string => `${index} $
 
 const KINDS = ['look', 'new', 'change'] as const satisfies readonly LaneKind[]
 
-type Used = Pick<Lane, 'limit' | 'even' | 'closedUntil'>
+type Used = Pick<Lane, 'limit' | 'even' | 'closedUntil' | 'strict'>
 
-function callsLeft({ limit, even, closedUntil }: Used, now: number): number {
+const burstOf = ({ limit, strict }: Used): number => (strict ? 1 : limit.burst)
+
+function callsLeft(lane: Used, now: number): number {
+  const { limit, even, closedUntil } = lane
   if (now < closedUntil) return 0
   const ahead = Math.max(0, even - now)
-  return Math.max(0, Math.floor((limit.burst * limit.everyMs - ahead) / limit.everyMs))
+  return Math.max(0, Math.floor((burstOf(lane) * limit.everyMs - ahead) / limit.everyMs))
 }
 
-const opensAt = ({ limit, even, closedUntil }: Used): number =>
-  Math.max(closedUntil, even - (limit.burst - 1) * limit.everyMs)
+const opensAt = (lane: Used): number => Math.max(lane.closedUntil, lane.even - (burstOf(lane) - 1) * lane.limit.everyMs)

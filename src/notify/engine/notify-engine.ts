@@ -214,6 +214,7 @@ export class NotifyEngine {
     }
     const { result, answered } = await attempt(parts, claimed)
     const { verdict } = result
+    if (verdict.kind === 'delivered') lanes.answered(last, to, clock.now())
     if (verdict.kind !== 'delivered')
       log.warn({ integration: task.integration, message: task.id, why: verdict.why }, 'a message was not delivered')
     const outcome = answered ? 'answered' : 'silent'
