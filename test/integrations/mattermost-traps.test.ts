@@ -1,4 +1,6 @@
 // What people and programs try at a real daemon through Mattermost, which signs nothing: each of these must do nothing.
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { callIntegration, type IntegrationAnswer } from '../support/mattermost/call-integration.ts'
 import {
@@ -156,6 +158,44 @@ test('trap 3: the same bytes twice are one press', async () => {
   expect((await send(press)).status).toBe(200)
   expect(await send(press)).toMatchObject({ status: 200, body: '{}' })
   expect(here.mattermost.house.dialogs.length).toBe(before + 1)
+})
+
+test('trap 6: an account that bears a reviewer’s name and mail address is nobody until it is linked', async () => {
+  const post = await asked()
+  const { house } = here.mattermost
+  const twin = here.mattermost.person('bob')
+  here.channel.members.add(twin.id)
+  expect(house.people.get(twin.id)?.email).toBe(house.people.get(bob.chat.id)?.email)
+  await twin.press(post.id, 'Approve')
+  expect(twin.whispers().at(-1)).toMatch(/not linked/)
+  expect(twin.dialog()).toBeUndefined()
+  expect(votesOn(post)).toBe(0)
+})
+
+test('trap 19: the address that a command names for its answer is not called', async () => {
+  let calls = 0
+  const elsewhere = createServer((_request, response) => {
+    calls++
+    response.end('{}')
+  })
+  await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve))
+  try {
+    const port = (elsewhere.address() as AddressInfo).port
+    const [command] = here.mattermost.house.commands
+    const fields = {
+      ...{ channel_id: here.channel.id, command: '/access', text: 'mine', team_id: here.mattermost.house.teamId },
+      ...{ token: command?.token ?? '', user_id: alice.chat.id, user_name: 'alice' },
+      trigger_id: here.mattermost.house.triggers.make(alice.chat.id, Date.now()),
+      response_url: `http://127.0.0.1:${port}/hooks/commands/x`,
+    }
+    const body = new URLSearchParams(fields).toString()
+    const answer = await send({ url: command?.url ?? '', body }, 'application/x-www-form-urlencoded')
+    expect(answer.status).toBe(200)
+    expect(answer.body).toContain('ephemeral')
+    expect(calls).toBe(0)
+  } finally {
+    elsewhere.close()
+  }
 })
 
 test('trap 7: a code that was shown to one account links that account, once, and never by looking at its page', async () => {

@@ -40,6 +40,22 @@ describe('Socket Mode', () => {
     expect(taken).toMatchObject({ via: 'socket', path: 'commands', integration: 'chat', headers: {} })
   })
 
+  test('trap 25: what was refused, ignored or is not authentic is acknowledged too: Slack repeats none of it', async () => {
+    const house = await aListener()
+    await connected(house)
+    const outcomes = [
+      { kind: 'refused', text: 'you may not decide this request' },
+      { kind: 'ignored', why: 'repeated' },
+      { kind: 'rejected', why: 'other_tenant' },
+    ] as const
+    for (const [index, outcome] of outcomes.entries()) {
+      house.fromChat.willSay(outcome)
+      expect((await house.slack.command('U0BOB', 'C0OPS', 'mine')).status).toBe(200)
+      expect(house.slack.sockets.acks).toHaveLength(index + 1)
+    }
+    expect(house.fromChat.taken).toHaveLength(outcomes.length)
+  })
+
   test('when Slack asks for a new socket the old one serves until the new one has said hello', async () => {
     const house = await aListener()
     await connected(house)

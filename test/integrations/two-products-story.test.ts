@@ -73,11 +73,13 @@ test('1: what is asked in one product is shown in both', async () => {
   expect(slackLabels(message)).toEqual(['Approve', 'Deny', 'Open'])
 })
 
-test('trap 17: whoever follows every link of both, and presses what is there, decides nothing', async () => {
+test('trap 16, 17: whoever follows every link of both, and presses what is there, decides nothing', async () => {
   const posts = here.mattermost.house.posts.ofChannel(here.channel.id).map((post) => textOf(post))
   const texts = [...posts, ...slack.workspace.in(SLACK_CHANNEL).map(({ blocks }) => JSON.stringify(blocks))]
   const scanned = await scanLinks(texts, `https://127.0.0.1:${here.sallyport.port}`)
   expect(scanned.map(({ link }) => new URL(link).pathname)).toContain(`/r/${(await request())?.id ?? ''}`)
+  // A product that looks at links to show what is behind them: it learns no more from them than the id.
+  for (const { link } of scanned) expect([new URL(link).search, new URL(link).hash]).toEqual(['', ''])
   for (const { looks, foreign, pressed } of scanned) {
     expect(looks.filter((status) => status >= 500)).toEqual([])
     for (const status of [...foreign, ...pressed]) expect(status).toBeGreaterThanOrEqual(400)
