@@ -8,6 +8,7 @@ import { integrationRows } from '../integrations/integrations.ts'
 import { loadCase, type RequestCase } from '../request-case.ts'
 import { opensAt } from '../decide/rights.ts'
 import { stateAt } from '../show/present-request.ts'
+import type { StoredRequest } from '../stored-request.ts'
 import type { PlaneParts } from './plane-parts.ts'
 import { planMessages, type Occasion, type RoutedRequest, type Route, type Wanted } from './plan-messages.ts'
 import { stillAsked } from './request-view.ts'
@@ -86,6 +87,8 @@ async function route(tx: Tx, row: OutboxTable, { directory, routes, now, publicU
   const wanted = planMessages(occasionOf(row, body, directory), loaded && routedOf(loaded, now), routes)
   const version = loaded?.request.version ?? 1
   if (loaded) await raise(tx, loaded.request.id, version, now)
+  const grant = loaded && movedBy(row.topic, loaded)
+  if (grant) await showAgain(tx, grant, loaded.request, now)
   const url = requestId === null ? null : `${publicUrl}/r/${requestId}`
   for (const each of wanted) {
     const into = { requestId, version, now }
@@ -138,6 +141,30 @@ export async function raise(tx: Tx, requestId: string, version: number, now: num
     .set({ desired_version: version, changed_at: now, state: 'due', due_at: now })
     .where('state', '=', 'settled')
     .where('rendered_version', '<', version)
+    .execute()
+}
+
+/** The grant whose end a delivery tells of. */
+function movedBy(topic: string, { request, grant }: RequestCase): string | null {
+  if (topic === 'grant.ended') return grant?.id ?? null
+  return topic === 'request.decided' ? request.extends_grant : null
+}
+
+/** An extension moves the end of a grant, which shows where the grant was asked for and at every extension of it. */
+async function showAgain(tx: Tx, grantId: string, { id, user_id }: StoredRequest, now: number): Promise<void> {
+  await tx
+    .updateTable('messages')
+    .set({ state: 'due', due_at: now, changed_at: now })
+    .where('request_id', 'in', ({ selectFrom }) =>
+      selectFrom('access_requests as r')
+        .leftJoin('grants as g', 'g.request_id', 'r.id')
+        .select('r.id')
+        .where('r.user_id', '=', user_id)
+        .where('r.id', '!=', id)
+        .where(({ or, eb }) => or([eb('r.extends_grant', '=', grantId), eb('g.id', '=', grantId)])),
+    )
+    .where('kind', '=', sql.lit('request'))
+    .where('state', '=', sql.lit('settled'))
     .execute()
 }
 
