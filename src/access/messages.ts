@@ -45,8 +45,8 @@ export function requestDecided(told: Told, state: string, resolution: string, en
 }
 
 /** For nobody in particular: whoever was shown the request is shown it anew. */
-export function requestAnnotated(told: Told, by: string, text: string): OutboxMessage {
-  return { topic: 'request.annotated', body: { ...aboutRequest(told), by, text, to: [] } }
+export function requestAnnotated(told: Told, by: string, text: string, replaces: boolean): OutboxMessage {
+  return { topic: 'request.annotated', body: { ...aboutRequest(told), by, text, replaces, to: [] } }
 }
 
 export function grantEnded(

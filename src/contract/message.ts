@@ -55,6 +55,8 @@ export const RequestView = z.object({
   /** What an approval would give, in words: `3 nodes more: db-1, db-2, db-3` */
   gives: z.array(z.string()),
   warnings: z.array(z.string()),
+  /** What programs say about it, the newest last; a few of them. No part of what is voted on */
+  notes: z.array(z.object({ by: Name, text: z.string(), at: Instant })),
   grant: Grant.nullable(),
 })
 export type RequestView = z.infer<typeof RequestView>

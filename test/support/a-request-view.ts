@@ -27,6 +27,7 @@ export function aRequestView(overrides: Partial<RequestView> = {}): RequestView 
     needed: ['2 approvals of "dba team"'],
     gives: ['3 nodes more: db-1, db-2, db-3'],
     warnings: [],
+    notes: [],
     grant: null,
     ...overrides,
   }

@@ -52,7 +52,7 @@ export async function annotateDeed(
         rows: [{ table: 'access_requests', id }],
       },
     ],
-    outbox: [requestAnnotated(loaded, member.name, text)],
+    outbox: [requestAnnotated(loaded, member.name, text, before !== undefined)],
   }
 }
 

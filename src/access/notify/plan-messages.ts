@@ -78,6 +78,8 @@ export function planMessages(occasion: Occasion, request: RoutedRequest | null, 
     case 'request.acknowledged':
     case 'grant.ended':
       return [...messages, ...said, ...toRequester]
+    case 'request.annotated':
+      return [...messages, ...said]
     case 'grant.ending':
       return toRequester
     case 'request.escalated':

@@ -69,9 +69,12 @@ function viewOf(
     needed: [...needed],
     gives: gives === null ? [] : [...gives],
     warnings: request.warnings.map((warning) => WARNINGS[warning]),
+    notes: request.notes.slice(-NOTES_SHOWN).map(({ by, text, at }) => ({ by, text: maskSecrets(text), at })),
     grant: request.grant && { ...request.grant, endComment: said(request.grant.endComment) },
   }
 }
+
+const NOTES_SHOWN = 5
 
 const WARNINGS = {
   nobody_can_approve: 'nobody who is there now can approve this',
@@ -84,6 +87,7 @@ const said = (text: string | null): string | null => (text === null ? null : mas
 export const withoutReasons = (view: RequestView): RequestView => ({
   ...view,
   reason: null,
+  notes: [],
   grant: view.grant && { ...view.grant, endComment: null },
   reviews: view.reviews.map((review) => ({ ...review, reason: null })),
 })

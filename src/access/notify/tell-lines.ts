@@ -16,6 +16,9 @@ const LINES: Readonly<Record<string, Line>> = {
   'request.reviewed': (body, reason) =>
     `${text(body, 'reviewer')} ${text(body, 'decision') === 'deny' ? 'denied' : 'approved'}${reason('reason')}`,
   'request.decided': (body) => decided(body),
+  // What takes the place of an older note, or away, is seen on the message alone: threads are no logs of programs.
+  'request.annotated': (body, reason) =>
+    text(body, 'text') === '' || body['replaces'] === true ? null : `${text(body, 'by')} left a note${reason('text')}`,
   'request.escalated': (body) =>
     `nobody has answered the request of ${text(body, 'user')} for ${asked(body)} within ${formatDuration(number(body, 'after'))}`,
   'request.break_glass': (body, reason) =>

@@ -7,7 +7,16 @@ import { discordText } from './discord-text.ts'
 // What Discord is sent: one embed, under it one row of buttons. Sizes are Discord's: content 2000, title 256, description 4096,
 // 25 fields of 256 and 1024, 6000 in all of an embed.
 
-const SIZE = { content: 300, title: 200, state: 500, field: 1024, review: 200, reviews: 1000, warnings: 600 } as const
+const SIZE = {
+  content: 300,
+  title: 200,
+  state: 500,
+  field: 1024,
+  review: 200,
+  reviews: 1000,
+  warnings: 400,
+  notes: 450,
+} as const
 /** The smallest of the fields go first, what people typed last: the sum of all stays below Discord's 6000 */
 const FIELDS_TOTAL = 3400
 const MOST_FIELDS = 15
@@ -97,9 +106,14 @@ function embedOf(view: RequestView): { readonly embed: object; readonly cut: boo
     words.warnings.map((text) => discordText(text, SIZE.review).text),
     SIZE.warnings,
   )
+  const said = listed(
+    words.notes.map(({ label, text }) => discordText(`${label}: ${text}`, SIZE.review).text),
+    SIZE.notes,
+  )
   const more = [
     ...(votes === '' ? [] : [{ name: 'Votes', value: votes, inline: false }]),
-    ...(notes === '' ? [] : [{ name: 'Note', value: notes, inline: false }]),
+    ...(said === '' ? [] : [{ name: 'Notes of programs', value: said, inline: false }]),
+    ...(notes === '' ? [] : [{ name: 'Mind', value: notes, inline: false }]),
   ]
   const description = discordText(words.state, SIZE.state).text
   // A foot is no markup. By it people name the request, and we find a message again whose fate is unknown.

@@ -41,7 +41,9 @@ function requestPage(view: RequestContent, audience: Audience): MailPage {
     state: inertLine(words.state),
     tone: toneOf(view),
     link: { label: decides ? 'Review the request' : 'Open the request', url: view.url },
-    facts: words.facts.map(inertFact),
+    facts: [...words.facts, ...words.notes.map(({ label, text }) => ({ label: `Note of ${label}`, text }))].map(
+      inertFact,
+    ),
     votes: words.reviews.map(inertFact),
     notes: words.warnings.map(inertLine),
   }

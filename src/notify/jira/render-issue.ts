@@ -26,7 +26,10 @@ export function issueOf(view: RequestView, product: JiraSettings['product']): Re
     ...words.warnings.map((warning) => text('Warning', warning)),
     ...words.facts.map((fact) => text(fact.label, fact.text)),
   ]
-  const reviews = words.reviews.map((fact) => text(fact.label, fact.text))
+  const reviews = [
+    ...words.reviews.map((fact) => text(fact.label, fact.text)),
+    ...words.notes.map((fact) => text(`Note of ${fact.label}`, fact.text)),
+  ]
   const link: Part = { kind: 'link', text: 'Open the request', url: view.url }
   const size = (some: readonly Part[]): number => some.reduce((sum, part) => sum + sizeOf(part, product), 0)
   const most = MOST_TEXT[product]

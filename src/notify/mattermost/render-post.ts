@@ -110,6 +110,10 @@ function renderAt(
       ...facts.map(({ title, value, short }) => ({ title, value, short })),
       ...list('Answers', answers(words.reviews, size)),
       ...list(
+        'Notes',
+        words.notes.map(({ label, text }) => inertLine(`${label}: ${text}`, Math.floor(ANSWER_LINE * size)).text),
+      ),
+      ...list(
         'Mind',
         [...words.warnings, ...note].map((line) => inertLine(line, ANSWER_LINE).text),
       ),

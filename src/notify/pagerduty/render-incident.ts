@@ -23,6 +23,7 @@ export function incidentOf(view: RequestView): RenderedIncident {
   const lines = [
     ...words.warnings.map((warning) => `Warning: ${warning}`),
     ...words.facts.map(({ label, text }) => `${label}: ${text}`),
+    ...words.notes.map(({ label, text }) => `Note of ${label}: ${text}`),
   ].map((line) => unlinked(visibleText(line)))
   const link = `Open the request: ${view.url}`
   return {

@@ -3,7 +3,7 @@ import type { Audience, MessageButton, RequestView } from '../../contract/messag
 import { instant, LIMITS, mrkdwn, openButton, plain, type Block, type Button } from './blocks.ts'
 import { formatDuration } from '../../contract/duration.ts'
 import { cutTo, fallbackText, inertLine, inertLines } from './inert-text.ts'
-import { whyEnded } from '../words/request-words.ts'
+import { noteLine, whyEnded } from '../words/request-words.ts'
 import { reviewLines } from './review-lines.ts'
 
 export interface SlackMessage {
@@ -13,7 +13,17 @@ export interface SlackMessage {
 }
 
 /** UTF-16 units of each part. Together they stay below the 13,200 at which Slack answers msg_blocks_too_long. */
-export const SHARES = { roles: 1900, resources: 1900, reason: 4200, gives: 1200, reviews: 1500, notes: 800, line: 300 }
+export const SHARES = {
+  roles: 1900,
+  resources: 1900,
+  reason: 4200,
+  gives: 1200,
+  reviews: 1200,
+  needed: 700,
+  mind: 500,
+  notes: 700,
+  line: 300,
+}
 
 const STATES: Record<RequestView['state'], string> = {
   pending: 'Access request',
@@ -57,9 +67,10 @@ export function renderRequest(
       ...reasonBlocks(view, reason.text),
       ...part('What it gives', gives.text),
       ...part('Answers', linesWithin(reviewLines(view.reviews, SHARES.line), SHARES.reviews).text),
-      ...part('Still needed', linesWithin(view.needed, SHARES.notes).text),
+      ...part('Notes of programs', linesWithin(noteLines(view), SHARES.notes).text),
+      ...part('Still needed', linesWithin(view.needed, SHARES.needed).text),
       ...part('Why it ended', ended),
-      ...part('Mind', linesWithin(mindLines(view, incomplete), SHARES.notes).text),
+      ...part('Mind', linesWithin(mindLines(view, incomplete), SHARES.mind).text),
       ...actions(view, incomplete ? buttons.filter((button) => !VOTES.has(button)) : buttons, buttonId),
       { type: 'context', elements: [plain(`Request ${inertLine(view.id).slice(0, 100)}`)] },
     ],
@@ -117,6 +128,9 @@ function reasonBlocks(view: RequestView, reason: string): Block[] {
   if (view.reason === null) return part('Reason', 'Not shown here: open the request.')
   return part('Reason', reason === '' ? 'none given' : reason)
 }
+
+const noteLines = (view: RequestView): string[] =>
+  view.notes.slice(-3).map(({ by, text }) => inertLine(`${by}: ${noteLine(text)}`))
 
 function mindLines(view: RequestView, incomplete: boolean): string[] {
   const cut = incomplete ? ['This message had to be cut: open the request to see all of it and to answer.'] : []

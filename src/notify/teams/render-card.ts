@@ -74,7 +74,8 @@ function requestBody(view: RequestContent, isUpdate: boolean, show: (text: strin
       .slice(0, lines + 5)
       .map(({ label, text }) => paragraph([{ text: `${label}: `, weight: 'Bolder' }, { text: show(text) }])),
     ...votes,
-    ...words.warnings.slice(0, lines).map((text) => paragraph([{ text: show(`Note: ${text}`) }])),
+    ...words.notes.slice(-lines).map(({ label, text }) => paragraph([{ text: show(`Note of ${label}: ${text}`) }])),
+    ...words.warnings.slice(0, lines).map((text) => paragraph([{ text: show(`Mind: ${text}`) }])),
   ]
 }
 

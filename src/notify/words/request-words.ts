@@ -1,6 +1,6 @@
 import { formatDuration } from '../../contract/duration.ts'
 import type { RequestView } from '../../contract/message.ts'
-import { visibleLine, visibleText } from './inert-text.ts'
+import { cutText, visibleLine, visibleText } from './inert-text.ts'
 
 export interface Fact {
   readonly label: string
@@ -24,6 +24,8 @@ export interface RequestWords {
   /** What it still takes; empty once it is decided */
   readonly needed: readonly string[]
   readonly warnings: readonly string[]
+  /** The last things that programs said about it, each cut to a line; labelled by who said it */
+  readonly notes: readonly Fact[]
 }
 
 export function requestWords(view: RequestView): RequestWords {
@@ -35,8 +37,15 @@ export function requestWords(view: RequestView): RequestWords {
     reviews: view.reviews.map(reviewFact),
     needed: view.needed.map(visibleLine),
     warnings: view.warnings.map(visibleLine),
+    notes: view.notes.slice(-NOTES).map(({ by, text }) => ({ label: visibleLine(by), text: noteLine(text) })),
   }
 }
+
+const NOTES = 3
+const NOTE_LINE = 240
+
+/** A program's note in one line; the pages show all of it. */
+export const noteLine = (text: string): string => cutText(visibleLine(text), NOTE_LINE)
 
 /** `2026-11-22 21:40 UTC`: who reads it may be anywhere. */
 export function timeText(ms: number): string {
