@@ -81,7 +81,11 @@ export async function checkOperator(
   if (caller.kind === 'anonymous') throw new Refused('not_signed_in', 'you are not signed in', SIGN_IN)
   if (caller.kind === 'service') throw new Refused('not_allowed', 'a service account operates nothing')
   if (!(await mayOperate(caller.user.id, resource, verb)))
-    throw new Refused('not_allowed', `none of your own roles allows ${verb} on ${resource}`)
+    throw new Refused(
+      'not_allowed',
+      `none of your own roles allows ${verb} on ${resource}`,
+      'ask an administrator, or use sallyctl on the daemon\u2019s own host',
+    )
   if (!caller.hasSecondFactor)
     throw new Refused('second_factor_setup_required', 'operators need a second factor', 'run: sally mfa add')
   if (caller.secondFactorAt === null)

@@ -41,9 +41,15 @@ export function chatAccountHandlers(services: IdentityServices): Handlers {
     async unlinkChatAccount(context, { params }) {
       const id = params['id'] ?? ''
       const own = context.login && (await listAccounts(reads, context.login.userId)).some((each) => each.id === id)
-      if (!own) await context.requireOperator('user', 'update')
+      if (!own) await context.requireOperator('user', 'update').catch(notTheirs)
       await unlinkAccount(services, doerOf(context), id, own ? signedInOf(context).userId : null)
       return {}
     },
   }
+}
+
+/** Whether there is such an account of somebody else is told to operators alone. */
+function notTheirs(error: unknown): never {
+  if (!(error instanceof Refused) || error.code !== 'not_allowed') throw error
+  throw new Refused('not_found', 'no account with that id is linked with you', 'run: sally chat accounts')
 }

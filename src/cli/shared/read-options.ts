@@ -2,11 +2,12 @@ import type { Start } from '../../contract/request.ts'
 import { parseDuration } from '../../contract/duration.ts'
 import { CommandFailed } from './command-failed.ts'
 
-/** Milliseconds of `1h30m`; undefined stays undefined. */
-export function readDuration(text: string | undefined): number | undefined {
+/** Milliseconds of `1h30m`; undefined stays undefined. `option`: named in what is wrong */
+export function readDuration(text: string | undefined, option?: string): number | undefined {
   if (text === undefined) return undefined
   const parsed = parseDuration(text)
-  if (!parsed.ok) throw new CommandFailed('usage', parsed.message)
+  if (!parsed.ok)
+    throw new CommandFailed('usage', option === undefined ? parsed.message : `${option}: ${parsed.message}`)
   return parsed.ms
 }
 

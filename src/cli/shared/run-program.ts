@@ -36,7 +36,7 @@ export async function runProgram(
     }
     exit = (await command.run(context, input)) ?? EXIT.done
   }
-  for (const each of program.commands) attach(root, each, run)
+  for (const each of program.commands) attach(root, each, run, program.name)
   try {
     await root.parseAsync([...args], { from: 'user' })
   } catch (error) {
@@ -69,10 +69,12 @@ function parserFor(program: Program, { terminal, version }: Surroundings): Parse
 
 type Run = (command: Command, parser: Parser, values: readonly unknown[]) => Promise<void>
 
-function attach(parent: Parser, entry: Command | CommandGroup, run: Run): void {
+function attach(parent: Parser, entry: Command | CommandGroup, run: Run, path: string): void {
+  const words = `${path} ${entry.name}`
   const parser = parent.command(entry.name).description(entry.summary).helpCommand(false)
+  parser.showHelpAfterError(`  Run: ${words} --help`)
   if (entry.kind === 'group') {
-    for (const each of entry.commands) attach(parser, each, run)
+    for (const each of entry.commands) attach(parser, each, run, words)
     return
   }
   parser.aliases([...(entry.aliases ?? [])])

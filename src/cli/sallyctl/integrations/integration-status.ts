@@ -4,6 +4,7 @@ import type { CommandContext } from '../../shared/command-context.ts'
 import { CommandFailed } from '../../shared/command-failed.ts'
 import { localTime } from '../../shared/format-time.ts'
 import { harmless } from '../../shared/harmless.ts'
+import { withProgress } from '../../shared/with-progress.ts'
 import { renderTable, type Column } from '../../shared/table.ts'
 
 const COLUMNS: readonly Column<IntegrationStatus>[] = [
@@ -71,6 +72,7 @@ export async function retry(context: CommandContext, name: string, message: stri
   const body = message === undefined ? {} : { message }
   const done = await api.retryIntegration({ params: { name }, body })
   await context.show(done, () => {
+    if (done.retried === 0 && !done.mended) return `${harmless(name)} has given nothing up, and is not broken.`
     const sent = `${done.retried} message${done.retried === 1 ? ' is' : 's are'} sent again, in the newest state.`
     return done.mended ? `${sent} ${harmless(name)} is tried anew.` : sent
   })
@@ -79,7 +81,9 @@ export async function retry(context: CommandContext, name: string, message: stri
 /** Exit code 1 when something is wrong. */
 export async function check(context: CommandContext, name: string): Promise<number | void> {
   const api = await context.dial.operator(context)
-  const { items } = await api.checkIntegration({ params: { name } })
+  const { items } = await withProgress(context, `Asking the vendor of ${harmless(name)}...`, () =>
+    api.checkIntegration({ params: { name } }),
+  )
   await context.show(items, () => items.map(({ ok, text }) => harmless(`${ok ? 'ok  ' : 'FAIL'}  ${text}`)).join('\n'))
   if (items.some(({ ok }) => !ok)) return 1
 }
@@ -101,7 +105,7 @@ export async function preview(context: CommandContext, role: string, user: strin
     const people = new Set(found.items.flatMap((each) => (each.audience === 'reviewer' ? [each.destination] : [])))
     const table = renderTable(REACHED, found.items, context.terminal.stdout.columns)
     const none = found.unreached.length === 0 ? [] : [`Reached by none: ${found.unreached.join(', ')}`]
-    const count = `${people.size} reviewer${people.size === 1 ? '' : 's'} by themselves`
+    const count = `${people.size} reviewer${people.size === 1 ? ' is' : 's are'} told in person.`
     return [found.items.length === 0 ? 'Nobody would be told.' : table, '', count, ...none].join('\n')
   })
 }

@@ -23,7 +23,7 @@ export async function addToken(context: CommandContext, account: string, options
   const body = {
     account,
     scopes: options.scope.map(readScope),
-    ttl: readDuration(options.ttl) ?? DEFAULT_TTL_MS,
+    ttl: readDuration(options.ttl, '--ttl') ?? DEFAULT_TTL_MS,
     ...(options.owner === undefined ? {} : { owner: options.owner }),
     ...(options.roles.length === 0 ? {} : { roles: [...options.roles] }),
     ...(options.trait.length === 0 ? {} : { traits }),
@@ -60,7 +60,11 @@ export async function listTokens(context: CommandContext): Promise<void> {
   const api = await context.dial.operator(context)
   const { items } = await api.listServiceTokens({})
   const width = context.terminal.stdout.columns
-  await context.show(items, () => (items.length === 0 ? 'No tokens.' : renderTable(COLUMNS, items, width)))
+  await context.show(items, () =>
+    items.length === 0
+      ? 'No tokens. Make one: sallyctl tokens add NAME --scope=SCOPE'
+      : renderTable(COLUMNS, items, width),
+  )
 }
 
 export async function removeToken(context: CommandContext, id: string): Promise<void> {
