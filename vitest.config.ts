@@ -1,5 +1,4 @@
 import { defineConfig } from 'vitest/config'
-import { flakyTests } from './script/flaky-tests.ts'
 
 // Times for people are local; snapshots of them must not depend on where they are made.
 process.env['TZ'] = 'UTC'
@@ -14,11 +13,7 @@ export default defineConfig({
   test: {
     // What .ci/run counts is the runner's own report.
     reporters: ci
-      ? [
-          'default',
-          ['json', { outputFile: '.cache/test-results.json' }],
-          flakyTests((line) => process.stderr.write(`${line}\n`)),
-        ]
+      ? ['default', ['json', { outputFile: process.env['TEST_RESULTS'] ?? '.cache/test-results.json' }]]
       : ['default'],
     // The default leaves a core to an editor's window; script/check has none.
     maxWorkers: '100%',
@@ -45,9 +40,6 @@ export default defineConfig({
           hookTimeout: 120_000,
           expect,
           fileParallelism: false,
-          // Real programs on a machine that others load too: one lost race must not stop a change of something else. Never in
-          // silence: flakyTests names it.
-          retry: ci ? 1 : 0,
         },
       },
     ],

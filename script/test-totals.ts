@@ -1,13 +1,6 @@
 // Prints `N passed, N failed` from the test runner's JSON report. Exits 1 when a test failed, a file could not be loaded, or none ran.
 import { readFileSync } from 'node:fs'
-
-interface Report {
-  readonly numPassedTests: number
-  readonly numFailedTests: number
-  readonly numPendingTests: number
-  readonly numTodoTests: number
-  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[]
-}
+import type { Report } from './test-report.ts'
 
 function readReport(path: string | undefined): Report {
   try {
