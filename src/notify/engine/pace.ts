@@ -1,6 +1,6 @@
 /** Messages of one integration that are on their way at the same time */
 const MOST_AT_ONCE = 4
-const LONGEST_PAUSE_MS = 60_000
+const LONGEST_PAUSE_MS = 15_000
 
 /** How much one integration is given at once, by how the last attempts went. Pure: instants come from outside. */
 export interface Pace {
