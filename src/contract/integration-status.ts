@@ -18,6 +18,19 @@ export const DeadLetter = z.object({
 })
 export type DeadLetter = z.infer<typeof DeadLetter>
 
+/** Why messages wait. */
+export const DeliveryWait = z.object({
+  /** outage: the vendor does not answer. asked: it said to wait. limit: what it allows is used up */
+  what: z.enum(['outage', 'asked', 'limit']),
+  /** new: of messages that are not there yet. change: of those that are. look: of searches for one that may be */
+  of: z.enum(['all', 'new', 'change', 'look']),
+  /** `channel:C0123`, or `user:ID`; null: wherever they go */
+  destination: z.string().nullable(),
+  until: Instant,
+  why: z.string().nullable(),
+})
+export type DeliveryWait = z.infer<typeof DeliveryWait>
+
 export const IntegrationStatus = z.object({
   name: Name,
   vendor: Vendor,
@@ -29,6 +42,8 @@ export const IntegrationStatus = z.object({
   /** Messages that are to be sent or changed, and since when the oldest of them is due; those that wait for their time are not among them */
   waiting: z.int(),
   oldestDueAt: Instant.nullable(),
+  /** As the daemon knows it that was asked; at most 20 */
+  waits: z.array(DeliveryWait),
   /** Given up; at most 20 of them are in `deadLetters`, the newest first */
   dead: z.int(),
   deadLetters: z.array(DeadLetter),

@@ -3,6 +3,7 @@ import { previewDelivery } from '../access/notify/preview-delivery.ts'
 import { sendTest, testOutcomes } from '../access/notify/test-message.ts'
 import type { Reader } from '../access/directory.ts'
 import type { DeedLog } from '../audit/deed.ts'
+import type { DeliveryWait } from '../contract/integration-status.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { IntegrationsTable } from '../foundation/database/tables.ts'
 import type { Handlers } from './handler.ts'
@@ -14,6 +15,8 @@ export interface IntegrationServices {
   readonly clock: Clock
   /** Who tries an integration out waits so long to hear whether it worked */
   readonly patienceMs: number
+  /** Why its messages wait */
+  readonly waitsOf: (integration: string) => readonly DeliveryWait[]
   /** Asks the vendor whether the credentials work and the channels are there */
   readonly check: (
     integration: IntegrationsTable,
@@ -25,7 +28,7 @@ export interface IntegrationServices {
 export function integrationHandlers(services: IntegrationServices): Handlers {
   const { reads, clock } = services
   return {
-    listIntegrationStatus: async () => ({ items: await integrationStatus(reads, clock.now()) }),
+    listIntegrationStatus: async () => ({ items: await integrationStatus(reads, clock.now(), services.waitsOf) }),
     retryIntegration: async (context, { params, body }) =>
       await retryIntegration(services, doerOf(context), params['name'] ?? '', body.message ?? null),
     async checkIntegration(context, { params }) {

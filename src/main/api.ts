@@ -112,6 +112,7 @@ export function openApi(parts: ApiParts): Api {
         deeds,
         clock,
         patienceMs: 10_000,
+        waitsOf: (integration) => parts.notify.waits(integration),
         check: (integration, signal) => checkIntegration(integration, parts.notify, store.sealer, signal),
       }),
       ...auditHandlers({

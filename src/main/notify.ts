@@ -6,6 +6,7 @@ import { markBroken, mend } from '../access/notify/store-delivery.ts'
 import { storedPlane } from '../access/notify/stored-plane.ts'
 import type { FromChat } from '../contract/from-chat.ts'
 import { VENDOR_SECRETS, VENDOR_SETTINGS } from '../contract/integration.ts'
+import type { DeliveryWait } from '../contract/integration-status.ts'
 import type { OpenIntegration } from '../contract/notify-plane.ts'
 import type { Vendor } from '../contract/vendors/common.ts'
 import { systemClock, withDeadline, type Clock } from '../foundation/clock.ts'
@@ -67,6 +68,8 @@ export interface Notify {
   stop(): Promise<void>
   /** Undefined: there is no such integration, or it is switched off */
   connector(integration: string): Connector | undefined
+  /** Why its messages wait */
+  waits(integration: string): readonly DeliveryWait[]
   /** A connector of its own, for a look at what is configured; of those that are switched off, too */
   open(integration: OpenIntegration): Connector
 }
@@ -112,6 +115,7 @@ export function openNotify({ store, fromChat, metrics, clock, log, publicUrl }: 
       await engine.stop()
     },
     connector: (integration) => engine.connector(integration),
+    waits: (integration) => engine.waits(integration),
     open,
   }
 }

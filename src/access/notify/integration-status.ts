@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { confirmed } from '../../audit/confirmation.ts'
-import type { DeadLetter, IntegrationStatus } from '../../contract/integration-status.ts'
+import type { DeadLetter, DeliveryWait, IntegrationStatus } from '../../contract/integration-status.ts'
 import type { IntegrationsTable, MessagesTable } from '../../foundation/database/tables.ts'
 import { Refused } from '../../foundation/errors.ts'
 import type { Doer } from '../../identity/doer.ts'
@@ -10,13 +10,19 @@ import type { PlaneParts } from './plane-parts.ts'
 
 const LETTERS_SHOWN = 20
 
-/** How every integration stands, by name. */
-export async function integrationStatus(reads: Reader, now: number): Promise<IntegrationStatus[]> {
+/** How every integration stands, by name. `waitsOf`: what the engine knows of each. */
+export async function integrationStatus(
+  reads: Reader,
+  now: number,
+  waitsOf: (integration: string) => readonly DeliveryWait[],
+): Promise<IntegrationStatus[]> {
   const rows = await integrationRows(reads)
-  return await Promise.all(rows.map((row) => statusOf(reads, row, now)))
+  return await Promise.all(
+    rows.map(async (row) => ({ ...(await statusOf(reads, row, now)), waits: [...waitsOf(row.name)] })),
+  )
 }
 
-async function statusOf(reads: Reader, row: IntegrationsTable, now: number): Promise<IntegrationStatus> {
+async function statusOf(reads: Reader, row: IntegrationsTable, now: number): Promise<Omit<IntegrationStatus, 'waits'>> {
   const messages = reads.selectFrom('messages').where('integration_id', '=', row.id)
   const counted = await messages
     .select((select) => [select.fn.countAll<number>().as('count'), select.fn.min('due_at').as('oldest')])

@@ -8,6 +8,7 @@ import {
   type LaneKind,
   type NotifyPlane,
 } from '../../contract/notify-plane.ts'
+import type { DeliveryWait } from '../../contract/integration-status.ts'
 import type { MessageTask } from '../../contract/message.ts'
 import type { Vendor } from '../../contract/vendors/common.ts'
 import type { Clock, Timer } from '../../foundation/clock.ts'
@@ -17,12 +18,13 @@ import type { Connector } from '../connector.ts'
 import { attempt, type Attempt } from './attempt.ts'
 import { Lanes } from './lanes.ts'
 import { OpenConnectors, type OpenConnector } from './open-connectors.ts'
-import { FRESH_PACE, paceAfter, roomIn, type Pace } from './pace.ts'
+import { FRESH_PACE, outageOf, paceAfter, roomIn, type Pace } from './pace.ts'
 
 /** Longer than any attempt: who has a message has given up before another daemon takes it. */
 const LEASE_MS = 60_000
 const SWEEP_MS = 60_000
 const LONGEST_TROUBLE_MS = 30_000
+const MOST_WAITS = 20
 
 export interface NotifyMeasure {
   delivered(vendor: Vendor, outcome: DeliveryVerdict['kind'], ms: number): void
@@ -89,6 +91,19 @@ export class NotifyEngine {
   /** For callbacks of its vendor. */
   connector(integration: string): Connector | undefined {
     return this.#connectors.find(integration)
+  }
+
+  /** Why messages of this integration wait, as far as this daemon knows: what ends last comes first. */
+  waits(integration: string): DeliveryWait[] {
+    const now = this.#parts.clock.now()
+    const outage = outageOf(this.#paceOf(integration))
+    const lanes = this.#lanesOf(integration).waits(now)
+    return [
+      ...(outage ? [{ what: 'outage' as const, of: 'all' as const, destination: null, ...outage }] : []),
+      ...lanes
+        .map((lane) => ({ what: lane.why === null ? ('limit' as const) : ('asked' as const), ...lane }))
+        .toSorted((a, b) => b.until - a.until),
+    ].slice(0, MOST_WAITS)
   }
 
   async #run(): Promise<void> {
@@ -217,8 +232,8 @@ export class NotifyEngine {
     if (verdict.kind === 'delivered') lanes.answered(last, to, clock.now())
     if (verdict.kind !== 'delivered')
       log.warn({ integration: task.integration, message: task.id, why: verdict.why }, 'a message was not delivered')
-    const outcome = answered ? 'answered' : 'silent'
-    this.#paces.set(task.integration, paceAfter(this.#paceOf(task.integration), outcome, clock.now(), this.#random()))
+    const silence = answered || verdict.kind === 'delivered' ? null : verdict.why
+    this.#paces.set(task.integration, paceAfter(this.#paceOf(task.integration), silence, clock.now(), this.#random()))
     measure?.delivered(connector.vendor, verdict.kind, clock.monotonic() - began)
     return result
   }

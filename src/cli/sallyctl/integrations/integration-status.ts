@@ -1,5 +1,10 @@
 import { formatDuration } from '../../../contract/duration.ts'
-import type { DeadLetter, DeliveryPreview, IntegrationStatus } from '../../../contract/integration-status.ts'
+import type {
+  DeadLetter,
+  DeliveryPreview,
+  DeliveryWait,
+  IntegrationStatus,
+} from '../../../contract/integration-status.ts'
 import type { CommandContext } from '../../shared/command-context.ts'
 import { CommandFailed } from '../../shared/command-failed.ts'
 import { localTime } from '../../shared/format-time.ts'
@@ -43,8 +48,29 @@ export async function showStatus(context: CommandContext, name: string | undefin
   const items = name === undefined ? all : all.filter((each) => each.name === name)
   if (name !== undefined && items.length === 0)
     throw new CommandFailed('notFound', `There is no integration "${harmless(name)}".`, 'Run: sallyctl integration ls')
-  await context.show(items, () => [tableOf(items, context), ...items.flatMap(lettersOf)].join('\n'))
+  await context.show(items, () =>
+    [tableOf(items, context), ...items.flatMap(waitsOf), ...items.flatMap(lettersOf)].join('\n'),
+  )
   if (items.some(({ state, dead }) => state === 'broken' || dead > 0)) return 1
+}
+
+const WAITING = {
+  all: 'all messages wait',
+  new: 'new messages wait',
+  change: 'changes of messages wait',
+  look: 'searches for messages wait',
+} as const
+
+function waitsOf({ name, waits, waiting }: IntegrationStatus): string[] {
+  if (waiting === 0 || waits.length === 0) return []
+  return ['', `Why messages of ${name} wait:`, ...waits.map(waitLine)]
+}
+
+function waitLine({ what, of, destination, until, why }: DeliveryWait): string {
+  const where = destination === null ? '' : ` to ${destination}`
+  const because = what === 'limit' ? 'the limit that the vendor sets is used up' : (why ?? 'no answer')
+  const head = what === 'outage' ? 'the vendor does not answer; it is asked again at' : `${WAITING[of]}${where} until`
+  return harmless(`  ${head} ${localTime(until)}: ${because}`)
 }
 
 function lettersOf({ name, dead, deadLetters, state }: IntegrationStatus): string[] {
