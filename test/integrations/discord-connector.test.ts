@@ -271,6 +271,28 @@ test('what takes longer than Discord waits is told afterwards, and a form that c
   await expect.poll(() => bob.heard(second.token)).toMatch(/Press once more/)
 })
 
+test('trap 19: what an interaction calls its token leads nowhere else', async () => {
+  await using server = await discordServer()
+  const connector = connectorTo(server)
+  const slow = saying(
+    () => new Promise((resolve) => setTimeout(resolve, 2500, { kind: 'done', text: 'x', requestId: null })),
+  )
+  const headers = { 'x-signature-ed25519': 'x' }
+  for (const token of ['../../channels/1/messages', 'a/b', 'a?b', 'http://evil.example', '%2e%2e', '']) {
+    const body = Buffer.from(JSON.stringify({ type: 3, token, application_id: '100000000000000009' }))
+    const callback = { integration: 'chat', path: 'interactions', headers, body, via: 'http' } as const
+    void connector.receive?.(callback, slow, never)
+  }
+  const good = Buffer.from(JSON.stringify({ type: 3, token: 'good', application_id: '100000000000000009' }))
+  await connector.receive?.(
+    { integration: 'chat', path: 'interactions', headers, body: good, via: 'http' },
+    slow,
+    never,
+  )
+  await expect.poll(() => server.house.calls.length, { timeout: 20_000 }).toBe(1)
+  expect(server.house.calls[0]?.path).toBe(`/webhooks/${server.house.applicationId}/good/messages/@original`)
+})
+
 test('the Discord of tests refuses what Discord refuses', async () => {
   await using server = await discordServer()
   const { house, url } = server

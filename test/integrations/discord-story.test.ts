@@ -5,6 +5,7 @@ import { addDiscordChannel, type DiscordChannel, type StoredMessage } from '../s
 import type { DiscordPerson, Seen } from '../support/discord/discord-person.ts'
 import { discordServer, type DiscordServer } from '../support/discord/discord-server.ts'
 import { shownText } from '../support/discord/read-markup.ts'
+import { callIntegration } from '../support/mattermost/call-integration.ts'
 import { PageVisitor } from '../support/page-visitor.ts'
 import { startSallyport, type Account, type Sallyport } from '../support/sallyport.ts'
 
@@ -146,7 +147,7 @@ test('3: alice asks in Discord, and the channel has one message with buttons', a
   ;[id = ''] = (await sallyport.api.listRequests({ query: {} })).items.map((request) => request.id)
 })
 
-test('4: alice cannot approve herself, and nobody is believed whose account is not linked', async () => {
+test('trap 5, trap 9: alice cannot approve herself, and nobody is believed whose account is not linked', async () => {
   const message = await lastInChannel('dba')
   const own = await person('alice').press(message, 'Approve')
   expect(own).toMatchObject({ kind: 'said' })
@@ -157,7 +158,7 @@ test('4: alice cannot approve herself, and nobody is believed whose account is n
   expect((await sallyport.api.showRequest({ params: { id } })).reviews).toEqual([])
 })
 
-test('5: bob approves with a reason; the message says one of two, and a form that comes again does nothing', async () => {
+test('trap 3, trap 10: bob approves with a reason; the message says one of two, and a form that comes again does nothing', async () => {
   await killed()
   const message = await lastInChannel('dba')
   const seen = await submitted('bob', message, 'Approve', { reason: 'looks right' })
@@ -165,10 +166,13 @@ test('5: bob approves with a reason; the message says one of two, and a form tha
   await person('bob').again()
   await expect.poll(() => textOf(message)).toContain('looks right')
   expect(labels(message)).toEqual(['Approve', 'Deny', 'Open'])
-  expect((await sallyport.api.showRequest({ params: { id } })).reviews.length).toBe(1)
+  const { code } = await typed('bob')
+  await accounts.get('bob')?.sally('request', 'review', id, '--approve', '--reason=once more', `--code=${code}`)
+  const shown = await sallyport.api.showRequest({ params: { id } })
+  expect([shown.state, shown.reviews.filter(({ counts }) => counts).length]).toEqual(['pending', 1])
 })
 
-test('6: carol approves for a shorter time; the message tells the end and has no buttons that decide', async () => {
+test('trap 13: carol approves for a shorter time; the message tells the end and has no buttons that decide', async () => {
   await killed()
   const message = await lastInChannel('dba')
   const button = message.rows[0]?.components[0]?.custom_id ?? ''
@@ -179,7 +183,8 @@ test('6: carol approves for a shorter time; the message tells the end and has no
   expect(inChannel().length).toBe(1)
   const late = await person('bob').pressId(message, button)
   expect(late.kind).toBe('said')
-  expect((await sallyport.api.showRequest({ params: { id } })).reviews.length).toBe(2)
+  const shown = await sallyport.api.showRequest({ params: { id } })
+  expect(shown.reviews.filter(({ counts }) => counts).map(({ reviewer }) => reviewer)).toEqual(['bob', 'carol'])
   const events = await sallyport.events({ type: 'access_request.review' })
   expect(events.map(({ actor }) => actor)).toEqual(expect.arrayContaining([expect.anything()]))
 })
@@ -264,6 +269,12 @@ test('11: killed between a press or a form that arrived and what comes of it, pr
   const shown = await sallyport.api.showRequest({ params: { id: request?.id ?? '' } })
   expect([shown.state, shown.reviews.map(({ reviewer }) => reviewer)]).toEqual(['approved', ['bob', 'carol']])
   expect(sallyport.rows('select id from grants where request_id = ?', request?.id ?? '').length).toBe(1)
+})
+
+test('trap 23: an interaction of a megabyte is refused unread', async () => {
+  const options = { type: 'application/json', timeoutMs: 30_000, ca: certificate }
+  const answer = await callIntegration(endpoint(), JSON.stringify({ type: 3, data: 'x'.repeat(1_000_000) }), options)
+  expect(answer.status).toBe(413)
 })
 
 test('trap 20: the bot token is in no log, event or document', async () => {

@@ -82,8 +82,8 @@ const asked = (name: string, role: string): string =>
   name === 'alice' ? `Your request for ${role}` : `alice asks for ${role}`
 let id = ''
 
-test('1: everybody who could decide gets one mail about the request, with a link to its page', async () => {
-  id = await ask('dba', 'ticket 77 <a href="https://evil.example">x</a>')
+test('trap 21: everybody who could decide gets one mail about the request, with a link to its page', async () => {
+  id = await ask('dba', 'ticket 77 AKIAABCDEFGH12345678 <a href="https://evil.example">x</a>')
   await expect.poll(() => server.mails.length).toBe(4)
   for (const name of everybody) expect(subjectsTo(name)).toEqual([asked(name, 'dba')])
   for (const { text } of server.mails) {
@@ -91,6 +91,7 @@ test('1: everybody who could decide gets one mail about the request, with a link
     expect(text).toContain('ticket 77')
     expect(text).not.toMatch(/https?:\/\/evil/)
   }
+  for (const { raw } of server.mails) expect(raw).not.toContain('AKIAABCDEFGH')
   expect(server.refused).toEqual([])
 })
 
@@ -119,7 +120,7 @@ test('3: after another kill the decision is told in every thread, once and toget
   }
 })
 
-test('4: while the mail server is away requests are decided all the same, and afterwards people read of the end alone', async () => {
+test('trap 24: while the mail server is away requests are decided all the same, and afterwards people read of the end alone', async () => {
   server.mails.length = 0
   server.outage = { code: 451, text: '4.3.2 not now' }
   const second = await ask('dbb', 'ticket 78')

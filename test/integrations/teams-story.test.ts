@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startSallyport, type Account, type Sallyport } from '../support/sallyport.ts'
 import { workflowServer, type WorkflowServer } from '../support/teams/workflow-server.ts'
 
+const ROLES = ['dba', 'late', 'down', 'cut'] as const
 let sallyport: Sallyport
 let teams: WorkflowServer
 let alice: Account
@@ -13,13 +14,13 @@ beforeAll(async () => {
   const role = (name: string, allow: Record<string, unknown>, options: object = {}) =>
     sallyport.role({ kind: 'role', metadata: { name }, spec: { allow, options } })
   const access = { logins: [sallyport.login], node_labels: { service: 'database' } }
-  await role('dba', access)
+  for (const name of ROLES) await role(name, access)
   await role('root-dba', access, { chat_channels: 'members' })
-  await role('engineer', { request: { roles: ['dba', 'root-dba'] } })
-  await role('lead', { review_requests: { roles: ['dba', 'root-dba'] } })
+  await role('engineer', { request: { roles: [...ROLES, 'root-dba'] } })
+  await role('lead', { review_requests: { roles: [...ROLES, 'root-dba'] } })
   await sallyport.user('alice', ['engineer'])
   await sallyport.user('bob', ['lead'])
-  ;[alice, bob] = (await Promise.all([sallyport.signIn('alice'), sallyport.signIn('bob', { apps: 2 })])) as [
+  ;[alice, bob] = (await Promise.all([sallyport.signIn('alice'), sallyport.signIn('bob', { apps: 3 })])) as [
     Account,
     Account,
   ]
@@ -42,8 +43,8 @@ afterAll(async () => {
 const statesTold = (): (string | undefined)[] =>
   teams.cards.filter(({ text }) => text.startsWith('alice asks for')).map(({ text }) => text.split('\n')[1])
 
-async function ask(role: string): Promise<string> {
-  const args = [`--roles=${role}`, '--reason=ticket 77 ${x} @{triggerBody()}', '--nowait', '--format=json']
+async function ask(role: string, ...more: string[]): Promise<string> {
+  const args = [`--roles=${role}`, '--reason=ticket 77 ${x} @{triggerBody()}', '--nowait', '--format=json', ...more]
   const asked = await alice.sally('request', 'create', ...args)
   return (JSON.parse(asked.stdout) as { id: string }).id
 }
@@ -65,6 +66,57 @@ test('2: after a kill nothing is posted again, and the decision is one card more
   const code = `--code=${await bob.authenticator?.code()}`
   await bob.sally('request', 'review', id, '--approve', '--reason=fine', code)
   await expect.poll(statesTold).toEqual([expect.stringMatching(/^Waiting/), expect.stringMatching(/^Approved for/)])
+})
+
+/** The lines that cards of this role's requests have on how they stand. */
+const statesOf = (role: string): (string | undefined)[] =>
+  teams.cards.filter(({ text }) => text.startsWith(`alice asks for ${role}`)).map(({ text }) => text.split('\n')[1])
+const approve = async (request: string) => {
+  const code = `--code=${await bob.authenticator?.code()}`
+  expect((await bob.sally('request', 'review', request, '--approve', '--reason=fine', code)).code).toBe(0)
+}
+
+test('3: a request that nobody answers is told to have expired', async () => {
+  await ask('late', '--pending-for=4s')
+  await expect
+    .poll(() => statesOf('late'), { timeout: 60_000 })
+    .toEqual([expect.stringMatching(/^Waiting/), expect.stringMatching(/^Expired without a decision/)])
+})
+
+test('trap 24: while the workflow fails in every way, requests are decided, and afterwards there is one card of the end', async () => {
+  teams.outage = { status: 503 }
+  const down = await ask('down')
+  await expect
+    .poll(
+      () => sallyport.rows('select failure from messages where request_id = ? and failure is not null', down).length,
+    )
+    .toBe(1)
+  teams.outage = { status: 429, headers: { 'retry-after': '1' } }
+  await approve(down)
+  teams.outage = null
+  await expect.poll(() => statesOf('down'), { timeout: 60_000 }).toEqual([expect.stringMatching(/^Approved for/)])
+})
+
+test('4: killed between the workflow’s post and our noting it, a card may be there twice, and the end is told all the same', async () => {
+  teams.silent = true
+  const cut = await ask('cut')
+  await expect.poll(() => statesOf('cut').length).toBe(1)
+  await sallyport.kill('SIGKILL')
+  teams.silent = false
+  await sallyport.restart()
+  await expect
+    .poll(() => sallyport.rows("select id from messages where state = 'due'"), { timeout: 60_000 })
+    .toEqual([])
+  expect(statesOf('cut').length).toBeLessThanOrEqual(2)
+  await approve(cut)
+  await expect.poll(() => statesOf('cut').filter((state) => state?.startsWith('Approved')).length).toBe(1)
+  expect((await sallyport.api.showRequest({ params: { id: cut } })).reviews.length).toBe(1)
+})
+
+test('5: a test message is a card', async () => {
+  const sent = await sallyport.admin('integration', 'test', 'teams')
+  expect([sent.code, sent.stdout.trim()]).toEqual([0, 'delivered  channel:platform'])
+  expect(teams.cards.at(-1)?.text).toMatch(/^Test message of Sallyport/)
 })
 
 test('trap 22: a role that stays out of channels with guests is not told of where nobody can say who reads', async () => {

@@ -37,7 +37,7 @@ export const EmailSettings = z.strictObject({
   from_name: z
     .string()
     .max(100)
-    .regex(/^[^\p{Cc}\p{Cf}<>"@,;:\\]*$/u, 'a name without control characters or < > " @ , ; : \\')
+    .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}<>"@,;:\\]*$/u, 'a name without control characters or < > " @ , ; : \\')
     .default('Sallyport'),
   /** Mails a minute; a server of one's own usually takes more, a provider less */
   per_minute: z.int().min(1).max(6000).default(60),

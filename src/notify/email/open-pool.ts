@@ -13,7 +13,12 @@ const SILENCE_MS = 20_000
  * Few connections, kept for half a minute, over sockets that `connect` opened: nodemailer itself resolves and dials nothing.
  * TLS always, checked against the host that was configured.
  */
-export function openPool({ smtp, per_minute }: EmailSettings, { password }: EmailSecrets, connect: OutboundConnect) {
+export function openPool(
+  { smtp, per_minute }: EmailSettings,
+  { password }: EmailSecrets,
+  connect: OutboundConnect,
+  silenceMs = SILENCE_MS,
+) {
   const implicit = smtp.tls === 'implicit'
   const port = smtp.port ?? (implicit ? 465 : 587)
   return createTransport({
@@ -37,9 +42,9 @@ export function openPool({ smtp, per_minute }: EmailSettings, { password }: Emai
     rateLimit: per_minute,
     rateDelta: 60_000,
     idleTimeout: 30_000,
-    connectionTimeout: SILENCE_MS,
-    greetingTimeout: SILENCE_MS,
-    socketTimeout: SILENCE_MS,
+    connectionTimeout: silenceMs,
+    greetingTimeout: silenceMs,
+    socketTimeout: silenceMs,
     maxResponseSize: 65_536,
     logger: false,
     disableFileAccess: true,

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { domainToASCII } from 'node:url'
 import { SMTPServer } from 'smtp-server'
 import { TestAuthority } from '../test-authority.ts'
 import { readMail, type ReadMail } from './read-mail.ts'
@@ -47,6 +48,9 @@ interface MailServerOptions {
 
 const refusal = ({ code, text }: Refusal): Error => Object.assign(new Error(text), { responseCode: code })
 
+const asciiDomain = (address: string): string =>
+  address.replace(/@(.*)$/, (_, domain: string) => `@${domainToASCII(domain)}`)
+
 /** A mail server that insists on TLS, on a password where it has users, and on mails that are what they should be. */
 export async function mailServer(options: MailServerOptions = {}): Promise<MailServer> {
   const authority = await TestAuthority.make('mail test')
@@ -61,6 +65,7 @@ export async function mailServer(options: MailServerOptions = {}): Promise<MailS
     disabledCommands: [...(options.withoutTls ? ['STARTTLS'] : []), ...(user ? [] : ['AUTH'])],
     authOptional: user === undefined,
     authMethods: ['PLAIN'],
+    hideSMTPUTF8: false,
     closeTimeout: 100,
     onConnect(_session, done) {
       state.connections += 1
@@ -108,7 +113,9 @@ export async function mailServer(options: MailServerOptions = {}): Promise<MailS
     const mail = readMail(raw)
     const [recipient, ...others] = to
     if (recipient === undefined || others.length > 0) throw new Error('a mail to several')
-    if (mail.headers.get('to') !== recipient) throw new Error('another recipient in the header than in the envelope')
+    const named = mail.headers.get('to') ?? ''
+    if (asciiDomain(named) !== asciiDomain(recipient))
+      throw new Error(`another recipient in the header (${named}) than in the envelope (${recipient})`)
     if (!mail.headers.get('from')?.includes(from)) throw new Error('another sender in the header than in the envelope')
     const id = mail.headers.get('message-id')
     const known = state.mails.some((taken) => taken.to === recipient && taken.headers.get('message-id') === id)

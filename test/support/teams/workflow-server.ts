@@ -12,6 +12,8 @@ export interface WorkflowServer extends AsyncDisposable {
   readonly gone: Set<string>
   /** Answered to every post while it is not null */
   outage: { readonly status: number; readonly headers?: Readonly<Record<string, string>> } | null
+  /** Posts what it is sent and answers nothing */
+  silent: boolean
   /** Posts that are taken in a minute */
   perMinute: number
 }
@@ -29,7 +31,7 @@ export async function workflowServer(): Promise<WorkflowServer> {
     request.on('end', () => {
       const url = new URL(request.url ?? '', 'http://localhost')
       const answer = take(request.method ?? '', url, request.headers['content-type'] ?? '', Buffer.concat(chunks))
-      response.writeHead(answer.status, answer.headers).end()
+      if (!state.silent) response.writeHead(answer.status, answer.headers).end()
     })
   })
   function take(
@@ -68,6 +70,7 @@ export async function workflowServer(): Promise<WorkflowServer> {
     refused: [],
     gone: new Set(),
     outage: null,
+    silent: false,
     perMinute: 1000,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
