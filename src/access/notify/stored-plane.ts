@@ -2,6 +2,7 @@ import type { NotifyPlane, OpenIntegration } from '../../contract/notify-plane.t
 import { integrationRows, openedIntegration } from '../integrations/integrations.ts'
 import { claimMessages } from './claim-messages.ts'
 import type { PlaneParts } from './plane-parts.ts'
+import { newEditWatch } from './raise-edited.ts'
 import { routeDeliveries } from './route-deliveries.ts'
 import { deliveryOf } from './routes.ts'
 import { adoptPressed, storeDelivery } from './store-delivery.ts'
@@ -9,6 +10,7 @@ import { sweepMessages } from './sweep-messages.ts'
 
 /** The engine's view of the store. */
 export function storedPlane(parts: PlaneParts): NotifyPlane {
+  const edits = newEditWatch()
   return {
     integrations: () => openIntegrations(parts),
     async claimDeliveries() {
@@ -17,7 +19,7 @@ export function storedPlane(parts: PlaneParts): NotifyPlane {
     },
     claimMessages: (order) => claimMessages(parts, order),
     storeDelivery: (results) => storeDelivery(parts, results),
-    sweep: () => sweepMessages(parts),
+    sweep: () => sweepMessages(parts, edits),
   }
 }
 

@@ -1,19 +1,18 @@
-import { sql } from 'kysely'
 import { forgetOldArrivals } from '../from-chat/forget-old.ts'
 import type { PlaneParts } from './plane-parts.ts'
-import { readShown } from './request-view.ts'
+import { raiseEdited, type EditWatch } from './raise-edited.ts'
 import { raise } from './route-deliveries.ts'
 
 const DAY = 86_400_000
-/** Requests that are looked at in one sweep for edits elsewhere that show in their messages */
-const LOOKED_AT = 500
+/** Requests that are raised in one sweep */
+const RAISED = 500
 const KEPT_MS = 30 * DAY
 const FORGOTTEN_TOGETHER = 1000
 
 /** What nobody woke us for: requests that changed, edits of roles that show, what belongs to integrations that are gone, what is old. */
-export async function sweepMessages(parts: PlaneParts): Promise<void> {
+export async function sweepMessages(parts: PlaneParts, edits: EditWatch): Promise<void> {
   await raiseBehind(parts)
-  await raiseEdited(parts)
+  await raiseEdited(parts, edits)
   await dropOrphans(parts)
   await forgetOld(parts)
   await forgetOldArrivals(parts)
@@ -28,45 +27,12 @@ async function raiseBehind({ database, clock }: PlaneParts): Promise<void> {
     .where('m.kind', '=', 'request')
     .where('m.state', '=', 'settled')
     .whereRef('r.version', '>', 'm.rendered_version')
-    .limit(LOOKED_AT)
+    .limit(RAISED)
     .execute()
   if (behind.length === 0) return
   await database.transact(async (tx) => {
     const now = await database.storeNow(tx, clock)
     for (const { id, version } of behind) await raise(tx, id, version, now)
-  })
-}
-
-/** A role that was edited changes what approvals count for, and no version of any request. */
-async function raiseEdited({ database, clock, publicUrl }: PlaneParts): Promise<void> {
-  const now = clock.now()
-  const pending = await database.reads
-    .selectFrom('messages as m')
-    .innerJoin('access_requests as r', 'r.id', 'm.request_id')
-    .select(['m.request_id', 'm.content_hash'])
-    .distinct()
-    .where('m.kind', '=', 'request')
-    .where('m.state', '=', 'settled')
-    .where('m.content_hash', 'is not', null)
-    .where('r.state', '=', sql.lit('pending'))
-    .limit(LOOKED_AT)
-    .execute()
-  const hashes = Map.groupBy(pending, (row) => row.request_id ?? '')
-  const edited: string[] = []
-  for (const [id, rows] of hashes) {
-    const shown = await readShown(database.reads, id, publicUrl(), now)
-    if (shown && rows.some((row) => row.content_hash !== shown.contentHash)) edited.push(id)
-  }
-  if (edited.length === 0) return
-  await database.transact(async (tx) => {
-    const at = await database.storeNow(tx, clock)
-    await tx
-      .updateTable('messages')
-      .set({ state: 'due', due_at: at, changed_at: at })
-      .where('request_id', 'in', edited)
-      .where('kind', '=', 'request')
-      .where('state', '=', 'settled')
-      .execute()
   })
 }
 

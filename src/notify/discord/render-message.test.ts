@@ -13,6 +13,7 @@ const taskOf = (text: string, reviews = 12) =>
       reason: text,
       resolution: text,
       warnings: [text],
+      notes: [{ by: 'bot', text: text, at: 1 }],
       needed: [text],
       gives: [text],
       reviews: Array.from({ length: reviews }, () => aViewedReview({ reason: text, reviewer: 'bob' })),

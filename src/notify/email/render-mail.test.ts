@@ -14,6 +14,7 @@ const mailOf = (reason: string, name = 'bob') =>
         reason,
         resolution: reason,
         warnings: [reason],
+        notes: [{ by: 'bot', text: reason, at: 1 }],
         needed: [reason],
         reviews: [aViewedReview({ reason, reviewer: name, why: reason, counts: false })],
       }),

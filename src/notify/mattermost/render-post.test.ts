@@ -78,7 +78,14 @@ test('whatever it takes, the props stay within what old servers take', () => {
   const reviews = Array.from({ length: 30 }, () => aViewedReview({ reason: '*'.repeat(3000), why: '_'.repeat(900) }))
   const roles = Array.from({ length: 50 }, (_, index) => `role_${index}_${'_'.repeat(50)}`)
   const resources = Array.from({ length: 300 }, (_, index) => ({ kind: 'node' as const, name: `node_${index}` }))
-  const much = aRequestView({ reason: '*'.repeat(4096), roles, resources, reviews, warnings: ['_'.repeat(5000)] })
+  const much = aRequestView({
+    reason: '*'.repeat(4096),
+    roles,
+    resources,
+    reviews,
+    warnings: ['_'.repeat(5000)],
+    notes: [{ by: 'bot', text: '_'.repeat(2000), at: 1 }],
+  })
   const post = render(much, ['approve', 'deny', 'open', 'cancel', 'extend', 'return'])
   asCreated(post)
   expect([...JSON.stringify(post.props)].length).toBeLessThanOrEqual(7900)
@@ -87,7 +94,14 @@ test('whatever it takes, the props stay within what old servers take', () => {
 test('trap 15: nothing that people typed does anything in a post', () => {
   const check = (text: string): void => {
     const review = aViewedReview({ reviewer: text, reason: text, why: text, counts: false })
-    const view = aRequestView({ reason: text, resolution: text, needed: [text], gives: [text], warnings: [text] })
+    const view = aRequestView({
+      reason: text,
+      resolution: text,
+      needed: [text],
+      gives: [text],
+      warnings: [text],
+      notes: [{ by: 'bot', text, at: 1 }],
+    })
     for (const post of [render({ ...view, reviews: [review] }), render({ ...view, state: 'denied' })]) {
       asCreated(post)
       for (const shown of textsOf(post)) expect(markdownEffects(shown), shown).toEqual([])

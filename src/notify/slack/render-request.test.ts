@@ -132,6 +132,7 @@ describe('a request as a message of Slack', () => {
           roles: [user],
           needed: [needed],
           warnings: [vote],
+          notes: [{ by: 'bot', text: vote, at: 1 }],
           gives: [vote],
           resolution: needed,
           reviews: [aViewedReview({ reason: vote, reviewer: user })],
@@ -155,6 +156,7 @@ describe('a request as a message of Slack', () => {
       gives: Array(50).fill(long) as string[],
       needed: Array(50).fill(long) as string[],
       warnings: Array(50).fill(long) as string[],
+      notes: Array.from({ length: 5 }, () => ({ by: 'bot', text: long, at: 1 })),
       reviews: Array.from({ length: 50 }, () => aViewedReview({ reason: long })),
     })
     const { blocks } = render(view)

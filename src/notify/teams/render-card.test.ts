@@ -12,6 +12,7 @@ const cardOf = (text: string, isUpdate = false) =>
         reason: text,
         resolution: text,
         warnings: [text],
+        notes: [{ by: 'bot', text: text, at: 1 }],
         needed: [text],
         gives: [text],
         reviews: Array.from({ length: 12 }, () => aViewedReview({ reason: text })),
