@@ -252,7 +252,7 @@ test('10: killed between Discord’s yes and our noting it, long after nonces ar
 
 test('11: killed between a press or a form that arrived and what comes of it, pressing again is one vote', async () => {
   const message = await lastInChannel('cut')
-  const [request] = (await sallyport.api.listRequests({ query: {} })).items.filter(({ state }) => state === 'pending')
+  const request = (await sallyport.api.listRequests({ query: {} })).items.find(({ state }) => state === 'pending')
   const seen = await person('carol').press(message, 'Approve')
   if (seen.kind !== 'modal') throw new Error(JSON.stringify(seen))
   for (const wait of [0, 3]) {
