@@ -185,6 +185,24 @@ describe('a visit', () => {
     const rows = await house.world.database.reads.selectFrom('reviews').select('id').execute()
     expect(rows).toHaveLength(1)
   })
+  test('who can write the store makes no visit of somebody else out of their own, nor one with a second factor or of other content', async () => {
+    const seen = await signIn(house.alice)
+    const { database } = house.world
+    const shown = await database.reads.selectFrom('page_visits').selectAll().executeTakeFirstOrThrow()
+    for (const forged of [{ user_id: house.bob.id, has_factor: 1 as const }, { has_factor: 1 as const }]) {
+      await database.transact((tx) =>
+        tx
+          .updateTable('page_visits')
+          .set({ ...shown, ...forged })
+          .execute(),
+      )
+      expect((await send(seen, VOTE)).status).toBe(404)
+      expect((await send(seen, { act: 'cancel' })).status).toBe(404)
+    }
+    expect(await house.standing(id)).toMatchObject({ state: 'pending', reviews: [] })
+    await database.transact((tx) => tx.updateTable('page_visits').set(shown).execute())
+    expect((await send(seen, { act: 'cancel' })).text).toContain('cancelled')
+  })
   test('trap 17: its form from another browser or site, and all of it in an address, decide nothing', async () => {
     const seen = await signIn(house.bob)
     const [, visit = ''] = /name="visit" value="([^"]+)"/.exec(seen.text) ?? []

@@ -59,8 +59,8 @@ async function doOnPage(
   act: PageAct,
   typed: TypedOnPage,
 ): Promise<void> {
-  const { requests, clock } = parts
-  const confirmation: Confirmation = { checkedAt: clock.now(), spend: (tx, now) => useVisit(tx, row, now) }
+  const { requests, clock, sealer } = parts
+  const confirmation: Confirmation = { checkedAt: clock.now(), spend: (tx, now) => useVisit(tx, sealer, row, now) }
   const id = row.request_id
   if (act === 'cancel') return void (await requests.cancel({ ...caller, confirmation }, id))
   if (act === 'return') return void (await requests.return({ ...caller, confirmation }, id))

@@ -1,6 +1,7 @@
 import type { Tx } from '../../audit/deed.ts'
 import type { PageVisitsTable } from '../../foundation/database/tables.ts'
 import { Refused } from '../../foundation/errors.ts'
+import { SealError, type Sealer } from '../../identity/sealing.ts'
 import { hasConfirmedFactor } from '../../identity/totp.ts'
 import type { Reader } from '../directory.ts'
 import { hashOf, randomText } from '../from-chat/secret-text.ts'
@@ -20,7 +21,7 @@ export interface VisitOf {
 }
 
 /** In the transaction that uses up the sign-in. Returns the token, which the page alone holds. Errors: Refused('too_many_attempts'). */
-export async function storeVisit(tx: Tx, visit: VisitOf, now: number): Promise<string> {
+export async function storeVisit(tx: Tx, sealer: Sealer, visit: VisitOf, now: number): Promise<string> {
   const { userId, requestId, shown, hasFactor, provenAt } = visit
   const token = randomText()
   await tx.deleteFrom('page_visits').where('expires_at', '<=', now).execute()
@@ -32,13 +33,14 @@ export async function storeVisit(tx: Tx, visit: VisitOf, now: number): Promise<s
     .execute()
   if (open.length >= MOST_VISITS)
     throw new Refused('too_many_attempts', 'you have many pages open', 'use one of them, or wait five minutes')
+  const row = {
+    ...{ token_hash: hashOf('visit', token), user_id: userId, request_id: requestId, shown_json: shownJson(shown) },
+    ...{ has_factor: hasFactor ? (1 as const) : (0 as const), proven_at: provenAt, expires_at: provenAt + VISIT_MS },
+  }
+  const proof_sealed = sealer.seal(placeOf(row.token_hash), Buffer.from(await proofOf(tx, row)))
   await tx
     .insertInto('page_visits')
-    .values({
-      ...{ token_hash: hashOf('visit', token), user_id: userId, request_id: requestId, shown_json: shownJson(shown) },
-      ...{ proof_hash: await proofOf(tx, userId), has_factor: hasFactor ? 1 : 0, proven_at: provenAt },
-      ...{ expires_at: provenAt + VISIT_MS, used_at: null },
-    })
+    .values({ ...row, proof_sealed, used_at: null })
     .execute()
   return token
 }
@@ -63,7 +65,7 @@ export async function findVisit(
 }
 
 /** One statement, so that a visit does one deed; and whoever it was must still be who signed in. Errors: Refused('not_found'). */
-export async function useVisit(tx: Tx, visit: PageVisitsTable, now: number): Promise<void> {
+export async function useVisit(tx: Tx, sealer: Sealer, visit: PageVisitsTable, now: number): Promise<void> {
   const { numUpdatedRows } = await tx
     .updateTable('page_visits')
     .set({ used_at: now })
@@ -72,20 +74,37 @@ export async function useVisit(tx: Tx, visit: PageVisitsTable, now: number): Pro
     .where('expires_at', '>', now)
     .executeTakeFirst()
   if (numUpdatedRows !== 1n) throw visitIsOver()
-  if ((await proofOf(tx, visit.user_id)) !== visit.proof_hash) throw visitIsOver()
+  if ((await proofOf(tx, visit)) !== proven(sealer, visit)) throw visitIsOver()
   if (visit.has_factor === 1 && !(await hasConfirmedFactor(tx, visit.user_id))) throw visitIsOver()
 }
 
-/** Changes with the password; nobody's without a user. */
-async function proofOf(reader: Reader, userId: string): Promise<string> {
+const placeOf = (row: string) => ({ table: 'page_visits', row, column: 'proof_sealed' })
+
+/** Who can write the store makes up no visit: what it rests on is sealed with it. Errors: Refused('not_found'). */
+function proven(sealer: Sealer, { token_hash, proof_sealed }: PageVisitsTable): string {
+  try {
+    return sealer.unseal(placeOf(token_hash), proof_sealed).toString()
+  } catch (error) {
+    if (error instanceof SealError) throw visitIsOver()
+    throw error
+  }
+}
+
+/** All that the visit is worth, and the password as it is now; nobody's without a user. */
+async function proofOf(
+  reader: Reader,
+  visit: Omit<PageVisitsTable, 'proof_sealed' | 'used_at' | 'token_hash'>,
+): Promise<string> {
+  const { user_id, request_id, shown_json, has_factor, proven_at, expires_at } = visit
   const user = await reader
     .selectFrom('users')
     .select('password_hash')
-    .where('id', '=', userId)
+    .where('id', '=', user_id)
     .where('deleted_at', 'is', null)
     .where('disabled', '=', 0)
     .executeTakeFirst()
-  return user ? hashOf('password', `${userId}\n${user.password_hash ?? ''}`) : ''
+  const password = user ? hashOf('password', `${user_id}\n${user.password_hash ?? ''}`) : null
+  return JSON.stringify([user_id, request_id, shown_json, has_factor, proven_at, expires_at, password])
 }
 
 const visitIsOver = (): Refused =>

@@ -56,7 +56,7 @@ export async function visitRequest(
     const token = await parts.deeds.commitDeed(async (tx, now) => {
       await confirmation.spend(tx, now)
       const visit = { ...{ userId, requestId, hasFactor, provenAt: now }, shown: shownOf(seen.request) }
-      return { result: seen.can.length === 0 ? null : await storeVisit(tx, visit, now), events: [event] }
+      return { result: seen.can.length === 0 ? null : await storeVisit(tx, parts.sealer, visit, now), events: [event] }
     })
     return { ...seen, token }
   })
@@ -72,8 +72,8 @@ export async function visitAnew(parts: VisitParts, row: PageVisitsTable, caller:
   }
   const token = await parts.database.transact(async (tx) => {
     const now = await parts.database.storeNow(tx, parts.clock)
-    await useVisit(tx, row, now)
-    return seen.can.length === 0 ? null : await storeVisit(tx, visit, now)
+    await useVisit(tx, parts.sealer, row, now)
+    return seen.can.length === 0 ? null : await storeVisit(tx, parts.sealer, visit, now)
   })
   return { ...seen, token }
 }

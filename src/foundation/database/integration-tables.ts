@@ -100,7 +100,7 @@ export interface PageVisitsTable {
   /** Digests and terms that were shown: JSON of Shown */
   shown_json: string
   /** Of what the password was at the sign-in: another one ends the visit */
-  proof_hash: string
+  proof_sealed: string
   /** 1 = a second factor was proven */
   has_factor: 0 | 1
   proven_at: number

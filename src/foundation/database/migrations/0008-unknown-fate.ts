@@ -10,7 +10,7 @@ export const unknownFate: Migration = {
     // What the page of a request showed to whoever signed in there, for one deed on it.
     `create table page_visits (
       token_hash text primary key, user_id text not null, request_id text not null, shown_json text not null,
-      proof_hash text not null, has_factor ${int} not null, proven_at ${int} not null, expires_at ${int} not null,
+      proof_sealed text not null, has_factor ${int} not null, proven_at ${int} not null, expires_at ${int} not null,
       used_at ${int}) ${strict}`,
     `create index page_visits_expiry on page_visits (expires_at)`,
     `create index page_visits_user on page_visits (user_id)`,
