@@ -58,7 +58,8 @@ export function pinnedTransport(address: string, pins: readonly string[]): Pinne
     const headers = call.body === null ? call.headers : { ...call.headers, 'content-length': String(call.body.length) }
     const incoming = await exchange(address, call.body, call.signal, {
       ...{ host, port, agent, method: call.method, path: call.target, headers },
-      ...{ ca: authority, servername: isIP(name) === 0 ? name : '', minVersion: 'TLSv1.3' },
+      // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
+      ...{ rejectUnauthorized: true, ca: authority, servername: isIP(name) === 0 ? name : '', minVersion: 'TLSv1.3' },
     })
     const contract = incoming.headers['sallyport-contract']
     return {

@@ -65,8 +65,12 @@ const systemResolve: Resolve = (host, done) =>
 export function outboundFetch(options: OutboundOptions): OutboundFetch {
   const rules = outboundRules(options.allowNetworks)
   const resolve = options.resolve ?? systemResolve
+  // Certificates are checked, whatever NODE_TLS_REJECT_UNAUTHORIZED says.
   const agentOptions = { keepAlive: true, maxSockets: 16, timeout: 30_000, scheduling: 'lifo' } as const
-  const agents = { plain: new PlainAgent(agentOptions), tls: new TlsAgent(agentOptions) }
+  const agents = {
+    plain: new PlainAgent(agentOptions),
+    tls: new TlsAgent({ ...agentOptions, rejectUnauthorized: true }),
+  }
   return async (text, { method, headers = {}, body, signal, statusOnly = false }) => {
     const url = requireUrl(text)
     const secure = url.protocol === 'https:'

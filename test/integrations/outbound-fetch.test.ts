@@ -1,6 +1,11 @@
+import { X509Certificate } from 'node:crypto'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createServer as createTlsServer } from 'node:https'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { TestAuthority } from '../support/test-authority.ts'
+import { Sallyport } from '../../sdk/index.ts'
+import { pinOf } from '../../sdk/pinned-transport.ts'
 import { OutboundRefused, outboundConnect, outboundFetch, type Resolve } from '../../src/foundation/outbound-fetch.ts'
 
 let server: Server
@@ -141,5 +146,49 @@ describe('trap 18: a server that is made to call somebody else', () => {
   test('what is no network is refused by name', () => {
     for (const network of ['10.0.0.0', '10.0.0.0/33', 'localhost/8', '::/129'])
       expect(() => outboundFetch({ allowNetworks: [network] })).toThrow('is no network')
+  })
+})
+
+describe('NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment', () => {
+  afterEach(() => vi.unstubAllEnvs())
+
+  async function impostor(answer: string): Promise<{ port: number; reached: () => number; close: () => void }> {
+    const { keyPem, certificatePem } = await (await TestAuthority.make('nobody')).server(['127.0.0.1'])
+    let calls = 0
+    const made = createTlsServer({ key: keyPem, cert: certificatePem }, (request, response) => {
+      if (request.url !== '/v1/ping') calls += 1
+      response.end(answer)
+    })
+    await new Promise<void>((resolve) => made.listen(0, '127.0.0.1', resolve))
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+    return {
+      port: (made.address() as AddressInfo).port,
+      reached: () => calls,
+      close: () => {
+        made.close()
+        made.closeAllConnections()
+      },
+    }
+  }
+
+  test('makes no vendor out of whoever answers', async () => {
+    const there = await impostor('{}')
+    const open = outboundFetch({ allowNetworks: ['127.0.0.1/32'] })
+    await expect(open(`https://127.0.0.1:${there.port}/`, { method: 'GET' })).rejects.toThrow()
+    expect(there.reached()).toBe(0)
+    there.close()
+  })
+
+  test('gives the token of a program to nobody but the pinned proxy, who may have been copied', async () => {
+    const real = await TestAuthority.make('proxy')
+    const there = await impostor(JSON.stringify({ tlsAuthority: real.certificatePem, proxyName: '127.0.0.1' }))
+    const caPin = pinOf(new X509Certificate(real.certificatePem))
+    using sallyport = new Sallyport({
+      address: `127.0.0.1:${there.port}`,
+      ...{ caPin, token: `sally_service_${'a'.repeat(43)}` },
+    })
+    await expect(sallyport.show('req_1')).rejects.toMatchObject({ code: 'untrusted' })
+    expect(there.reached()).toBe(0)
+    there.close()
   })
 })

@@ -20,6 +20,8 @@ export function proxyTransport(proxy: ProxyAddress): OpenTransport {
     port: proxy.port,
     ...{
       ca: proxy.tlsAuthority,
+      // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
+      rejectUnauthorized: true,
       servername: isIP(proxy.name) === 0 ? proxy.name : '',
       minVersion: 'TLSv1.3',
     },

@@ -100,6 +100,7 @@ function secured({ proxy, credentials }: LocalPort, socket: Socket | null, alpn:
     const upstream = connectTls({
       ...(socket ? { socket } : { host: proxy.host, port: proxy.port }),
       ...credentials,
+      rejectUnauthorized: true,
       servername: isIP(proxy.name) === 0 ? proxy.name : '',
       ALPNProtocols: alpn,
       minVersion: 'TLSv1.3',

@@ -117,6 +117,8 @@ function startTls(socket: Socket, tls: UpstreamTls, credential: Credential): Pro
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
   const secure = connectTls({
     socket,
+    // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
+    rejectUnauthorized: true,
     secureContext: upstreamContext(tls.authorities, identityOf(credential)),
     ...(tls.mode === 'verify-full' ? nameToCheck(tls.serverName) : { checkServerIdentity: () => undefined }),
   })

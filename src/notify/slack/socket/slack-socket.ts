@@ -143,7 +143,7 @@ async function connectTo(url: URL, connect: OutboundConnect, signal: AbortSignal
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const socket = await connect(host, Number(url.port || (secure ? 443 : 80)), signal)
   if (!secure) return socket
-  return connectTls({ socket, servername: host, ALPNProtocols: ['http/1.1'] })
+  return connectTls({ socket, servername: host, rejectUnauthorized: true, ALPNProtocols: ['http/1.1'] })
 }
 
 function frameOf(data: RawData): Frame | null {
