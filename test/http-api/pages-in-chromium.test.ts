@@ -55,8 +55,8 @@ test('an account is linked on the page that the code leads to; a wrong password 
     await page.getByRole('button', { name: 'Link it with me' }).click()
   }
   await sign('not the password')
-  await expect.poll(() => page.textContent('body')).toContain('wrong')
-  await page.goto(url)
+  await expect.poll(() => page.getByRole('alert').textContent()).toContain('Wrong name')
+  expect(await page.getByLabel('Your name').inputValue()).toBe('carol')
   await sign(house.accounts.carol.password)
   await expect.poll(() => page.textContent('h1')).toBe('The account is linked')
   const accounts = await house.accounts.carol.sally('chat', 'accounts', '--format=json')
@@ -73,7 +73,7 @@ test('a reviewer approves on the page: a wrong code keeps what was typed, the ri
   await page.getByLabel(/^Duration/).fill('20m')
   await page.getByLabel(/^Code/).fill('000000')
   await page.getByRole('button', { name: 'Approve' }).click()
-  await expect.poll(() => page.locator('.wrong').textContent()).toBeTruthy()
+  await expect.poll(() => page.locator('#code-wrong').textContent()).toBeTruthy()
   expect(await stateOf(id)).toBe('pending')
   expect(await page.getByLabel(/^Reason/).inputValue()).toBe('looks right')
   expect(await page.getByLabel(/^Duration/).inputValue()).toBe('20m')
@@ -85,6 +85,33 @@ test('a reviewer approves on the page: a wrong code keeps what was typed, the ri
     grantedDuration: 1_200_000,
     reviews: [{ reviewer: 'bob', reason: 'looks right' }],
   })
+})
+
+test('the page of a request decides for who signs in there, and going back and sending again does not', async () => {
+  const id = await house.ask('ops', 'from a mail')
+  const opened = await openPage(`https://127.0.0.1:${house.sallyport.port}/r/${id}`, 390)
+  await expectUsable(opened)
+  const { page } = opened
+  expect(await page.textContent('body')).not.toContain('from a mail')
+  await page.getByLabel('Your name').fill('carol')
+  await page.getByLabel('Password').fill(house.accounts.carol.password)
+  await page.getByLabel(/^Code/).fill(await codeOf('carol'))
+  await page.keyboard.press('Enter')
+  await expect.poll(() => page.textContent('h1')).toContain('alice')
+  await expectUsable(opened)
+  expect(await page.textContent('body')).toContain('from a mail')
+  // Nothing is chosen: the browser itself does not send it.
+  await page.getByRole('button', { name: 'Send your vote' }).click()
+  expect(await stateOf(id)).toBe('pending')
+  await page.getByLabel('Deny').check()
+  await page.getByLabel(/^Reason/).fill('not today')
+  await page.getByRole('button', { name: 'Send your vote' }).click()
+  await expect.poll(() => page.textContent('h1')).toBe('You denied it')
+  expect(await house.sallyport.api.showRequest({ params: { id } })).toMatchObject({
+    ...{ state: 'denied', reviews: [{ reviewer: 'carol', decision: 'deny', reason: 'not today' }] },
+  })
+  await page.goBack({ waitUntil: 'commit' }).catch(() => null)
+  expect(await page.textContent('body')).not.toContain('Send your vote')
 })
 
 test('another site can neither send the form for a reviewer nor show the page in a frame', async () => {
