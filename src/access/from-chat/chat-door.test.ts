@@ -27,6 +27,17 @@ const votes = async (id: string) =>
 const inboxRows = () => access.database.reads.selectFrom('inbox').selectAll().execute()
 
 describe('a vote from chat', () => {
+  test('is answered with what is still missing, and with how it stands once nothing is', async () => {
+    const { id } = await access.ask('alice', ['dba'])
+    const button = await chat.message(id, integration)
+    const say = async (who: string) => {
+      const said = await chat.sends(who, await chat.presses(who, 'approve', button), { reason: 'ok', duration: '30m' })
+      return said.kind === 'done' ? said.text : said.kind
+    }
+    expect(await say('bob')).toMatch(/^You approved it; it still needs dba: 1 more approval counted by "[^"]+"\.$/)
+    expect(await say('carol')).toBe('You approved it; it is approved now.')
+  })
+
   test('is a form and then a vote of the linked user, and the event says through which product', async () => {
     const { id } = await access.ask('alice', ['dba'])
     const button = await chat.message(id, integration)

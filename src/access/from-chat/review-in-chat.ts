@@ -9,6 +9,7 @@ import { checkBallot, type Ballot } from '../decide/cast-vote.ts'
 import { LIMITS } from '../limits.ts'
 import { orNothing } from '../nothing-to-do.ts'
 import { loadCase, type RequestCase } from '../request-case.ts'
+import { stillNeeded } from '../show/preview/still-needed.ts'
 import { approvalLevel } from './approval-level.ts'
 import { arrived, callerOf, type KnownArrival } from './arrival.ts'
 import { openForm, useForm } from './chat-forms.ts'
@@ -85,8 +86,16 @@ async function vote(
   const caller = callerOf(arrival)
   const shown = await parts.requests.review(caller, requestId, ballot, () => Promise.resolve(confirmation))
   const voted = decision === 'approve' ? 'You approved it' : 'You denied it'
-  const then = shown.state === 'pending' ? 'it still waits for others' : `it is ${shown.state} now`
+  const then = shown.state === 'pending' ? await missingWords(parts, requestId) : `it is ${shown.state} now`
   return { kind: 'done', text: `${voted}; ${then}.`, requestId }
+}
+
+/** What it takes besides this vote. */
+async function missingWords({ database, clock }: ChatParts, requestId: string): Promise<string> {
+  const now = clock.now()
+  const loaded = await loadCase(database.reads, requestId, now)
+  const missing = loaded === null ? [] : stillNeeded(loaded, now)
+  return missing.length === 0 ? 'it waits for others' : `it still needs ${missing.join('; ')}`
 }
 
 /** Everything that can be refused is, before anybody types a reason or a code. */

@@ -117,3 +117,17 @@ export function instant(at: number): string {
 export function openButton(actionId: string, label: string, url: string): Button[] {
   return url.length > LIMITS.buttonUrl ? [] : [{ type: 'button', action_id: actionId, text: plain(label), url }]
 }
+
+const NAMED = /\b(20\d\d-\d\d-\d\d) (\d\d:\d\d) UTC\b/g
+const MOST_NAMED = 3
+
+/**
+ * The instants that a sentence names in UTC, once more in the reader's own time zone. Nothing but their digits comes from the
+ * sentence, which may hold words of people.
+ */
+export function readerTimes(text: string): Block[] {
+  const named = [...text.matchAll(NAMED)].map(([, day, time]) => Date.parse(`${day ?? ''}T${time ?? ''}:00Z`))
+  const instants = [...new Set(named.filter(Number.isFinite))].slice(0, MOST_NAMED)
+  if (instants.length === 0) return []
+  return [{ type: 'context', elements: [mrkdwn(`In your time zone: ${instants.map(instant).join(', ')}`)] }]
+}

@@ -1,6 +1,15 @@
 import type { ChatForm, ChatFormField } from '../../contract/from-chat.ts'
 import { SLACK_DIALOG, slackActionId } from '../../contract/vendors/slack.ts'
-import { LIMITS, openButton, plain, type Block, type InputElement, type Modal, type Option } from './blocks.ts'
+import {
+  LIMITS,
+  openButton,
+  plain,
+  readerTimes,
+  type Block,
+  type InputElement,
+  type Modal,
+  type Option,
+} from './blocks.ts'
 import { cutTo, inertLine, inertLines } from './inert-text.ts'
 
 /** Name of every input inside its block; blocks are named by their field. */
@@ -15,7 +24,11 @@ export function renderForm(form: ChatForm): Modal {
     title: plain(titled(form.title)),
     submit: plain(titled(form.submit)),
     close: plain('Close'),
-    blocks: [...form.text.slice(0, 50).flatMap(paragraph), ...form.fields.map(field)],
+    blocks: [
+      ...form.text.slice(0, 50).flatMap(paragraph),
+      ...readerTimes(form.text.join('\n')),
+      ...form.fields.map(field),
+    ],
   }
 }
 
@@ -28,6 +41,7 @@ export function renderSaying(text: string, url: string | null): Modal {
     close: plain('Close'),
     blocks: [
       ...(paragraph(text).length === 0 ? paragraph('Done.') : paragraph(text)),
+      ...readerTimes(text),
       ...(open.length === 0 ? [] : [{ type: 'actions' as const, elements: open }]),
     ],
   }

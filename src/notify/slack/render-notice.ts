@@ -1,6 +1,6 @@
 import { slackActionId } from '../../contract/vendors/slack.ts'
 import type { NoticeView } from '../../contract/message.ts'
-import { LIMITS, openButton, plain } from './blocks.ts'
+import { LIMITS, openButton, plain, readerTimes } from './blocks.ts'
 import { cutTo, fallbackText, inertLines } from './inert-text.ts'
 import type { SlackMessage } from './render-request.ts'
 
@@ -12,6 +12,7 @@ export function renderNotice(view: NoticeView): SlackMessage {
     text: fallbackText(view.text),
     blocks: [
       { type: 'section', text: plain(text) },
+      ...readerTimes(text),
       ...(open.length === 0 ? [] : [{ type: 'actions' as const, elements: open }]),
     ],
   }

@@ -59,6 +59,7 @@ export function renderRequest(
   const incomplete = roles.cut || resources.cut || reason.cut || gives.cut
   const title = titleOf(view, audience)
   const ended = view.grant?.state === 'ended' ? cutTo(inertLine(whyEnded(view.grant)), SHARES.line).text : ''
+  const outcome = view.state === 'pending' ? '' : cutTo(inertLine(view.resolution ?? ''), SHARES.line).text
   return {
     text: fallbackText(title),
     blocks: [
@@ -70,7 +71,8 @@ export function renderRequest(
       ...part('Notes of programs', linesWithin(noteLines(view), SHARES.notes).text),
       ...part('Still needed', linesWithin(view.needed, SHARES.needed).text),
       ...part('Why it ended', ended),
-      ...part('Mind', linesWithin(mindLines(view, incomplete), SHARES.mind).text),
+      ...part('Outcome', outcome),
+      ...part('Please note', linesWithin(noticeLines(view, incomplete), SHARES.mind).text),
       ...actions(view, incomplete ? buttons.filter((button) => !VOTES.has(button)) : buttons, buttonId),
       { type: 'context', elements: [plain(`Request ${inertLine(view.id).slice(0, 100)}`)] },
     ],
@@ -132,10 +134,9 @@ function reasonBlocks(view: RequestView, reason: string): Block[] {
 const noteLines = (view: RequestView): string[] =>
   view.notes.slice(-3).map(({ by, text }) => inertLine(`${by}: ${noteLine(text)}`))
 
-function mindLines(view: RequestView, incomplete: boolean): string[] {
+function noticeLines(view: RequestView, incomplete: boolean): string[] {
   const cut = incomplete ? ['This message had to be cut: open the request to see all of it and to answer.'] : []
-  const outcome = view.resolution === null || view.state === 'pending' ? [] : [view.resolution]
-  return [...outcome, ...view.warnings, ...cut]
+  return [...view.warnings, ...cut]
 }
 
 /** A label of ours and a text of others, in as many sections as it takes. */
