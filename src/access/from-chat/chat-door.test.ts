@@ -29,8 +29,8 @@ const inboxRows = () => access.database.reads.selectFrom('inbox').selectAll().ex
 describe('a vote from chat', () => {
   test('is answered with what is still missing, and with how it stands once nothing is', async () => {
     const { id } = await access.ask('alice', ['dba'])
-    const button = await chat.message(id, integration)
     const say = async (who: string) => {
+      const button = await chat.message(id, integration)
       const said = await chat.sends(who, await chat.presses(who, 'approve', button), { reason: 'ok', duration: '30m' })
       return said.kind === 'done' ? said.text : said.kind
     }
