@@ -5,7 +5,7 @@ import { addDiscordChannel, type DiscordChannel } from '../support/discord/disco
 import type { DiscordPerson } from '../support/discord/discord-person.ts'
 import { discordServer, type DiscordServer } from '../support/discord/discord-server.ts'
 import { mailServer, type MailServer } from '../support/mail/mail-server.ts'
-import { PageVisitor } from '../support/page-visitor.ts'
+import { hiddenOf, PageVisitor } from '../support/page-visitor.ts'
 import { startSallyport, type Account, type Sallyport } from '../support/sallyport.ts'
 import { scanLinks, type Scanned } from '../support/scanner-bot.ts'
 import { workflowServer, type WorkflowServer } from '../support/teams/workflow-server.ts'
@@ -37,7 +37,7 @@ beforeAll(async () => {
   await role('lead', { review_requests: { roles: ['dba'] } })
   await sallyport.user('alice', ['engineer'], {}, 'alice@example.org')
   await sallyport.user('bob', ['lead'], {}, 'bob@example.org')
-  ;[alice, bob] = (await Promise.all([sallyport.signIn('alice'), sallyport.signIn('bob', { apps: 3 })])) as [
+  ;[alice, bob] = (await Promise.all([sallyport.signIn('alice'), sallyport.signIn('bob', { apps: 4 })])) as [
     Account,
     Account,
   ]
@@ -159,6 +159,27 @@ test('trap 16: no link of a message carries more than the id of its request, and
   }
   const inMessages = said.slice(0, -2).join('\n')
   expect(inMessages).not.toMatch(/\/(?:confirm|link)\//)
+})
+
+test('trap 17: the form that somebody who signed in is shown decides nothing from elsewhere, nor in an address', async () => {
+  const [request] = (await sallyport.api.listRequests({ query: {} })).items
+  const url = `https://127.0.0.1:${sallyport.port}/r/${request?.id ?? ''}`
+  const owner = new PageVisitor()
+  const { body } = await owner.fill(url, await signedIn())
+  const form = { ...hiddenOf(body), act: 'approve', reason: 'x', duration: '1h' }
+  expect(form).toMatchObject({ visit: expect.stringMatching(/^[\w-]{43}$/) as string })
+  const before = [standing(), await deeds()]
+  const address = `${url}?${new URLSearchParams(form).toString()}`
+  for (const method of ['GET', 'HEAD'] as const)
+    for (const visitor of [owner, new PageVisitor()])
+      expect((await visitor.visit(address, { method, headers: { purpose: 'prefetch' } })).status).toBe(200)
+  const refused = [
+    await new PageVisitor().visit(url, { form }),
+    await owner.visit(url, { form, headers: { origin: 'https://evil.example' } }),
+    await owner.visit(url, { form, headers: { 'sec-fetch-site': 'cross-site' } }),
+  ]
+  expect(refused.map(({ status }) => status)).toEqual([403, 403, 403])
+  expect([standing(), await deeds()]).toEqual(before)
 })
 
 test('after all that the person decides on the same page', async () => {
