@@ -104,5 +104,5 @@ export const COMMAND_HELP: readonly string[] = [
   '/access extend 30m: REASON - more time for what you have',
   '/access return - gives what you have back; /access cancel - takes back a request that waits',
   'Of several, name one by its id: /access return req_...',
-  '/access link, /access unlink - whose account this is',
+  '/access link [NAME], /access unlink - whose account this is',
 ]
