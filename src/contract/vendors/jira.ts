@@ -10,6 +10,9 @@ const JiraId = z
 /** A project by id (`10000`) or key (`OPS`): the `channels` of a delivery. */
 export const JIRA_PROJECT = /^(?:[1-9]\d{0,17}|[A-Z][A-Z0-9_]{1,254})$/
 
+/** Of a move that is ignored: there is no message of ours by the id of the issue. What becomes of it is not for us to say. */
+export const NO_ISSUE_OF_OURS = 'no issue of ours'
+
 /** `https://acme.atlassian.net`, `https://jira.acme.org/jira`: no credentials, no query. */
 const BaseUrl = z
   .url({ protocol: /^https?$/ })

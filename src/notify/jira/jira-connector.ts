@@ -1,7 +1,7 @@
 import type { CallbackAnswer, ChatOutcome, FromChat, RawCallback } from '../../contract/from-chat.ts'
 import { parseDuration } from '../../contract/duration.ts'
 import type { MessageTask, RequestView } from '../../contract/message.ts'
-import type { JiraSecrets, JiraSettings } from '../../contract/vendors/jira.ts'
+import { NO_ISSUE_OF_OURS, type JiraSecrets, type JiraSettings } from '../../contract/vendors/jira.ts'
 import { sleep } from '../../foundation/clock.ts'
 import { DeliveryFailed, type CheckLine, type Connector, type ConnectorParts } from '../connector.ts'
 import { Turns } from '../turns.ts'
@@ -148,7 +148,8 @@ export class JiraConnector implements Connector {
   async #follow(id: string, outcome: ChatOutcome, signal: AbortSignal): Promise<void> {
     if (outcome.kind === 'done') this.#counted.add(id)
     if (outcome.kind === 'done' || outcome.kind === 'rejected') return
-    if (outcome.kind === 'ignored' && this.#counted.has(id)) return
+    // Whoever may edit an issue can write our mark on it.
+    if (outcome.kind === 'ignored' && (outcome.why === NO_ISSUE_OF_OURS || this.#counted.has(id))) return
     const issue = await this.#api.issue(id, signal)
     if (this.#misstates(issue)) await this.#undo(issue, outcome, signal)
   }

@@ -60,11 +60,7 @@ export class JiraStory implements AsyncDisposable {
 
   async connect(): Promise<void> {
     const { story, cloud, server } = this
-    const deliver = [{ roles: ['dba', 'root'], channels: [cloud.project.id] }]
-    const secrets = { token: cloud.token, webhook_secret: SECRET }
-    await story.integration('jira', {
-      ...{ ...this.#spec(cloud), user: cloud.botEmail, events: 'webhook', deliver, secrets },
-    })
+    await this.connectCloudTo(cloud)
     await story.integration('jira-dc', {
       ...{ ...this.#spec(server), poll_every: '1s', secrets: { token: server.token } },
       deliver: [{ roles: ['web'], channels: [server.project.key] }],
@@ -72,6 +68,13 @@ export class JiraStory implements AsyncDisposable {
     cloud.webhook = { url: story.callbackUrl('jira', 'events'), secret: SECRET }
     cloud.post = async (url, body, headers) =>
       (await callDaemon('POST', url, body, { 'content-type': 'application/json', ...headers })).status
+  }
+
+  async connectCloudTo(cloud: Jira): Promise<void> {
+    const deliver = [{ roles: ['dba', 'root'], channels: [cloud.project.id] }]
+    const secrets = { token: cloud.token, webhook_secret: SECRET }
+    const spec = { ...this.#spec(cloud), user: cloud.botEmail, events: 'webhook', deliver, secrets }
+    await this.story.integration('jira', spec)
   }
 
   #spec({ product, url, issueType }: Jira): Record<string, unknown> {

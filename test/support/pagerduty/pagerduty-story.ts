@@ -15,7 +15,10 @@ export interface PagerDutyStory extends AsyncDisposable {
   /** Alice, as PagerDuty knows her */
   readonly ada: PagerDutyUser
   readonly subscription: Subscription
+  /** The incident about a request; there is never a second one. */
   incidentOf(id: string): Promise<Incident>
+  /** The integration of incidents anew, with other settings */
+  connect(more: object): Promise<void>
 }
 
 export async function openPagerDutyStory(): Promise<PagerDutyStory> {
@@ -31,6 +34,7 @@ export async function openPagerDutyStory(): Promise<PagerDutyStory> {
   await connect(story, pagerduty, subscription)
   return {
     ...{ story, pagerduty, ada, subscription },
+    connect: (more) => connect(story, pagerduty, subscription, more),
     async incidentOf(id) {
       const found = (): Incident[] => [...pagerduty.incidents.values()].filter(({ key }) => key === id)
       await until(`an incident about ${id}`, () => found()[0])
@@ -52,7 +56,12 @@ async function makeRoles(story: Story<Person>): Promise<void> {
   await story.role('lead', { review_requests: { roles: ['*'] } })
 }
 
-async function connect(story: Story<Person>, pagerduty: PagerDuty, { id, secrets }: Subscription): Promise<void> {
+async function connect(
+  story: Story<Person>,
+  pagerduty: PagerDuty,
+  { id, secrets }: Subscription,
+  more: object = {},
+): Promise<void> {
   const { url, service, token, routingKey } = pagerduty
   const account = { vendor: 'pagerduty', account: 'acme', api_url: url, events_url: url, from: 'sallyport@acme.test' }
   await story.integration('pagerduty', {
@@ -62,6 +71,7 @@ async function connect(story: Story<Person>, pagerduty: PagerDuty, { id, secrets
     oncall: { primary: { schedule: PRIMARY } },
     deliver: [{ roles: ['dba'], channels: [service] }],
     secrets: { api_token: token, webhook_secrets: secrets },
+    ...more,
   })
   await story.integration('pagerduty-events', {
     ...account,

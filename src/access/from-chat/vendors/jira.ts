@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import type { RawCallback } from '../../../contract/from-chat.ts'
-import { JiraSecrets, JiraSettings } from '../../../contract/vendors/jira.ts'
+import { JiraSecrets, JiraSettings, NO_ISSUE_OF_OURS } from '../../../contract/vendors/jira.ts'
 import type { OutboundFetch } from '../../../foundation/outbound-fetch.ts'
 import type { ChatVerifier, Verified } from '../chat-verifier.ts'
 import { ChangedIssue, ChangePage, isTextOf, moveOf, type History } from './jira-moves.ts'
@@ -45,7 +45,7 @@ export const jiraVerifier: ChatVerifier = {
     const { issue, changelog } = told.data
     const isMove = callback.via === 'socket' || changelog?.items?.some(({ field }) => field === 'status') === true
     if (!isMove) return { kind: 'ignored', why: 'nothing was moved' }
-    if ((await parts.messageNamed(issue.id)) === null) return { kind: 'ignored', why: 'no issue of ours' }
+    if ((await parts.messageNamed(issue.id)) === null) return { kind: 'ignored', why: NO_ISSUE_OF_OURS }
     return judged(new Reader(settings, secrets, parts.fetch), settings, issue.id, changelog?.id ?? null)
   },
 }
