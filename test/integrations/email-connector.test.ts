@@ -50,6 +50,8 @@ test('a line about a vote is a mail in the thread; what the message itself tells
   const said = { ...toBob, thread, onceId: 'once_2' }
   await mail.connector.deliver(aMessageTask({ ...said, notice: { topic: 'request.reviewed', ...notice } }), never)
   await mail.connector.deliver(aMessageTask({ ...said, notice: { topic: 'request.decided', ...notice } }), never)
+  const decided = { topic: 'request.reviewed', ...notice, request: { state: 'approved' as const, needed: [] } }
+  await mail.connector.deliver(aMessageTask({ ...said, onceId: 'once_3', notice: decided }), never)
   expect(server.mails.map(({ headers }) => headers.get('subject'))).toEqual([SUBJECT, `Re: ${SUBJECT}`])
   expect(server.mails[1]?.text).toContain('carol approved: fine')
   expect(server.mails[1]?.headers.get('references')).toBe(server.mails[0]?.headers.get('message-id'))

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { teamsConnector } from '../../src/notify/teams/teams-connector.ts'
-import { aMessageTask, aRequestView, HOSTILE_TEXTS } from '../support/a-request-view.ts'
+import { aMessageTask, aRequestView, aViewedReview, HOSTILE_TEXTS } from '../support/a-request-view.ts'
 import { connectorParts } from '../support/mail/connector-parts.ts'
 import { workflowServer, type WorkflowServer } from '../support/teams/workflow-server.ts'
 
@@ -25,6 +25,23 @@ test('a request is a card that opens the page; a decision is a short card more, 
     'Waiting: 2 approvals of "dba team"',
     'Denied: denied by carol',
   ])
+})
+
+test('a vote is a card of one line, and one that decides is told on the card of the decision', async () => {
+  await using server = await workflowServer()
+  const connector = connectorTo(server)
+  const thread = await connector.deliver(task, never)
+  const vote = (state: 'pending' | 'approved') => {
+    const notice = { topic: 'request.reviewed', text: 'bob approved', url: null, at: 0, request: { state, needed: [] } }
+    return aMessageTask({ destination: task.destination, thread, notice })
+  }
+  await connector.deliver(vote('pending'), never)
+  await connector.deliver(vote('approved'), never)
+  const view = aRequestView({ state: 'approved', needed: [], reviews: [aViewedReview({ reason: 'looks right' })] })
+  await connector.deliver(aMessageTask({ destination: task.destination, external: thread, view }), never)
+  const [, line, decision, ...more] = server.cards.map(({ text }) => text)
+  expect([line, more]).toEqual(['bob approved', []])
+  expect(decision).toMatch(/Approved for 1h[^]*bob: .*looks right/)
 })
 
 test('trap 15: what people typed is text of a card that Teams takes', async () => {
