@@ -37,7 +37,7 @@ test('trap 24: killed between Slack’s yes and its answer, the daemon finds its
     slack.workspace.messages.filter((message) => JSON.stringify(message.blocks).includes('web-1 is full')),
   ).toHaveLength(3)
   // The vote is a line in the channel's thread, once.
-  const [inChannel] = shown.filter(({ channel }) => channel === CHANNEL)
+  const inChannel = shown.find(({ channel }) => channel === CHANNEL)
   if (!inChannel) throw new Error('no message in the channel')
   await until('the lines', () => slack.workspace.threadOf(inChannel).length >= 2)
   const lines = slack.workspace.threadOf(inChannel).map(({ text }) => text)
