@@ -63,6 +63,16 @@ test('trap 1: forged clicks are answered 401, change nothing, and are counted', 
   expect((await show(request.id)).reviews).toEqual([])
 })
 
+test('who has stolen the signing secret and reads the ids of buttons gets no dialog: its nonce goes to Slack alone', async () => {
+  const request = await asked('ops')
+  const forged = { ...click('carol', request), trigger_id: '1.2.made-up' }
+  const { headers, body } = house.slack.signed('interactions', forged)
+  expect(await house.slack.deliver('interactions', headers, body)).toMatchObject({ status: 200, body: '' })
+  await until('Slack to be asked for a dialog', () => house.sallyport.logText().includes('Slack opened no dialog'))
+  expect(house.dialogs('carol')).toBe(0)
+  expect((await show(request.id)).reviews).toEqual([])
+})
+
 test('trap 3: a click well signed five minutes ago or ahead is refused; the same dialog sent twice is one vote', async () => {
   const request = await asked('pair')
   for (const shiftMs of [-301_000, 301_000]) {
