@@ -127,7 +127,7 @@ test('what nobody answers ends by the clock: its issue is closed and says so, al
   await story.sallyport.restart()
   await expect.poll(() => inServer.status).toBe(STATUSES.closed)
   expect(text(inServer)).toContain('Expired')
-  expect(text(inServer)).not.toContain('answers by moving')
+  expect(text(inServer)).not.toContain('How to answer')
 })
 
 test('more time is an issue of its own, and the first one shows the new end and the return', async () => {

@@ -74,6 +74,7 @@ test('trap 5: an account is linked with one integration: the same id in the othe
   const issue = await jira.issueOf(server, id)
   await undone(issue, inJira(server).bob)
   expect(jira.said(issue)).toContain('not linked')
+  expect(jira.lastLink(issue, '/link/')).toContain('/link/')
   expect(await story.votes(id)).toEqual([])
 })
 

@@ -50,7 +50,7 @@ export class JiraConnector implements Connector {
   }
 
   async #create(project: string, task: MessageTask, view: RequestView, signal: AbortSignal): Promise<string> {
-    const { summary, paper, cut } = issueOf(view, this.#parts.settings.product)
+    const { summary, paper, cut } = issueOf(view, this.#parts.settings.product, canMove(task))
     const mark = { request: view.id, message: task.id, state: 'pending', cut } as const
     const id = await this.#api.create(project, summary, paper, mark, signal)
     if (stateOf(view) === 'pending') return id
@@ -85,7 +85,7 @@ export class JiraConnector implements Connector {
 
   /** Brings the issue to what the request is now. */
   async #bring(id: string, task: MessageTask, view: RequestView, signal: AbortSignal): Promise<string> {
-    const { summary, paper, cut } = issueOf(view, this.#parts.settings.product)
+    const { summary, paper, cut } = issueOf(view, this.#parts.settings.product, canMove(task))
     const state = stateOf(view)
     const issue = await this.#api.issue(id, signal)
     const mark: IssueMark = { request: view.id, message: task.id, state, cut }
@@ -221,6 +221,9 @@ function statusOf(outcome: ChatOutcome): number {
   if (outcome.kind !== 'rejected') return 200
   return outcome.why === 'unreadable' ? 503 : 401
 }
+
+/** What is decided by link alone has no button to approve, in whatever product. */
+const canMove = ({ content }: MessageTask): boolean => content.kind === 'request' && content.buttons.includes('approve')
 
 function stateOf({ state }: RequestView): IssueMark['state'] {
   return state === 'cancelled' || state === 'expired' ? 'closed' : state

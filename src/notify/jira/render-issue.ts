@@ -15,8 +15,8 @@ export interface RenderedIssue {
   readonly cut: boolean
 }
 
-/** An issue that shows a request as it is now. Pure. */
-export function issueOf(view: RequestView, product: JiraSettings['product']): RenderedIssue {
+/** An issue that shows a request as it is now. `canMove`: moves of reviewers begin or cast votes. Pure. */
+export function issueOf(view: RequestView, product: JiraSettings['product'], canMove: boolean): RenderedIssue {
   const words = requestWords(view)
   const tag = ` (${view.id})`
   const summary = cutText(visibleLine(words.subject), LONGEST_SUMMARY - tag.length) + tag
@@ -36,16 +36,19 @@ export function issueOf(view: RequestView, product: JiraSettings['product']): Re
   const cut = size(parts) > most
   const shown = cut ? parts.map((part) => shortened(part, product)) : parts
   const isRoom = size([...shown, ...reviews]) <= most
-  return { summary, paper: [...shown, ...(isRoom ? reviews : []), ...hintOf(view, cut), link], cut }
+  return { summary, paper: [...shown, ...(isRoom ? reviews : []), ...hintOf(view, cut, canMove), link], cut }
 }
 
-function hintOf({ state }: RequestView, cut: boolean): Part[] {
+function hintOf({ state }: RequestView, cut: boolean, canMove: boolean): Part[] {
   if (state !== 'pending') return []
-  const text = cut
-    ? 'This issue does not show everything. Open the request to answer it: moving the issue does nothing.'
-    : 'A reviewer answers by moving this issue, or on the page of the request. Moves of others are undone.'
-  return [{ kind: 'text', label: null, text }]
+  return [{ kind: 'text', label: 'How to answer', text: cut ? HINTS.cut : canMove ? HINTS.move : HINTS.page }]
 }
+
+const HINTS = {
+  cut: 'This issue does not show everything. Open the request to answer it: moving the issue does nothing.',
+  move: 'A reviewer moves this issue into the status for approved or for denied, or opens the request. Where a second factor is wanted, a comment then leads to the page for it. Moves of others are undone.',
+  page: 'Open the request. It is not decided from here: the issue goes back wherever it is moved to.',
+} as const
 
 /** Every punctuation mark of wiki markup may take six characters. */
 function sizeOf(part: Part, product: JiraSettings['product']): number {

@@ -8,6 +8,8 @@ const LONGEST_SUMMARY = 1024
 const LONGEST_DETAILS = 8000
 const LONGEST_NOTE = 2000
 
+const HINT = 'To acknowledge or resolve this incident is no answer; votes are written here as notes.'
+
 const inertLine = (text: string, limit: number): string => cutText(unlinked(visibleLine(text)), limit)
 
 export interface RenderedIncident {
@@ -23,9 +25,11 @@ export function incidentOf(view: RequestView): RenderedIncident {
   const lines = [
     ...words.warnings.map((warning) => `Warning: ${warning}`),
     ...words.facts.map(({ label, text }) => `${label}: ${text}`),
+    ...(words.needed.length > 0 ? [`It takes: ${words.needed.join('; ')}`] : []),
     ...words.notes.map(({ label, text }) => `Note of ${label}: ${text}`),
   ].map((line) => unlinked(visibleText(line)))
-  const link = `Open the request: ${view.url}`
+  const hint = view.state === 'pending' ? `${HINT} ` : ''
+  const link = `${hint}Open the request: ${view.url}`
   return {
     title: inertLine(words.subject, LONGEST_SUMMARY),
     details: `${cutText(lines.join('\n'), LONGEST_DETAILS - link.length - 2)}\n\n${link}`,
