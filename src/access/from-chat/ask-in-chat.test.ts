@@ -99,6 +99,27 @@ describe('the form behind /access', () => {
   })
 })
 
+describe('of several things that one has', () => {
+  test('one is named by a role or a resource, and without a name all that are possible are said', async () => {
+    await access.role('lead', { allow: { review_requests: { roles: ['*'] } } })
+    await access.user('bob', { roles: ['lead'] })
+    for (const text of ['request dba for 1h: x', 'request on web-1 from +2h for 1h: x']) {
+      const asked = await made(await chat.types('alice', text))
+      await access.approve('bob', asked.id)
+    }
+    expect(await chat.types('alice', 'mine')).toMatchObject({
+      text: expect.stringMatching(/node\/web-1, prod: starts in 2h \(req_.*\ndba: active, 1h left \(req_/),
+    })
+    expect(await chat.types('alice', 'return')).toMatchObject({
+      text: expect.stringMatching(/^Which one\?\nnode.*\ndba: /),
+    })
+    expect(await chat.types('alice', 'return hidden')).toMatchObject({ text: expect.stringContaining('nothing with') })
+    expect(await chat.types('alice', 'extend dba 30m: y')).toMatchObject({ kind: 'done' })
+    expect(await chat.types('alice', 'return web-1')).toMatchObject({ kind: 'done' })
+    expect(await chat.types('alice', 'mine')).toMatchObject({ text: expect.not.stringContaining('web-1') })
+  })
+})
+
 describe('resources in what is typed', () => {
   test('by kind and name, or by the name alone where one thing has it', async () => {
     const one = await made(await chat.types('alice', 'request on node/web-1, web-2 as root for 1h: x'))

@@ -42,6 +42,11 @@ describe('what is typed behind /access', () => {
     ['extend by 30m: not done', { kind: 'extend', id: null, durationMs: HOUR / 2, reason: 'not done' }],
     [`extend ${ID} for 1h`, { kind: 'extend', id: ID, durationMs: HOUR, reason: '' }],
     ['return', { kind: 'return', id: null }],
+    ['return DBA', { kind: 'return', id: 'dba' }],
+    ['cancel node/db-1', { kind: 'cancel', id: 'node/db-1' }],
+    ['extend dba 30m: x', { kind: 'extend', id: 'dba', durationMs: HOUR / 2, reason: 'x' }],
+    ['extend dba by 1h 30m', { kind: 'extend', id: 'dba', durationMs: 1.5 * HOUR, reason: '' }],
+    ['extend 1h 30m', { kind: 'extend', id: null, durationMs: 1.5 * HOUR, reason: '' }],
     [`cancel ${ID}`, { kind: 'cancel', id: ID }],
   ])('%j', (text, command) => {
     expect(readCommand(text)).toEqual({ ok: true, command })
@@ -51,7 +56,8 @@ describe('what is typed behind /access', () => {
     ...[
       'extend',
       'extend dba',
-      'return dba',
+      'return a b',
+      'return @x',
       'cancel: why',
       'help me',
       'link me now',

@@ -1,3 +1,4 @@
+import { parseDuration } from '../../contract/duration.ts'
 import { normaliseName } from '../../formats/name.ts'
 import { readLengthWords, readRequestWords, reasonColon, type RequestWords } from './request-grammar.ts'
 
@@ -7,8 +8,8 @@ import { readLengthWords, readRequestWords, reasonColon, type RequestWords } fro
 //   request ROLE[,ROLE...] [on RESOURCE[,RESOURCE...]] [as ACCOUNT] [from START] [for LENGTH][: REASON]
 //   mine
 //   roles              resources [WORD ...]
-//   extend [ID] [by|for] LENGTH[: REASON]
-//   return [ID]        cancel [ID]
+//   extend [WHICH] [by|for] LENGTH[: REASON]
+//   return [WHICH]     cancel [WHICH]         by its id, or by the name of a role or resource of it
 //   link [USER]        unlink             help
 //
 // Words are taken in any case, blanks are one blank. Everything behind the first colon is the reason, but for those of times of day.
@@ -76,7 +77,8 @@ function readExtend(words: readonly string[], reason: string): ReadCommand {
 
 function readOne(kind: 'return' | 'cancel', words: readonly string[], reason: string): ReadCommand {
   const { id, rest } = idFirst(words)
-  if (rest.length > 0 || reason !== '') return wrong(`write: ${kind}, or ${kind} and the id of the request`)
+  if (rest.length > 0 || reason !== '')
+    return wrong(`write: ${kind}, or ${kind} and the name of a role or resource, or an id`)
   return right({ kind, id })
 }
 
@@ -88,10 +90,19 @@ function readLink(words: readonly string[], reason: string): ReadCommand {
   return name.ok ? right({ kind: 'link', user: name.name }) : wrong(name.message)
 }
 
+/** An id, or the name of a role or resource. What may be a length of time is none. */
 function idFirst(words: readonly string[]): { id: string | null; rest: readonly string[] } {
   const [first = '', ...rest] = words
-  return ID.test(first) ? { id: first, rest } : { id: null, rest: words }
+  if (ID.test(first)) return { id: first, rest }
+  const name = first.toLowerCase()
+  const isName = NAMED.test(name) && !['by', 'for'].includes(name) && !parseDuration(name).ok
+  return isName ? { id: name, rest } : { id: null, rest: words }
 }
+
+const NAMED = /^[a-z0-9][a-z0-9._-]{0,62}(?:\/[a-z0-9][a-z0-9._-]{0,62})?$/
+
+/** Names one of several requests or grants by itself. */
+export const isRequestId = (text: string): boolean => ID.test(text)
 
 /** What `/access help` says. */
 export const COMMAND_HELP: readonly string[] = [
@@ -103,6 +114,6 @@ export const COMMAND_HELP: readonly string[] = [
   '/access mine - what you asked for and have',
   '/access extend 30m: REASON - more time for what you have',
   '/access return - gives what you have back; /access cancel - takes back a request that waits',
-  'Of several, name one by its id: /access return req_...',
+  'Of several, name one by a role, a resource or its id: /access return dba, /access extend dba 30m',
   '/access link [NAME], /access unlink - whose account this is',
 ]

@@ -5,7 +5,7 @@ import { Refused } from '../../foundation/errors.ts'
 import { arrived, callerOf, type KnownArrival } from './arrival.ts'
 import { ask, openAskForm, requestableOf } from './ask-in-chat.ts'
 import type { ChatParts } from './chat-parts.ts'
-import { COMMAND_HELP, readCommand, type ChatCommand } from './command-grammar.ts'
+import { COMMAND_HELP, isRequestId, readCommand, type ChatCommand } from './command-grammar.ts'
 import { extend } from './extend-in-chat.ts'
 import { resourceLines, roleLines } from './requestable-lines.ts'
 import { unlinkHere } from './unlink-account.ts'
@@ -44,7 +44,7 @@ async function change(parts: ChatParts, arrival: KnownArrival, command: Changing
   const caller = callerOf(arrival, arrived(arrival, parts.clock.now()))
   if (command.kind === 'request') return await ask(parts, caller, command, command.reason)
   const { id, ...rest } = command
-  const { id: requestId } = id === null ? await theOnly(parts, arrival, command.kind) : { id }
+  const { id: requestId } = id !== null && isRequestId(id) ? { id } : await theOnly(parts, arrival, command.kind, id)
   if (rest.kind === 'extend') return await extend(parts, caller, requestId, rest.durationMs, rest.reason)
   if (rest.kind === 'cancel') {
     await parts.requests.cancel(caller, requestId)
@@ -54,19 +54,32 @@ async function change(parts: ChatParts, arrival: KnownArrival, command: Changing
   return { kind: 'done', text: 'You returned the access: it has ended.', requestId }
 }
 
-/** What is meant without a name: the one thing that it can be done to. */
+/** What is meant: the one thing that it can be done to, of those with that role or resource where one is named. */
 async function theOnly(
   parts: ChatParts,
   arrival: KnownArrival,
   can: 'extend' | 'return' | 'cancel',
+  name: string | null,
 ): Promise<AccessRequest> {
-  const possible = (await newest(parts, arrival)).filter((request) => request.can.includes(can))
+  const possible = (await newest(parts, arrival)).filter(
+    (request) => request.can.includes(can) && (name === null || namesOf(request).includes(name)),
+  )
   const [first, ...others] = possible
-  if (!first) throw new Refused('not_found', `you have nothing to ${can}`, '/access mine')
+  const what = name === null ? 'nothing' : `nothing with "${name}"`
+  if (!first) throw new Refused('not_found', `you have ${what} to ${can}`, 'what you have: /access mine')
   if (others.length === 0) return first
-  const lines = possible.map((request) => `/access ${can} ${request.id} - ${request.roles.join(', ')}`)
-  throw new Refused('malformed', `which one? ${lines.slice(0, 10).join('; ')}`)
+  const lines = possible.slice(0, 10).map((request) => `${whatOf(request)}: /access ${can} ${request.id}`)
+  throw new Refused('malformed', `Which one?\n${lines.join('\n')}`)
 }
+
+/** Roles, resources, and resources without their kind. */
+const namesOf = ({ roles, resources }: AccessRequest): string[] => [
+  ...roles,
+  ...resources.flatMap(({ kind, name }) => [name, `${kind}/${name}`]),
+]
+
+const whatOf = ({ roles, resources }: AccessRequest): string =>
+  [...resources.map(({ kind, name }) => `${kind}/${name}`), ...roles].slice(0, 10).join(', ')
 
 async function mine(parts: ChatParts, arrival: KnownArrival): Promise<string[]> {
   const open = (await newest(parts, arrival)).filter(
@@ -77,10 +90,15 @@ async function mine(parts: ChatParts, arrival: KnownArrival): Promise<string[]> 
   return open.slice(0, MOST_SHOWN).map((request) => lineOf(request, now))
 }
 
-function lineOf({ id, roles, resources, state, grant }: AccessRequest, now: number): string {
-  const what = [...roles, ...resources.map(({ kind, name }) => `${kind}/${name}`)].slice(0, 10).join(', ')
-  const left = grant ? `${grant.state}, ${formatDuration(Math.max(0, grant.endsAt - now))} left` : state
-  return `${what}: ${left} (${id})`
+function lineOf(request: AccessRequest, now: number): string {
+  const { id, state, grant } = request
+  return `${whatOf(request)}: ${grant ? standingOf(grant, now) : state} (${id})`
+}
+
+function standingOf({ state, startsAt, endsAt, useBy }: NonNullable<AccessRequest['grant']>, now: number): string {
+  if (state === 'active') return `active, ${formatDuration(Math.max(0, endsAt - now))} left`
+  if (useBy !== null) return 'waits for its first use'
+  return `starts in ${formatDuration(Math.max(0, startsAt - now))}`
 }
 
 async function newest(parts: ChatParts, arrival: KnownArrival): Promise<AccessRequest[]> {
