@@ -35,6 +35,17 @@ const fill: PageHouse['fill'] = (...args) => house.fill(...args)
 const asked: PageHouse['asked'] = (...args) => house.asked(...args)
 const standing: PageHouse['standing'] = (id) => house.standing(id)
 
+const disable = (id: string) =>
+  world.deeds.commitDeed(async (tx) => {
+    await tx.updateTable('users').set({ disabled: 1 }).where('id', '=', id).execute()
+    const event = {
+      type: 'user.update',
+      actor: { kind: 'local-admin', id: null, name: 'local-admin' },
+      outcome: 'success',
+    } as const
+    return { result: null, events: [{ ...event, rows: [{ table: 'users', id }] }] }
+  })
+
 const linked = (who: string, person: SignedInPerson) =>
   chat.code(who).then((code) =>
     chat.confirmLink(who, code, {
@@ -163,6 +174,24 @@ describe('the page that confirms a vote', () => {
     expect((await fill(second, { code: bob.freshCode() })).status).not.toBe(200)
     expect((await standing(other)).state).toBe('pending')
     expect((await call('GET', '/confirm/guessed')).status).toBe(404)
+  })
+  test.each([
+    ['its person was disabled', () => disable(bob.id)],
+    ['its integration was switched off', () => chat.integration('chat', { enabled: false })],
+    [
+      'its account was parted, while another one of the person stands',
+      async () => {
+        await linked('bobby', bob)
+        await chat.types('bob', 'unlink')
+      },
+    ],
+  ])('it counts for nothing when %s since it was opened', async (_what, change) => {
+    const id = await asked()
+    const path = await pressed(id)
+    expect((await call('GET', path)).status).toBe(200)
+    await change()
+    expect((await fill(path, { code: bob.freshCode() })).status).toBe(404)
+    expect((await standing(id)).reviews).toEqual([])
   })
   test('a request whose role changed since is shown as it is now, and not decided', async () => {
     const id = await asked()
