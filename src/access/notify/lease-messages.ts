@@ -18,33 +18,26 @@ export interface LeaseTerms {
 
 type Row = ExpressionBuilder<Tables & { m: MessagesTable }, 'm'>
 
-/** Messages that have a lane of their own, in the order in which they may go: whoever comes first takes the room. */
-interface Turn {
-  readonly of: LaneKind
-  readonly which: (row: Row) => ReturnType<Row['and']>
-}
-
 /**
- * What may be there already comes first: until it is found, nobody keeps it up to date. Then people who have not been told yet, then
- * buttons that have to go, then lines, and last the messages that show one vote more.
+ * In which order they go. What may be there already comes first: until it is found, nobody keeps it up to date. Then people who have
+ * not been told yet, then buttons that have to go, then lines, and last the messages that show one vote more.
  */
-const TURNS: readonly Turn[] = [
-  { of: 'look', which: (row) => row.and([row('m.external', 'is', null), isLost(row), mayBeSaid(row)]) },
-  {
-    of: 'new',
-    which: (row) => row.and([row('m.kind', '=', 'request'), row('m.external', 'is', null), row.not(isLost(row))]),
-  },
-  { of: 'change', which: (row) => row.and([row('m.external', 'is not', null), row.not(isPending(row))]) },
-  {
-    of: 'new',
-    which: (row) =>
-      row.and([
-        ...[row('m.kind', '=', 'notice'), row('m.external', 'is', null)],
-        ...[row.not(isLost(row)), mayBeSaid(row)],
-      ]),
-  },
-  { of: 'change', which: (row) => row.and([row('m.external', 'is not', null), isPending(row)]) },
-]
+const turnOf = (row: Row) =>
+  row
+    .case()
+    .when(row.and([row('m.external', 'is', null), isLost(row)]))
+    .then(sql.lit(0))
+    .when(row.and([row('m.external', 'is', null), row('m.kind', '=', sql.lit('request'))]))
+    .then(sql.lit(1))
+    .when('m.external', 'is', null)
+    .then(sql.lit(3))
+    .when(isPending(row))
+    .then(sql.lit(4))
+    .else(sql.lit(2))
+    .end()
+
+/** Looked at for one claim: those of one destination that takes one alone may stand before others */
+const LOOKED_AT = 64
 
 const isLost = (row: Row) => row.or([row('m.unknown_since', 'is not', null), row('m.leased_by', 'is not', null)])
 
@@ -59,42 +52,32 @@ const isPending = (row: Row) =>
 
 /** A line of a thread waits for the thread, and for the line before it. */
 const mayBeSaid = (row: Row) =>
-  row.and([
-    row.not(
-      row.exists(
-        row
-          .selectFrom('messages as t')
-          .select('t.id')
-          .whereRef('t.id', '=', 'm.thread_of')
-          .where('t.external', 'is', null)
-          .where('t.state', 'in', ['due', 'settled']),
-      ),
-    ),
-    row.not(
-      row.exists(
-        row
-          .selectFrom('messages as e')
-          .select('e.id')
-          .whereRef('e.thread_of', '=', 'm.thread_of')
-          .where('e.state', '=', 'due')
-          .whereRef('e.id', '<', 'm.id'),
-      ),
-    ),
-  ])
+  row.or([row('m.thread_of', 'is', null), row.and([row.not(threadIsMissing(row)), row.not(earlierLineWaits(row))])])
+
+const threadIsMissing = (row: Row) =>
+  row.exists(
+    row
+      .selectFrom('messages as t')
+      .select('t.id')
+      .whereRef('t.id', '=', 'm.thread_of')
+      .where('t.external', 'is', null)
+      .where('t.state', 'in', ['due', 'settled']),
+  )
+
+const earlierLineWaits = (row: Row) =>
+  row.exists(
+    row
+      .selectFrom('messages as e')
+      .select('e.id')
+      .whereRef('e.thread_of', '=', 'm.thread_of')
+      .where('e.state', '=', 'due')
+      .whereRef('e.id', '<', 'm.id'),
+  )
 
 /** Takes due messages of one integration for which its vendor has room, so that nobody else takes them until the lease ends. */
 export async function leaseMessages(tx: Tx, terms: LeaseTerms): Promise<Leased[]> {
   const left = new RoomLeft(terms.room)
-  const rows: MessagesTable[] = []
-  for (const turn of TURNS)
-    for (;;) {
-      const most = left.most(turn.of)
-      if (most === 0) break
-      const found = await due(tx, terms, turn, most, left.closed(turn.of))
-      for (const row of found) if (left.take(turn.of, row)) rows.push(row)
-      // One that stood behind another one of the same destination had no room: what is behind both may have.
-      if (found.length < most) break
-    }
+  const rows = (await due(tx, terms, left)).filter((row) => left.take(kindOf(row), row))
   const leased = rows.map((row) => asLeased(row, terms))
   for (const { id, leased_by, lease_until, due_at, attempts, unknown_since } of leased) {
     const taken = { leased_by, lease_until, due_at, attempts, unknown_since }
@@ -116,34 +99,45 @@ function asLeased(row: MessagesTable, { now, leaseMs }: LeaseTerms): Leased {
 const unknownSince = (row: MessagesTable): number | null =>
   row.external !== null ? null : (row.unknown_since ?? (row.leased_by === null ? null : row.created_at))
 
-function due(
-  tx: Tx,
-  { integrationId, now }: LeaseTerms,
-  turn: Turn,
-  most: number,
-  closed: readonly string[],
-): Promise<MessagesTable[]> {
-  const named = (kind: string): string[] =>
-    closed.flatMap((each) => (each.startsWith(kind) ? [each.slice(kind.length)] : []))
-  const channels = named('channel:')
-  const users = named('user:')
+const isLostRow = (row: MessagesTable): boolean =>
+  row.external === null && (row.unknown_since !== null || row.leased_by !== null)
+
+const kindOf = (row: MessagesTable): LaneKind => (isLostRow(row) ? 'look' : row.external === null ? 'new' : 'change')
+
+/** Those for which there is no room now are left out here: so many of them may wait that they would hide all others. */
+function due(tx: Tx, { integrationId, now }: LeaseTerms, left: RoomLeft): Promise<MessagesTable[]> {
   return tx
     .selectFrom('messages as m')
     .selectAll('m')
     .where('m.state', '=', sql.lit('due'))
     .where('m.integration_id', '=', integrationId)
     .where('m.due_at', '<=', now)
-    .where((row) => turn.which(row))
-    .$if(channels.length > 0, (query) =>
-      query.where((row) => row.or([row('m.channel', 'is', null), row('m.channel', 'not in', channels)])),
+    .where((row) =>
+      row.or([
+        row.and([row('m.external', 'is not', null), hasRoom(row, left, 'change')]),
+        row.and([row('m.external', 'is', null), row.not(isLost(row)), hasRoom(row, left, 'new')]),
+        row.and([row('m.external', 'is', null), isLost(row), hasRoom(row, left, 'look')]),
+      ]),
     )
-    .$if(users.length > 0, (query) =>
-      query.where((row) => row.or([row('m.user_id', 'is', null), row('m.user_id', 'not in', users)])),
-    )
+    .where((row) => mayBeSaid(row))
+    .orderBy((row) => turnOf(row))
     .orderBy('m.due_at')
     .orderBy('m.id')
-    .limit(most)
+    .limit(LOOKED_AT)
     .execute()
+}
+
+function hasRoom(row: Row, left: RoomLeft, of: LaneKind) {
+  if (left.most(of) === 0) return row.lit(false)
+  const closed = left.closed(of)
+  const named = (kind: string): string[] =>
+    closed.flatMap((each) => (each.startsWith(kind) ? [each.slice(kind.length)] : []))
+  const channels = named('channel:')
+  const users = named('user:')
+  return row.and([
+    ...(channels.length === 0 ? [] : [row.or([row('m.channel', 'is', null), row('m.channel', 'not in', channels)])]),
+    ...(users.length === 0 ? [] : [row.or([row('m.user_id', 'is', null), row('m.user_id', 'not in', users)])]),
+  ])
 }
 
 /** What is left of the room while messages are taken. One that is looked for may be sent as well: it needs room for both. */

@@ -138,22 +138,23 @@ export class NotifyEngine {
     }
     while (!this.#stop.signal.aborted && (await this.#plane.claimDeliveries()) > 0);
     if (this.#stop.signal.aborted) return 0
-    return Math.min(Math.max(0, this.#nextSweep - clock.monotonic()), await this.#claim())
+    const next = await this.#claim()
+    return Math.max(0, Math.min(this.#nextSweep - clock.monotonic(), next - clock.now()))
   }
 
-  /** Takes and sends all that may be sent now; milliseconds until more may be. */
+  /** Takes and sends all that may be sent now; the instant when more may be. */
   async #claim(): Promise<number> {
     const { clock } = this.#parts
     for (;;) {
       const now = clock.now()
       const room = this.#room(now)
-      const next = this.#nextPace(now) - now
+      const next = this.#nextPace(now)
       if (room.length === 0) return next
       const { items, due, nextDueAt } = await this.#plane.claimMessages({ room, leaseMs: LEASE_MS })
       for (const item of items) this.#send(item)
       if (items.length > 0 && !this.#stop.signal.aborted) continue
-      const nextLane = due ? this.#nextLane(now) - now : Infinity
-      return Math.min(next, nextLane, nextDueAt === null ? Infinity : Math.max(5, nextDueAt - now))
+      const nextLane = due ? this.#nextLane(now) : Infinity
+      return Math.min(next, nextLane, nextDueAt === null ? Infinity : Math.max(now + 5, nextDueAt))
     }
   }
 
@@ -263,6 +264,8 @@ export class NotifyEngine {
 
   async #pause(ms: number, deaf: boolean): Promise<void> {
     if (this.#stop.signal.aborted || (this.#woken && !deaf)) return
+    // It became due while we looked.
+    if (ms <= 0) return void (await new Promise((resolve) => setImmediate(resolve)))
     let timer: Timer | null = null
     await new Promise<void>((resolve) => {
       timer = this.#parts.clock.after(ms, resolve)
