@@ -34,7 +34,8 @@ const MOST_DIRECT = 10_000
 const LIMITS: readonly LaneLimit[] = [
   { of: 'new', per: 'destination', burst: 3, everyMs: 1000 },
   { of: 'new', per: 'integration', burst: 20, everyMs: 215 },
-  { of: 'change', per: 'integration', burst: 10, everyMs: 1500 },
+  // Fifty in any minute: many at once, so that the buttons of one request are gone from all its copies with the decision.
+  { of: 'change', per: 'integration', burst: 20, everyMs: 2000 },
   { of: 'look', per: 'integration', burst: 4, everyMs: 1300 },
 ]
 
