@@ -103,6 +103,8 @@ export class FakeSockets {
 
   #begin(ws: WebSocket): void {
     this.#open.add(ws)
+    // One for each envelope that waits.
+    ws.setMaxListeners(0)
     ws.on('close', () => this.#open.delete(ws))
     ws.on('error', () => {})
     ws.on('message', (data: Buffer) => this.#acknowledged(data.toString('utf8')))
