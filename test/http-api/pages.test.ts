@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AccessWorld } from '../support/access-world.ts'
 import { ChatWorld } from '../support/chat-world.ts'
@@ -276,6 +277,11 @@ describe('trap 23: callbacks', () => {
     expect((await send(Buffer.from([0xff, 0x00]), { 'content-type': 'application/json; charset=utf-8' })).status).toBe(
       200,
     )
+  })
+  test('what says that it is compressed is not unpacked: the bytes that came are what counts', async () => {
+    const bomb = gzipSync(Buffer.alloc(100_000_000))
+    const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' }
+    expect(await send(bomb, headers)).toMatchObject({ status: 200, text: `events ${bomb.length} ` })
   })
   test('what is too large is not read, other types are refused, and an unknown integration is no route', async () => {
     expect((await send(Buffer.alloc(262_145), { 'content-type': 'application/json' })).status).toBe(413)

@@ -26,6 +26,9 @@ const FIELD_OF: Readonly<Record<string, FormField>> = {
   resource_unknown: 'resources',
   login_not_allowed: 'account',
   db_user_not_allowed: 'account',
+  // Nothing is wrong with the reason: said at a field, the form stays open with what was typed and can be sent again.
+  store_unavailable: 'reason',
+  shutting_down: 'reason',
 }
 
 /** Hints of refusals name commands and options of `sally`: in chat these are the next thing to do. Null: nothing is. */
