@@ -163,6 +163,22 @@ describe('the page that confirms a vote', () => {
     world.clock.advance(16 * 60_000)
     expect((await fill(path, { code: bob.freshCode() })).status).toBe(404)
   })
+  test('who has no second factor any more is told how to get one, and no try is counted', async () => {
+    const id = await asked()
+    const path = await pressed(id)
+    await world.services.deeds.commitDeed(async (tx) => {
+      const gone = await tx.selectFrom('factors').select('id').where('user_id', '=', bob.id).execute()
+      await tx.deleteFrom('factors').where('user_id', '=', bob.id).execute()
+      const rows = gone.map(({ id: factor }) => ({ table: 'factors' as const, id: factor }))
+      const event = { type: 'mfa.remove', actor: SYSTEM.actor, outcome: 'success', details: {}, rows } as const
+      return { result: null, events: [event] }
+    })
+    for (let at = 0; at < 6; at++) {
+      const { status, text } = await fill(path, { code: bob.freshCode() })
+      expect([status, text.includes('sally mfa add')]).toEqual([403, true])
+    }
+    expect((await standing(id)).reviews).toEqual([])
+  })
   test('it is good once and for ten minutes, and for nobody whose link, right or account is gone', async () => {
     const id = await asked()
     const path = await pressed(id)
