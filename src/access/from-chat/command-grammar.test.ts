@@ -113,7 +113,7 @@ describe('what is typed behind /access', () => {
           )
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: 300 },
     )
   })
 })
