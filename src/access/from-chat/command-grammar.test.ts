@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { anyText } from '../../../test/support/any-text.ts'
 import { readCommand, type ChatCommand } from './command-grammar.ts'
 import type { RequestWords } from './request-grammar.ts'
 
@@ -97,7 +98,7 @@ describe('what is typed behind /access', () => {
     fc.assert(
       fc.property(
         fc.oneof(
-          fc.string({ unit: 'binary' }),
+          anyText(),
           words.map((parts) => parts.join(' ')),
         ),
         (text) => {
@@ -113,7 +114,7 @@ describe('what is typed behind /access', () => {
           )
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 1000 },
     )
   })
 })

@@ -65,7 +65,7 @@ describe('a start as it is typed in chat', () => {
           return ahead > 0 && ahead <= 7 * 86_400_000
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 2000 },
     )
   })
 })
