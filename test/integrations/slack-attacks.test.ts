@@ -227,45 +227,6 @@ test('trap 21: secrets in a reason are masked in Slack and whole for who may rea
   expect((await show(request.id)).reason).toContain(secret)
 })
 
-test('trap 25: whatever somebody may not do here Slack is answered 200, and the person is told why', async () => {
-  const request = await asked('ops')
-  await dialogOf('carol', request)
-  const wrong = await house.slack.submit(SLACK_IDS.carol, { reason: 'ok', duration: 'soon' })
-  expect(wrong.status).toBe(200)
-  expect(wrong.body).toContain('"response_action":"errors"')
-  const decided = await asked('ops')
-  const [button, old] = [approveOf(request.message), approveOf(decided.message)]
-  await dialogOf('carol', decided)
-  await house.slack.submit(SLACK_IDS.carol, { reason: 'ok', duration: '30m' })
-  // Of another role, the requester herself, and of what is over
-  const refusals = [
-    ['bob', request, button],
-    ['alice', request, button],
-    ['carol', decided, old],
-  ] as const
-  for (const [person, of, pressed] of refusals) {
-    const before = house.whispersTo(person).length
-    const { status, body } = await house.slack.pressOld(SLACK_IDS[person], of.message, pressed)
-    expect([status, body]).toEqual([200, ''])
-    await until(`what ${person} is told`, () => house.whispersTo(person).length > before)
-  }
-  for (const text of [
-    'request no-such-role for 1h: x',
-    'request ops for 99d: x',
-    'extend req_nobody',
-    'no such thing',
-  ]) {
-    const { status, body } = await house.slack.command(SLACK_IDS.alice, CHANNEL, text)
-    expect(status).toBe(200)
-    expect(JSON.parse(body)).toMatchObject({ response_type: 'ephemeral' })
-  }
-  // What Slack sends to other apps, and may send to this one some day
-  const common = click('carol', request)
-  for (const type of ['view_closed', 'message_action', 'shortcut', 'of next year'])
-    expect(await house.slack.send('interactions', { ...common, type })).toMatchObject({ status: 200 })
-  expect((await show(request.id)).reviews).toEqual([])
-})
-
 test('trap 23: a megabyte is refused unread, and a thousand actions do nothing', async () => {
   const request = await asked('ops')
   const big = house.slack.signed('interactions', { ...click('carol', request), padding: 'x'.repeat(1_000_000) })
